@@ -1,0 +1,235 @@
+"""Simulated time: the agenda of timers, the random streams and the event log. It knows no broker.
+
+The kernel is the only clock. Everything that happens in a room happens inside a timer's `fire` or
+inside a command applied between timers, and says so through `emit`. Two rules carry determinism:
+
+1. The agenda is a heap whose ties are broken by insertion, so equal due times keep their order.
+2. A random draw is a pure function of (seed, stream name, how many were drawn from that stream),
+   so a new consumer shifts nobody else's draws.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from struct import unpack
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.errors import EndlessInstant
+
+GENERATIONS_MAX = 1_000
+"""Timers for one instant that were scheduled by timers of that instant: deeper is a loop without delay."""
+
+NEVER_US = 1 << 62
+"""A due time later than any run's end."""
+
+Timer = tuple[int, int, int, int, str, int, int]
+"""(due_us, inserted, owner, cause, what, a, b): plain numbers, so that a snapshot is one call.
+
+`owner` is the index of the part that `fire` is called on, `what` the part's own name for the timer,
+`a` and `b` the part's own arguments, `cause` the event (or journal entry) that will be named as the
+cause of what the timer brings about.
+"""
+
+DUE, INSERTED, OWNER, CAUSE, WHAT, A, B = range(7)
+
+
+class Part(Protocol):
+    """Anything that timers belong to: a broker, a link, an actor."""
+
+    def fire(self, kernel: Kernel, timer: Timer) -> None: ...
+
+
+class KernelState(msgspec.Struct, array_like=True):
+    """What a snapshot keeps of the kernel: all of it but the event log and the observers."""
+
+    seed: int
+    now_us: int
+    number: int
+    inserted: int
+    generation: int
+    generation_mark: int
+    messages: int
+    copies: int
+    nodes: int
+    agenda: list[Timer]
+    cancelled: list[int]
+    drawn: dict[str, int]
+
+
+class Kernel:
+    """Time in whole microseconds, an agenda, random streams and an event log."""
+
+    __slots__ = (
+        "agenda", "blocks", "cancelled", "cause", "copies", "drawn", "folds", "generation",
+        "generation_mark", "inserted", "log", "messages", "nodes", "now_us", "number", "seed",
+    )  # fmt: skip
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.now_us = 0
+        self.number = 0
+        self.cause = 0
+        self.inserted = 0
+        self.generation = 0
+        self.generation_mark = 0
+        self.messages = 0
+        self.copies = 0
+        self.nodes = 0
+        self.agenda: list[Timer] = []
+        self.cancelled: dict[int, None] = {}
+        self.drawn: dict[str, int] = {}
+        self.blocks: dict[str, tuple[int, ...]] = {}
+        self.log: list[Any] = []
+        self.folds: dict[type, Callable[[Any, int], None]] = {}
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def emit(self, event: Any) -> int:
+        """Append a fact to the log and let the observers fold it. Returns the event's number (1, 2, …).
+
+        An observer may emit in turn (the ledger says `Settled`); its event then follows at once.
+        """
+        self.number = number = self.number + 1
+        self.log.append(event)
+        fold = self.folds.get(type(event))
+        if fold is not None:
+            fold(event, number)
+        return number
+
+    def take_log(self) -> list[Any]:
+        """The events since the last call, oldest first; the log is empty afterwards."""
+        taken, self.log = self.log, []
+        return taken
+
+    # -- identities -----------------------------------------------------------------------------
+
+    def next_message(self) -> int:
+        """The number behind a message's label: m1, m2, … in order of creation, never reused."""
+        self.messages += 1
+        return self.messages
+
+    def next_copy(self) -> int:
+        """An identity for one copy of a message, unique in the room."""
+        self.copies += 1
+        return self.copies
+
+    def next_node(self) -> int:
+        """An identity for a node on the stage: an exchange, a queue, a producer, a consumer."""
+        self.nodes += 1
+        return self.nodes
+
+    # -- timers ---------------------------------------------------------------------------------
+
+    def schedule(
+        self, due_us: int, owner: int, what: str, a: int = 0, b: int = 0, cause: int | None = None
+    ) -> int:
+        """Let `owner` fire at `due_us` (not before now). Returns the entry, for `cancel`.
+
+        `cause` is what the timer's consequences will name as their cause; None takes the present one.
+        """
+        if due_us < self.now_us:
+            due_us = self.now_us
+        self.inserted = inserted = self.inserted + 1
+        heapq.heappush(
+            self.agenda,
+            (due_us, inserted, owner, self.cause if cause is None else cause, what, a, b),
+        )
+        return inserted
+
+    def cancel(self, entry: int) -> None:
+        """Take a scheduled timer back. The entry must not have fired yet."""
+        self.cancelled[entry] = None
+
+    def next_due_us(self) -> int:
+        """When the next timer fires; `NEVER_US` when none is scheduled."""
+        agenda, cancelled = self.agenda, self.cancelled
+        while agenda and agenda[0][INSERTED] in cancelled:
+            del cancelled[heapq.heappop(agenda)[INSERTED]]
+        return agenda[0][DUE] if agenda else NEVER_US
+
+    def run(self, parts: Sequence[Part], until_us: int, number_max: int = NEVER_US) -> bool:
+        """Fire the timers due before `until_us` in order; the clock ends at `until_us`.
+
+        Stops early, between timers, once the event number has reached `number_max`; the clock then
+        stands at the last timer fired. Returns whether everything due was fired.
+
+        Raises `EndlessInstant` when one instant goes through more than `GENERATIONS_MAX` generations.
+        """
+        agenda, cancelled, pop = self.agenda, self.cancelled, heapq.heappop
+        while agenda:
+            timer = agenda[0]
+            due_us = timer[0]
+            if due_us >= until_us:
+                break
+            if self.number >= number_max:
+                return False
+            pop(agenda)
+            inserted = timer[1]
+            if cancelled and inserted in cancelled:
+                del cancelled[inserted]
+                continue
+            if due_us > self.now_us:
+                self.now_us = due_us
+                self.generation = 0
+                self.generation_mark = self.inserted
+            elif inserted > self.generation_mark:
+                self.generation += 1
+                self.generation_mark = self.inserted
+                if self.generation > GENERATIONS_MAX:
+                    raise self._endless(timer)
+            self.cause = timer[3]
+            parts[timer[2]].fire(self, timer)
+        if until_us > self.now_us:
+            self.now_us = until_us
+            self.generation = 0
+            self.generation_mark = self.inserted
+        return True
+
+    def _endless(self, timer: Timer) -> EndlessInstant:
+        again = [timer, *(t for t in sorted(self.agenda) if t[DUE] == timer[DUE])]
+        steps = list(dict.fromkeys((t[OWNER], t[WHAT]) for t in again))
+        return EndlessInstant(self.now_us, steps)
+
+    # -- chance ---------------------------------------------------------------------------------
+
+    def draw(self, stream: str) -> int:
+        """The stream's next 64 random bits. One blake2b gives eight draws."""
+        n = self.drawn.get(stream, 0)
+        self.drawn[stream] = n + 1
+        lane = n & 7
+        block = self.blocks.get(stream)
+        if lane == 0 or block is None:
+            text = f"{self.seed}/{stream}/{n >> 3}".encode()
+            self.blocks[stream] = block = unpack("<8Q", blake2b(text).digest())
+        return block[lane]
+
+    # -- snapshots ------------------------------------------------------------------------------
+
+    def state(self) -> KernelState:
+        """The kernel as plain data; shares its lists with the kernel, so encode it at once."""
+        return KernelState(
+            self.seed, self.now_us, self.number, self.inserted, self.generation,
+            self.generation_mark, self.messages, self.copies, self.nodes, self.agenda,
+            list(self.cancelled), self.drawn,
+        )  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: KernelState) -> Kernel:
+        """A kernel that goes on from `state`, with an empty log and no observers."""
+        kernel = cls(state.seed)
+        kernel.now_us = state.now_us
+        kernel.number = state.number
+        kernel.inserted = state.inserted
+        kernel.generation = state.generation
+        kernel.generation_mark = state.generation_mark
+        kernel.messages = state.messages
+        kernel.copies = state.copies
+        kernel.nodes = state.nodes
+        kernel.agenda = state.agenda
+        kernel.cancelled = dict.fromkeys(state.cancelled)
+        kernel.drawn = state.drawn
+        return kernel
