@@ -14,15 +14,15 @@ from engine.events import Event
 from engine.kernel import Kernel, Timer
 
 
-class Operation(msgspec.Struct, frozen=True, gc=False):
+class Operation(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="is"):
     """What a client library or an administrator says to one system. One subclass a method."""
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False):
+class Reply(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="is"):
     """The broker's answer to one operation; also a refusal is one."""
 
 
-class Push(msgspec.Struct, frozen=True, gc=False):
+class Push(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="is"):
     """What a broker says unasked: a delivery, a return, a confirm, a revocation."""
 
 

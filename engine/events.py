@@ -45,14 +45,14 @@ SignalKind = Literal["publish", "consume", "cancel", "ack", "nack", "reject", "g
 
 LeftReason = Literal[
     "acknowledged", "automatic", "rejected", "expired", "maxlen", "delivery_limit", "purged",
-    "queue_deleted", "dead_lettered", "unroutable", "cycle", "finished", "failed", "crashed",
+    "queue_deleted", "dead_lettered", "unroutable", "cycle", "crashed",
     "connection_closed", "cancelled",
 ]  # fmt: skip
 """Why a token is gone. Of a broker's hold: acknowledged; automatic (handed out without a receipt);
 dropped because it was rejected, expired, over max-length, over its delivery limit, purged, or its
 queue deleted; dead_lettered (it goes on in another queue); dropped as a dead letter without a target
-(unroutable) or in a cycle. Of a body: finished, failed, crashed with its consumer, lost with its
-connection (connection_closed), cancelled (thrown away unworked by its own consumer)."""
+(unroutable) or in a cycle. Of a body that was not worked to its end: crashed with
+its consumer, lost with its connection (connection_closed), cancelled (thrown away by its own consumer)."""
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -130,9 +130,10 @@ class Sent(Event, frozen=True, array_like=True, tag=8, gc=False):
     """A signal departs at `at_us` and is gone at `arrive_us` by itself, unless a `SignalLost` says so.
 
     `about` is a message for publish, confirm, refuse and return, a copy for ack, nack and reject
-    (the last one of several), else 0.
+    (the last one of several), else 0. `signal` names it for `SignalLost`.
     """
 
+    signal: int
     kind: SignalKind
     about: int
     source: int
@@ -141,7 +142,7 @@ class Sent(Event, frozen=True, array_like=True, tag=8, gc=False):
 
 
 class SignalLost(Event, frozen=True, array_like=True, tag=9, gc=False):
-    """The signal of event `signal` will not arrive (its network was cut, its connection closed)."""
+    """The `Sent` with this `signal` will not arrive (its network was cut, its connection closed)."""
 
     signal: int
 
@@ -174,7 +175,7 @@ class Routed(Event, frozen=True, array_like=True, tag=10):
 class Placed(Event, frozen=True, array_like=True, tag=11, gc=False):
     """Token (copy, attempt) is in `zone` of `node` at `index` (what stands there and behind moves on).
 
-    Wherever it was before, it is there no longer.
+    Index -1 is behind all that stands there. Wherever the token was before, it is there no longer.
     """
 
     copy: int
@@ -230,7 +231,7 @@ class WorkStarted(Event, frozen=True, array_like=True, tag=15, gc=False):
 
 
 class WorkFinished(Event, frozen=True, array_like=True, tag=16, gc=False):
-    """The handler has returned or failed. `why` is "" after success."""
+    """The handler has returned or failed (`why` is "" after success). The body is gone from the consumer."""
 
     copy: int
     attempt: int
@@ -252,6 +253,13 @@ class EffectApplied(Event, frozen=True, array_like=True, tag=17, gc=False):
     effect: str
     effect_number: int
     total: int
+
+
+class GivenUp(Event, frozen=True, array_like=True, tag=26, gc=False):
+    """No broker has the message and producer `node` will not send it again."""
+
+    message: int
+    node: int
 
 
 class StoreAsked(Event, frozen=True, array_like=True, tag=18, gc=False):
@@ -334,6 +342,6 @@ class LedgerStands(Event, frozen=True, array_like=True, tag=25):
 COMMON: tuple[type[Event], ...] = (
     NodeAdded, NodeRemoved, NodeStateChanged, WireAdded, WireRemoved, LinkStateChanged,
     MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
-    WorkStarted, WorkFinished, EffectApplied, StoreAsked, StoreKept,
+    WorkStarted, WorkFinished, EffectApplied, GivenUp, StoreAsked, StoreKept,
     Commanded, RunEnded, Settled, Tallied, PromiseBroken, LedgerStands,
 )  # fmt: skip

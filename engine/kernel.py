@@ -65,7 +65,7 @@ class Kernel:
 
     __slots__ = (
         "agenda", "blocks", "cancelled", "cause", "copies", "drawn", "folds", "generation",
-        "generation_mark", "inserted", "log", "messages", "nodes", "now_us", "number", "seed",
+        "generation_mark", "inserted", "log", "messages", "nodes", "now_us", "number", "parts", "seed",
     )  # fmt: skip
 
     def __init__(self, seed: int) -> None:
@@ -85,6 +85,7 @@ class Kernel:
         self.blocks: dict[str, tuple[int, ...]] = {}
         self.log: list[Any] = []
         self.folds: dict[type, Callable[[Any, int], None]] = {}
+        self.parts: list[Any] = []
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -151,8 +152,10 @@ class Kernel:
             del cancelled[heapq.heappop(agenda)[INSERTED]]
         return agenda[0][DUE] if agenda else NEVER_US
 
-    def run(self, parts: Sequence[Part], until_us: int, number_max: int = NEVER_US) -> bool:
-        """Fire the timers due before `until_us` in order; the clock ends at `until_us`.
+    def run(
+        self, parts: Sequence[Part], until_us: int, number_max: int = NEVER_US, rest_us: int | None = None
+    ) -> bool:
+        """Fire the timers due before `until_us` in order; the clock ends at `rest_us`, else at `until_us`.
 
         Stops early, between timers, once the event number has reached `number_max`; the clock then
         stands at the last timer fired. Returns whether everything due was fired.
@@ -183,8 +186,9 @@ class Kernel:
                     raise self._endless(timer)
             self.cause = timer[3]
             parts[timer[2]].fire(self, timer)
-        if until_us > self.now_us:
-            self.now_us = until_us
+        end_us = until_us if rest_us is None else rest_us
+        if end_us > self.now_us:
+            self.now_us = end_us
             self.generation = 0
             self.generation_mark = self.inserted
         return True

@@ -315,3 +315,17 @@ class ChannelClosed(Push, frozen=True, gc=False):
     code: int
     name: str
     text: str
+
+
+# -- unions: what travels on a link, and so stands in a snapshot --------------------------------
+
+AnyOperation = (
+    ChannelOpen | ChannelClose | ConnectionClose | ExchangeDeclare | ExchangeDelete | ExchangeBind
+    | ExchangeUnbind | QueueDeclare | QueueDelete | QueueBind | QueueUnbind | QueuePurge | QueueStats
+    | ConfirmSelect | BasicQos | BasicConsume | BasicCancel | BasicPublish | BasicGet | BasicAck
+    | BasicNack | BasicReject | BasicRecover
+)  # fmt: skip
+
+AnyReply = Ok | DeclareOk | PurgeOk | GetEmpty | StatsOk | NoSuchQueue | Closed | GetOk
+
+AnyPush = Delivery | Return | Confirm | CancelledByBroker | ChannelClosed

@@ -1,0 +1,204 @@
+"""What a person does to a room. Commands reach brokers only through actors, links and administrators.
+
+`decode` turns what came over a wire into one, or says in a sentence what is wrong. A scenario's
+faults are commands too, given by the scenario at fixed times.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine import limits
+from engine.durations import UNITS_US
+from engine.errors import CommandError
+from engine.scenario import Acknowledge, Fault
+
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+Rate = Annotated[int, Meta(ge=0, le=limits.RATE_PER_MINUTE_MAX)]
+
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """Base of all commands. Actors, queues and systems are named as in the scenario."""
+
+
+class CrashConsumer(Command, frozen=True):
+    """The consumer's process dies: its work is gone, its connection closes without a word."""
+
+    consumer: Name
+
+
+class RestartConsumer(Command, frozen=True):
+    """A crashed or stopped consumer's process starts again and connects."""
+
+    consumer: Name
+
+
+class StopConsumer(Command, frozen=True):
+    """The consumer cancels, finishes what it works on and closes its connection."""
+
+    consumer: Name
+
+
+class SlowConsumer(Command, frozen=True):
+    """Work takes `factor` thousandths of its time from the next message on; 1000 is normal."""
+
+    consumer: Name
+    factor: Annotated[int, Meta(ge=1, le=100_000)]
+
+
+class CrashProducer(Command, frozen=True):
+    """The producer's process dies; what it had not got confirmed it will not send again."""
+
+    producer: Name
+
+
+class RestartProducer(Command, frozen=True):
+    producer: Name
+
+
+class PauseProducer(Command, frozen=True):
+    """The producer makes no messages until `ResumeProducer`."""
+
+    producer: Name
+
+
+class ResumeProducer(Command, frozen=True):
+    producer: Name
+
+
+class PoisonNext(Command, frozen=True):
+    """The producer's next message will fail every handler."""
+
+    producer: Name
+
+
+class PublishNow(Command, frozen=True):
+    """The producer makes `count` messages at once; `key` "" goes on with its own keys."""
+
+    producer: Name
+    key: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)] = ""
+    count: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
+class SetRate(Command, frozen=True):
+    """The producer makes `per_minute` messages a minute from now on, evenly or by Poisson as before."""
+
+    producer: Name
+    per_minute: Rate
+
+
+class DropNextAck(Command, frozen=True):
+    """The next acknowledgement on this actor's link is lost: a consumer's ack, a producer's confirm."""
+
+    actor: Name
+
+
+class CutLink(Command, frozen=True):
+    """Nothing gets through between the actor and its broker; after the heartbeat both give up."""
+
+    actor: Name
+
+
+class RestoreLink(Command, frozen=True):
+    """The network works again: what was waiting is sent, or the actor connects anew."""
+
+    actor: Name
+
+
+class SetPrefetch(Command, frozen=True):
+    """The consumer subscribes anew with this prefetch (basic.qos holds for later consumers only)."""
+
+    consumer: Name
+    prefetch: Annotated[int, Meta(ge=0, le=limits.PREFETCH_MAX)]
+
+
+class SetAcknowledge(Command, frozen=True):
+    """The consumer acknowledges differently; to or from automatic it subscribes anew."""
+
+    consumer: Name
+    acknowledge: Acknowledge
+
+
+class SetWork(Command, frozen=True):
+    """Work takes `constant_us` from the next message on."""
+
+    consumer: Name
+    constant_us: Annotated[int, Meta(ge=0, le=limits.WORK_US_MAX)]
+
+
+class PurgeQueue(Command, frozen=True):
+    """An administrator empties the queue of what is ready."""
+
+    system: Name
+    queue: Name
+
+
+class Redrive(Command, frozen=True):
+    """An administrator moves what is ready in `queue` (a dead-letter queue) to queue `to`."""
+
+    system: Name
+    queue: Name
+    to: Name
+
+
+AnyCommand = (
+    CrashConsumer | RestartConsumer | StopConsumer | SlowConsumer | CrashProducer | RestartProducer
+    | PauseProducer | ResumeProducer | PoisonNext | PublishNow | SetRate | DropNextAck | CutLink
+    | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | PurgeQueue | Redrive
+)  # fmt: skip
+
+COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}
+
+
+def decode(name: str, arguments: dict[str, Any]) -> AnyCommand:
+    """The command `name` with `arguments`. Raises `CommandError` naming what is wrong."""
+    from engine.scenario_checks import shown
+
+    kind = COMMANDS.get(name)
+    if kind is None:
+        raise CommandError(f"unknown command {shown(name)}")
+    if "type" in arguments:
+        raise CommandError(f"{name}: unknown argument type")
+    try:
+        return msgspec.convert({**arguments, "type": name}, kind)  # type: ignore[return-value]
+    except msgspec.ValidationError as error:
+        what = str(error).replace(" - at `$.", " at `").replace("Object", name).replace("field", "argument")
+        raise CommandError(f"{name}: {what}") from None
+    except RecursionError:
+        raise CommandError(f"{name}: arguments nested too deeply") from None
+
+
+def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], system: str) -> AnyCommand:
+    """The command that a scenario's fault stands for."""
+    name = fault.target
+    producer = actors.get(name) == "producer"
+    match fault.do:
+        case "crash":
+            return CrashProducer(name) if producer else CrashConsumer(name)
+        case "restart":
+            return RestartProducer(name) if producer else RestartConsumer(name)
+        case "slow":
+            return SlowConsumer(name, (fault.factor or 1) * 1_000)
+        case "poison next":
+            return PoisonNext(name)
+        case "drop ack":
+            return DropNextAck(name)
+        case "cut network":
+            return CutLink(name)
+        case "restore network":
+            return RestoreLink(name)
+        case "set prefetch":
+            return SetPrefetch(name, fault.prefetch or 0)
+        case "set rate":
+            return SetRate(name, int(fault.rate or 0) * UNITS_US["m"] // UNITS_US["h"])
+        case "pause":
+            return PauseProducer(name)
+        case "resume":
+            return ResumeProducer(name)
+        case "stop":
+            return StopConsumer(name)
+        case "purge":
+            return PurgeQueue(system, name)

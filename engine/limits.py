@@ -1,0 +1,47 @@
+"""Every limit of a scenario and a run, unit in the name, with one line of why."""
+
+LENGTH_US_MIN = 1_000_000
+LENGTH_US_MAX = 30 * 60 * 1_000_000
+"""Half an hour: what one process replays in a few seconds."""
+
+MESSAGES_MAX = 100_000
+"""A room's messages are kept by number in arrays; more teaches nothing and costs memory."""
+
+COPIES_ALIVE_MAX = 20_000
+"""Copies that have not come to an end: bounds snapshots and a statement of the present."""
+
+SYSTEMS_MAX = 3
+PRODUCERS_MAX = 20
+CONSUMERS_MAX = 50
+EXCHANGES_MAX = 40
+QUEUES_MAX = 40
+BINDINGS_MAX = 200
+FAULTS_MAX = 100
+KINDS_MAX = 50
+"""What a stage can show and one process can drive."""
+
+NAME_CHARACTERS_MAX = 40
+"""Names stand on nodes."""
+
+TITLE_CHARACTERS_MAX = 120
+TEXT_CHARACTERS_MAX = 500
+SCENARIO_BYTES_MAX = 64 * 1024
+"""A scenario is written by hand."""
+
+PREFETCH_MAX = 65_535
+"""basic.qos carries an unsigned 16-bit count."""
+
+LINK_US_MIN = 1_000
+LINK_US_MAX = 60_000_000
+"""A link without delay would allow a loop without delay."""
+
+RATE_PER_MINUTE_MAX = 60_000
+"""1,000 messages a second: above that nothing can be seen."""
+
+BURST_MAX = 1_000
+ARRIVAL_TIMES_MAX = 1_000
+WORK_US_MAX = 600_000_000
+DURATION_US_MAX = 24 * 3_600 * 1_000_000
+
+HANDLED_AT_ONCE_MAX = 1_000
+"""Deliveries that an actor holds unsettled, prefetch 0 included: bounds what one crash has to requeue."""

@@ -1,0 +1,283 @@
+"""A scenario: what stands on the stage and what happens by itself, as data (TOML or JSON).
+
+The Structs below are the format. `load` reads, checks and returns one, or raises `ScenarioError`
+with one line for each thing that is wrong: where, what would be right, what was there.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine import limits
+from engine.durations import Duration, PerHour, decode_hook
+from engine.errors import ScenarioError
+
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+MaybeName = Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)]
+Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS_MAX)]
+Title = Annotated[str, Meta(min_length=1, max_length=limits.TITLE_CHARACTERS_MAX)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1, le=limits.MESSAGES_MAX)]
+
+Promise = Literal["nothing_lost", "each_effect_once", "order_per_key", "nothing_dead"]
+Acknowledge = Literal["after work", "before work", "automatic"]
+
+
+class Exchange(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    type: Literal["direct", "fanout", "topic", "headers"] = "direct"
+    internal: bool = False
+    durable: bool = True
+    auto_delete: bool = False
+    arguments: dict[str, str | int | bool] = {}
+
+
+class Queue(Struct, frozen=True, forbid_unknown_fields=True):
+    """`retries_for` and `dead_letters_for` name the queue whose copies wait, or end, in this one."""
+
+    name: Name
+    type: Literal["classic", "quorum"] = "classic"
+    durable: bool = True
+    auto_delete: bool = False
+    arguments: dict[str, str | int | bool] = {}
+    retries_for: MaybeName = ""
+    dead_letters_for: MaybeName = ""
+
+
+class Binding(Struct, frozen=True, forbid_unknown_fields=True):
+    """From `exchange` to `queue`, or to another exchange (`to_exchange`)."""
+
+    exchange: Name
+    queue: MaybeName = ""
+    to_exchange: MaybeName = ""
+    routing_key: Annotated[str, Meta(max_length=255)] = ""
+    arguments: dict[str, str | int | bool | None] = {}
+
+
+class RabbitMQSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="rabbitmq"):
+    """One RabbitMQ node. `link` is the latency each way between it and its clients, `heartbeat` how
+    long either side hears nothing before it takes the connection for lost."""
+
+    name: Name
+    version: Literal["4.3", "3.10"] = "4.3"
+    link: Duration = Duration(200_000)
+    heartbeat: Duration = Duration(60_000_000)
+    exchanges: Annotated[list[Exchange], Meta(max_length=limits.EXCHANGES_MAX)] = []
+    queues: Annotated[list[Queue], Meta(max_length=limits.QUEUES_MAX)] = []
+    bindings: Annotated[list[Binding], Meta(max_length=limits.BINDINGS_MAX)] = []
+
+
+class To(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a producer publishes: an exchange with a routing key, or a queue by the default exchange.
+
+    Several `routing_keys` are taken in turn.
+    """
+
+    exchange: MaybeName = ""
+    queue: MaybeName = ""
+    routing_key: Annotated[str, Meta(max_length=255)] = ""
+    routing_keys: Annotated[list[str], Meta(max_length=100)] = []
+
+
+class Arrivals(Struct, frozen=True, forbid_unknown_fields=True):
+    """When messages are made; exactly one of `every`, `poisson`, `at`, `burst` with `every`."""
+
+    every: Duration | None = None
+    poisson: PerHour | None = None
+    at: Annotated[list[Duration], Meta(min_length=1, max_length=limits.ARRIVAL_TIMES_MAX)] | None = None
+    burst: Annotated[int, Meta(ge=1, le=limits.BURST_MAX)] | None = None
+
+
+class PoisonRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages fail every handler: those numbered `messages` of this producer (1-based), every
+    nth, or each with a probability."""
+
+    messages: list[Count] = []
+    every: Annotated[int, Meta(ge=1)] | None = None
+    probability: Probability = 0.0
+
+
+class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """`keys` of its messages in turn (or drawn, with `draw_keys`); empty: no key. `count` ends it."""
+
+    name: Name
+    system: Name
+    to: To
+    arrivals: Arrivals
+    start: Duration = Duration(0)
+    count: Count | None = None
+    keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
+    draw_keys: bool = False
+    priorities: Annotated[list[Annotated[int, Meta(ge=0, le=255)]], Meta(max_length=100)] = []
+    headers: dict[str, str | int | bool] = {}
+    expiration: Duration | None = None
+    persistent: bool = True
+    mandatory: bool = False
+    confirm: bool = False
+    confirm_timeout: Duration = Duration(5_000_000)
+    poison: PoisonRule | None = None
+
+
+class From(Struct, frozen=True, forbid_unknown_fields=True):
+    queue: Name
+
+
+class Work(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a handler works on one message; exactly one of the three."""
+
+    constant: Duration | None = None
+    exponential: Duration | None = None
+    uniform: tuple[Duration, Duration] | None = None
+
+
+class Effect(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the handler does to the world outside: charge $25, send an e-mail."""
+
+    name: Name
+    amount: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    unit: Annotated[str, Meta(max_length=12)] = ""
+
+
+class Failure(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a handler fails besides poison: with a probability, or for these keys."""
+
+    probability: Probability = 0.0
+    keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
+
+
+class Retry(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a handler does after it failed.
+
+    do = "requeue": give it back at once (`by` basic.reject or basic.nack). "discard": reject without
+    requeue (the queue's dead-letter exchange, if any, takes it). "republish": publish it again to
+    `queue` with the attempt's delay as its TTL, then acknowledge the original; `queue`'s own
+    dead-letter exchange brings it back. The delay of attempt n is `delay` (backoff "fixed") or
+    delay · 2^(n−1) ("exponential"), at most `delay_max`, and up to `jitter` of it is drawn away.
+    After `limit` failed attempts: published to `then` and acknowledged, or without `then` discarded.
+    """
+
+    do: Literal["requeue", "discard", "republish"] = "requeue"
+    by: Literal["reject", "nack"] = "nack"
+    queue: MaybeName = ""
+    backoff: Literal["fixed", "exponential"] = "fixed"
+    delay: Duration = Duration(1_000_000)
+    delay_max: Duration = Duration(60_000_000)
+    jitter: Probability = 0.0
+    limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    then: MaybeName = ""
+
+
+class Idempotency(Struct, frozen=True, forbid_unknown_fields=True):
+    """A store of the messages already handled, shared by all consumers that name it.
+
+    keep = "with the effect": asked and written in the one step that does the effect. "check then act":
+    asked before the work, written after the handler's end: two deliveries at the same time both act.
+    """
+
+    store: Name
+    keep: Literal["with the effect", "check then act"]
+
+
+class ConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """One worker, one message at a time. `wrap_up` is the time between effect and acknowledgement."""
+
+    name: Name
+    system: Name
+    from_: From = msgspec.field(name="from")
+    prefetch: Annotated[int, Meta(ge=0, le=limits.PREFETCH_MAX)] = 0
+    acknowledge: Acknowledge = "after work"
+    priority: Annotated[int, Meta(ge=-1_000, le=1_000)] = 0
+    exclusive: bool = False
+    work: Work = Work(constant=Duration(1_000_000))
+    wrap_up: Duration = Duration(0)
+    effect: Effect = Effect(name="work", amount=1)
+    fail: Failure | None = None
+    retry: Retry = Retry()
+    idempotency: Idempotency | None = None
+    start: Duration = Duration(0)
+    consumer_timeout: Duration | None = None
+
+
+class Fault(Struct, frozen=True, forbid_unknown_fields=True):
+    """A command that the scenario gives by itself at `at`; `do` as in `engine.commands.FAULTS`."""
+
+    at: Duration
+    do: Literal[
+        "crash", "restart", "slow", "poison next", "drop ack", "cut network", "restore network",
+        "set prefetch", "set rate", "pause", "resume", "purge", "stop",
+    ]  # fmt: skip
+    target: Name
+    factor: Annotated[int, Meta(ge=1, le=100)] | None = None
+    prefetch: Annotated[int, Meta(ge=0, le=limits.PREFETCH_MAX)] | None = None
+    rate: PerHour | None = None
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+    """See the module. Times are microseconds once loaded; `kinds` are the keys in the order of their
+    token shapes, `seed` the one that a recording of this scenario is made with."""
+
+    format: Literal[1]
+    title: Title
+    system: Annotated[list[RabbitMQSystem], Meta(min_length=1, max_length=limits.SYSTEMS_MAX)]
+    about: Text = ""
+    length: Duration = Duration(60_000_000)
+    seed: Annotated[int, Meta(ge=0, lt=1 << 53)] = 1
+    promises: list[Promise] = []
+    kinds: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
+    producer: Annotated[list[ProducerSpec], Meta(max_length=limits.PRODUCERS_MAX)] = []
+    consumer: Annotated[list[ConsumerSpec], Meta(max_length=limits.CONSUMERS_MAX)] = []
+    fault: Annotated[list[Fault], Meta(max_length=limits.FAULTS_MAX)] = []
+
+    @property
+    def length_us(self) -> int:
+        return self.length
+
+
+def load(source: str | bytes | Path) -> Scenario:
+    """Read a scenario: a path (.toml or .json), or its text. Raises `ScenarioError`."""
+    return from_data(read(source))
+
+
+def read(source: str | bytes | Path) -> Any:
+    """The plain data of a TOML or JSON text, not yet checked. Raises `ScenarioError`."""
+    if isinstance(source, Path):
+        try:
+            source = source.read_bytes()
+        except OSError as error:
+            raise ScenarioError([f"{source}: {error.strerror}"]) from None
+    if isinstance(source, bytes):
+        try:
+            source = source.decode()
+        except UnicodeDecodeError:
+            raise ScenarioError(["scenario: expected UTF-8 text"]) from None
+    size = len(source.encode(errors="replace"))
+    if size > limits.SCENARIO_BYTES_MAX:
+        raise ScenarioError([f"scenario: expected at most {limits.SCENARIO_BYTES_MAX} bytes, got {size}"])
+    try:
+        if source.lstrip().startswith("{"):
+            return json.loads(source)
+        return tomllib.loads(source)
+    except RecursionError:
+        raise ScenarioError(["scenario: expected a flat table, got one nested too deeply"]) from None
+    except ValueError as error:
+        raise ScenarioError([f"scenario: expected TOML or JSON: {error}"]) from None
+
+
+def from_data(data: Any) -> Scenario:
+    """A checked scenario from plain data. Raises `ScenarioError` naming each wrong path."""
+    from engine.scenario_checks import explained, problems_of
+
+    try:
+        scenario = msgspec.convert(data, Scenario, dec_hook=decode_hook)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ScenarioError([explained(str(error), data)]) from None
+    problems = problems_of(scenario)
+    if problems:
+        raise ScenarioError(problems)
+    return scenario

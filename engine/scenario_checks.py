@@ -1,0 +1,304 @@
+"""What a scenario must hold beyond its types, and errors that name the path and what would be right."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from engine import limits
+from engine.durations import Duration, PerHour, spoken
+from engine.scenario import (
+    Arrivals,
+    ConsumerSpec,
+    Fault,
+    ProducerSpec,
+    RabbitMQSystem,
+    Scenario,
+    Work,
+)
+
+WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+def problems_of(scenario: Scenario) -> list[str]:
+    """One line for each thing that is wrong; empty for a scenario that can be run."""
+    return [*_durations(scenario), *_names(scenario), *_systems(scenario), *_producers(scenario),
+            *_consumers(scenario), *_faults(scenario)]  # fmt: skip
+
+
+# -- messages of the type check -----------------------------------------------------------------
+
+
+def explained(text: str, data: Any) -> str:
+    """msgspec's message for `data` as `path: expected …, got …`."""
+    match = WHERE.match(text)
+    assert match is not None
+    what, steps = match["what"], STEP.findall(match["path"] or "$")
+    where = (match["path"] or "$").removeprefix("$").removeprefix(".") or "scenario"
+    missing = re.fullmatch(r"Object missing required field `(.+)`", what)
+    if missing:
+        prefix = "" if where == "scenario" else where + "."
+        return f"{prefix}{missing[1]}: expected a value, got none"
+    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", what)
+    if unknown:
+        prefix = "" if where == "scenario" else where + "."
+        return f"{prefix}{unknown[1]}: expected no such field"
+    value, bounds = _follow(steps, data)
+    wanted = what.split(", got ")[0].removeprefix("Expected ")
+    if bounds is not None and isinstance(value, int) and not isinstance(value, bool):
+        wanted = f"{bounds[0]}..{bounds[1]}"
+    return f"{where}: expected {wanted.removeprefix('expected ')}, got {shown(value)}"
+
+
+def _follow(steps: Iterable[tuple[str, str]], data: Any) -> tuple[Any, tuple[int, int] | None]:
+    """The value at a path, and the bounds of its type where that is a whole number with two."""
+    kind: Any = msgspec.inspect.type_info(Scenario)
+    for name, index in steps:
+        try:
+            data = data[name] if name else data[int(index)]
+        except (KeyError, IndexError, TypeError, ValueError):
+            data = None
+        kind = _child(kind, name)
+    for choice in _choices(kind):
+        if isinstance(choice, msgspec.inspect.IntType) and choice.ge is not None:
+            top = choice.le if choice.le is not None else choice.lt - 1 if choice.lt is not None else None
+            if top is not None:
+                return data, (choice.ge, top)
+    return data, None
+
+
+def _child(kind: Any, name: str) -> Any:
+    for choice in _choices(kind):
+        if name and isinstance(choice, msgspec.inspect.StructType):
+            for field in choice.fields:
+                if field.encode_name == name:
+                    return field.type
+        if not name and isinstance(choice, msgspec.inspect.ListType):
+            return choice.item_type
+    return None
+
+
+def _choices(kind: Any) -> Iterator[Any]:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        yield from kind.types
+    elif kind is not None:
+        yield kind
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in an error: short, ASCII, on one line."""
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+# -- durations ----------------------------------------------------------------------------------
+
+
+def _within(path: str, value: int, low: int, high: int) -> Iterator[str]:
+    if not low <= value <= high:
+        yield f"{path}: expected {spoken(low)} to {spoken(high)}, got {spoken(value)}"
+
+
+def _durations(scenario: Scenario) -> Iterator[str]:
+    yield from _within("length", scenario.length, limits.LENGTH_US_MIN, limits.LENGTH_US_MAX)
+    for path, value in _every_duration("", scenario):
+        if path != "length":
+            yield from _within(path, value, 0, limits.DURATION_US_MAX)
+
+
+def _every_duration(path: str, value: Any) -> Iterator[tuple[str, Duration]]:
+    if isinstance(value, Duration):
+        yield path, value
+    elif isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            where = f"{path}.{field.encode_name}" if path else field.encode_name
+            yield from _every_duration(where, getattr(value, field.name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _every_duration(f"{path}[{index}]", item)
+
+
+# -- names --------------------------------------------------------------------------------------
+
+
+def _names(scenario: Scenario) -> Iterator[str]:
+    yield from _unique("system", scenario.system)
+    yield from _unique_across(
+        [*(("producer", i, p.name) for i, p in enumerate(scenario.producer)),
+         *(("consumer", i, c.name) for i, c in enumerate(scenario.consumer))]
+    )  # fmt: skip
+    if len(set(scenario.kinds)) != len(scenario.kinds):
+        yield "kinds: expected each key once"
+    for i, system in enumerate(scenario.system):
+        yield from _unique(f"system[{i}].exchanges", system.exchanges)
+        yield from _unique(f"system[{i}].queues", system.queues)
+
+
+def _unique(path: str, items: Iterable[Any]) -> Iterator[str]:
+    yield from _unique_across([(path, i, item.name) for i, item in enumerate(items)])
+
+
+def _unique_across(names: list[tuple[str, int, str]]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for kind, index, name in names:
+        where = f"{kind}[{index}]"
+        if any(not c.isprintable() for c in name) or name != name.strip():
+            yield f"{where}.name: expected printable characters, got {shown(name)}"
+        if name in seen:
+            yield f"{where}.name: expected a name of its own, got {shown(name)}, which is {seen[name]}'s"
+        seen.setdefault(name, where)
+
+
+def _one_of(path: str, got: str, known: Iterable[str]) -> Iterator[str]:
+    names = list(known)
+    if got not in names:
+        yield f"{path}: expected one of {', '.join(names) or 'none'}, got {shown(got)}"
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def _systems(scenario: Scenario) -> Iterator[str]:
+    for i, system in enumerate(scenario.system):
+        path = f"system[{i}]"
+        yield from _within(f"{path}.link", system.link, limits.LINK_US_MIN, limits.LINK_US_MAX)
+        yield from _within(f"{path}.heartbeat", system.heartbeat, 1_000_000, limits.DURATION_US_MAX)
+        queues = [q.name for q in system.queues]
+        exchanges = [e.name for e in system.exchanges]
+        for j, queue in enumerate(system.queues):
+            for field, name in (("retries_for", queue.retries_for), ("dead_letters_for", queue.dead_letters_for)):
+                if name:
+                    yield from _one_of(f"{path}.queues[{j}].{field}", name, queues)
+        for j, binding in enumerate(system.bindings):
+            here = f"{path}.bindings[{j}]"
+            if not binding.exchange.startswith("amq."):
+                yield from _one_of(f"{here}.exchange", binding.exchange, exchanges)
+            if bool(binding.queue) == bool(binding.to_exchange):
+                yield f"{here}: expected either queue or to_exchange"
+            elif binding.queue:
+                yield from _one_of(f"{here}.queue", binding.queue, queues)
+            else:
+                yield from _one_of(f"{here}.to_exchange", binding.to_exchange, exchanges)
+
+
+def _system(scenario: Scenario, name: str) -> RabbitMQSystem | None:
+    return next((s for s in scenario.system if s.name == name), None)
+
+
+def _producers(scenario: Scenario) -> Iterator[str]:
+    for i, producer in enumerate(scenario.producer):
+        path = f"producer[{i}]"
+        yield from _one_of(f"{path}.system", producer.system, [s.name for s in scenario.system])
+        system = _system(scenario, producer.system)
+        if system is not None:
+            yield from _to(f"{path}.to", producer, system)
+        yield from _arrivals(f"{path}.arrivals", producer.arrivals)
+        for j, key in enumerate(producer.keys):
+            yield from _one_of(f"{path}.keys[{j}]", key, scenario.kinds)
+
+
+def _to(path: str, producer: ProducerSpec, system: RabbitMQSystem) -> Iterator[str]:
+    to = producer.to
+    if to.exchange and to.queue:
+        yield f"{path}: expected either exchange or queue"
+    elif to.queue:
+        yield from _one_of(f"{path}.queue", to.queue, [q.name for q in system.queues])
+    elif to.exchange:
+        if not to.exchange.startswith("amq."):
+            yield from _one_of(f"{path}.exchange", to.exchange, [e.name for e in system.exchanges])
+    else:
+        yield f"{path}: expected an exchange or a queue"
+    if to.routing_key and to.routing_keys:
+        yield f"{path}: expected either routing_key or routing_keys"
+
+
+def _arrivals(path: str, arrivals: Arrivals) -> Iterator[str]:
+    given = [n for n in ("every", "poisson", "at") if getattr(arrivals, n) is not None]
+    if len(given) != 1:
+        yield f"{path}: expected exactly one of every, poisson, at"
+    if arrivals.burst is not None and given != ["every"]:
+        yield f"{path}.burst: expected it together with every"
+    burst = arrivals.burst or 1
+    if arrivals.every is not None and burst * 60_000_000 > limits.RATE_PER_MINUTE_MAX * arrivals.every:
+        yield f"{path}.every: expected at most 1,000 messages a second, got {burst} every {spoken(arrivals.every)}"
+    if arrivals.poisson is not None and arrivals.poisson > limits.RATE_PER_MINUTE_MAX * 60:
+        yield f"{path}.poisson: expected at most 1,000 messages a second"
+
+
+def _consumers(scenario: Scenario) -> Iterator[str]:
+    for i, consumer in enumerate(scenario.consumer):
+        path = f"consumer[{i}]"
+        yield from _one_of(f"{path}.system", consumer.system, [s.name for s in scenario.system])
+        system = _system(scenario, consumer.system)
+        if system is not None:
+            queues = [q.name for q in system.queues]
+            yield from _one_of(f"{path}.from.queue", consumer.from_.queue, queues)
+            yield from _retry(f"{path}.retry", consumer, queues)
+        yield from _work(f"{path}.work", consumer.work)
+        if consumer.fail is not None:
+            for j, key in enumerate(consumer.fail.keys):
+                yield from _one_of(f"{path}.fail.keys[{j}]", key, scenario.kinds)
+
+
+def _work(path: str, work: Work) -> Iterator[str]:
+    given = [n for n in ("constant", "exponential", "uniform") if getattr(work, n) is not None]
+    if len(given) != 1:
+        yield f"{path}: expected exactly one of constant, exponential, uniform"
+    for duration in (work.constant, work.exponential, *(work.uniform or ())):
+        if duration is not None:
+            yield from _within(path, duration, 0, limits.WORK_US_MAX)
+    if work.uniform is not None and work.uniform[0] > work.uniform[1]:
+        yield f"{path}.uniform: expected the shorter one first, got {spoken(work.uniform[0])} first"
+
+
+def _retry(path: str, consumer: ConsumerSpec, queues: list[str]) -> Iterator[str]:
+    retry = consumer.retry
+    if retry.do == "republish":
+        yield from _one_of(f"{path}.queue", retry.queue, queues)
+    elif retry.queue:
+        yield f'{path}.queue: expected it with do = "republish" only'
+    if retry.then:
+        yield from _one_of(f"{path}.then", retry.then, queues)
+        if retry.limit is None:
+            yield f"{path}.then: expected a limit with it"
+
+
+NEEDS = {"slow": "factor", "set prefetch": "prefetch", "set rate": "rate"}
+ON_PRODUCERS = ("poison next", "set rate", "pause", "resume")
+ON_CONSUMERS = ("slow", "set prefetch", "stop")
+
+
+def _faults(scenario: Scenario) -> Iterator[str]:
+    producers = [p.name for p in scenario.producer]
+    consumers = [c.name for c in scenario.consumer]
+    queues = [q.name for s in scenario.system for q in s.queues]
+    for i, fault in enumerate(scenario.fault):
+        path = f"fault[{i}]"
+        if fault.at >= scenario.length:
+            yield f"{path}.at: expected a time before the end, {spoken(scenario.length)}, got {spoken(fault.at)}"
+        known = (
+            queues if fault.do == "purge"
+            else producers if fault.do in ON_PRODUCERS
+            else consumers if fault.do in ON_CONSUMERS
+            else [*producers, *consumers]
+        )  # fmt: skip
+        yield from _one_of(f"{path}.target", fault.target, known)
+        yield from _fault_arguments(path, fault)
+
+
+def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
+    need = NEEDS.get(fault.do)
+    for name in NEEDS.values():
+        given = getattr(fault, name) is not None
+        if given and name != need:
+            yield f'{path}.{name}: expected no such field with do = "{fault.do}"'
+        if not given and name == need:
+            yield f'{path}.{name}: expected a value with do = "{fault.do}", got none'
+
+
+__all__ = ["PerHour", "explained", "problems_of", "shown"]

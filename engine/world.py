@@ -1,0 +1,80 @@
+"""The world outside the brokers: which messages were made, what handlers have done, what they remember.
+
+Per message it keeps two bytes, by message number, so that a long run stays small in a snapshot.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.kernel import Kernel, Timer
+
+NO_KEY = 255
+POISON, ROUTED = 1, 2
+
+
+class World(msgspec.Struct):
+    """Part 0 of every simulation. Message numbers index the byte arrays (place 0 is unused)."""
+
+    keys: list[str]
+    """Key texts in order of first use; at most 255."""
+    key_of: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
+    flags: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
+    producer_of: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
+    effects: dict[str, bytearray] = {}
+    """"effect name/destination" → how often it was done, by message; stays at 255."""
+    totals: dict[str, int] = {}
+    """Effect name → sum of amounts, in the effect's unit."""
+    stores: dict[str, bytearray] = {}
+    """Idempotency store → 1 for each message it remembers."""
+    over: str = ""
+    """Why the run has ended; "" while it goes on."""
+
+    def made(self, message: int, key: str, poison: bool, node: int) -> None:
+        """A producer (at `node`) has made `message`, the next in number."""
+        if key and key not in self.keys:
+            self.keys.append(key)
+        self.key_of.append(self.keys.index(key) if key else NO_KEY)
+        self.flags.append(POISON if poison else 0)
+        self.producer_of.append(node)
+
+    def key(self, message: int) -> str:
+        index = self.key_of[message]
+        return "" if index == NO_KEY else self.keys[index]
+
+    def is_poison(self, message: int) -> bool:
+        return bool(self.flags[message] & POISON)
+
+    def do_effect(self, effect: str, amount: int, message: int, destination: int) -> tuple[int, int]:
+        """Do it. Returns (which time for this message and destination, the effect's new total)."""
+        done = _grown(self.effects, f"{effect}/{destination}", message)
+        done[message] = number = min(done[message] + 1, 255)
+        self.totals[effect] = total = self.totals.get(effect, 0) + amount
+        return number, total
+
+    def remembers(self, store: str, message: int) -> bool:
+        kept = self.stores.get(store)
+        return kept is not None and message < len(kept) and kept[message] == 1
+
+    def remember(self, store: str, message: int) -> None:
+        _grown(self.stores, store, message)[message] = 1
+
+    def fire(self, kernel: Kernel, timer: Timer) -> None:
+        """The run's length is over: nothing happens any more."""
+        from engine.events import RunEnded
+
+        why = ("length", "messages", "copies")[timer[5]]
+        self.over = why
+        kernel.cause = 0
+        kernel.emit(RunEnded(kernel.now_us, 0, why))
+        kernel.agenda.clear()
+        kernel.cancelled.clear()
+
+
+def _grown(arrays: dict[str, bytearray], name: str, index: int) -> bytearray:
+    array = arrays.get(name)
+    if array is None:
+        array = arrays[name] = bytearray(index + 64)
+    elif index >= len(array):
+        array.extend(bytes(index + 64 - len(array)))
+    return array
