@@ -243,13 +243,15 @@ class WorkFinished(Event, frozen=True, array_like=True, tag=16, gc=False):
 class EffectApplied(Event, frozen=True, array_like=True, tag=17, gc=False):
     """The handler did its effect (charge $25) to the world outside.
 
-    `effect_number` counts the effects of this name for this message and destination: 2 is a duplicate.
-    `total` is the sum of `amount` over all effects of this name so far.
+    `destination` is the queue that the consumer reads. `effect_number` counts the effects of this name
+    for this message and destination: 2 is a duplicate. `total` sums the amounts of this name so far.
     """
 
     copy: int
     attempt: int
     node: int
+    message: int
+    destination: int
     effect: str
     effect_number: int
     total: int

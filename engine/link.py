@@ -195,18 +195,18 @@ class Link(msgspec.Struct):
         if item.lost:
             kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.number))
         elif item.client != self.client:
-            self._nobody(kernel, item)
+            self._nobody(kernel, item, self.node)
         elif item.asked is not None:
             kernel.parts[self.actor].answered(kernel, item.asked, said)
         else:
             kernel.parts[self.actor].told(kernel, said)
 
-    def _nobody(self, kernel: Kernel, item: Down) -> None:
+    def _nobody(self, kernel: Kernel, item: Down, node: int) -> None:
         """What arrives for a process that is gone, or for a connection it has given up."""
         if isinstance(item.said, amqp.Delivery):
             said = item.said
             kernel.emit(
-                Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, self.node, "connection_closed")
+                Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, node, "connection_closed")
             )
 
     # -- the network fails ----------------------------------------------------------------------
@@ -230,13 +230,14 @@ class Link(msgspec.Struct):
         """A body, or a drawn signal, that waits in the broker's socket."""
         said = item.said
         if isinstance(said, amqp.Delivery):
-            if not item.number and not said.no_ack:
-                kernel.emit(
-                    Placed(kernel.now_us, kernel.cause, said.copy, 0, item.source, "unacked", -1)
-                )
-            kernel.emit(
-                Placed(kernel.now_us, kernel.cause, said.copy, said.attempt, item.source, "socket", -1)
-            )
+            now_us, cause = kernel.now_us, kernel.cause
+            kernel.emit(Placed(now_us, cause, said.copy, said.attempt, item.source, "socket", -1))
+            if item.number:
+                pass  # its Moved has said where attempt 0 is
+            elif said.no_ack:
+                kernel.emit(Left(now_us, cause, (said.copy,), 0, item.source, "automatic"))
+            else:
+                kernel.emit(Placed(now_us, cause, said.copy, 0, item.source, "unacked", -1))
         elif item.number:
             kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.number))
 
@@ -269,7 +270,7 @@ class Link(msgspec.Struct):
         ups, self.up_waiting = self.up_waiting, []
         downs, self.down_waiting = self.down_waiting, []
         for down in downs:
-            self._nobody(kernel, down)
+            self._nobody(kernel, down, down.source)
         clients = dict.fromkeys([*(d.client for d in downs), *(u.client for u in ups), self.client])
         for client in clients:
             if client:
@@ -278,6 +279,11 @@ class Link(msgspec.Struct):
         kernel.parts[self.actor].disconnected(kernel, [u.operation for u in ups if u.client == self.client])
 
     # -- the present ----------------------------------------------------------------------------
+
+    def messages_travelling(self) -> list[int]:
+        """Messages that a confirm or a return travels about."""
+        return [getattr(d.said, "message", 0) for d in self.down.values() if d.number and
+                not isinstance(d.said, amqp.Delivery)]  # fmt: skip
 
     def state_events(self, now_us: int) -> list[Any]:
         """What travels or waits, as events that say it anew."""

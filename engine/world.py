@@ -5,9 +5,15 @@ Per message it keeps two bytes, by message number, so that a long run stays smal
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from engine.events import RunEnded
 from engine.kernel import Kernel, Timer
+
+EndReason = Literal["length", "messages", "copies"]
+END_REASONS: tuple[EndReason, ...] = ("length", "messages", "copies")
 
 NO_KEY = 255
 POISON, ROUTED = 1, 2
@@ -29,6 +35,8 @@ class World(msgspec.Struct):
     """Idempotency store → 1 for each message it remembers."""
     over: str = ""
     """Why the run has ended; "" while it goes on."""
+    over_us: int = 0
+    """When it ended."""
 
     def made(self, message: int, key: str, poison: bool, node: int) -> None:
         """A producer (at `node`) has made `message`, the next in number."""
@@ -61,10 +69,8 @@ class World(msgspec.Struct):
 
     def fire(self, kernel: Kernel, timer: Timer) -> None:
         """The run's length is over: nothing happens any more."""
-        from engine.events import RunEnded
-
-        why = ("length", "messages", "copies")[timer[5]]
-        self.over = why
+        why: EndReason = END_REASONS[timer[5]]
+        self.over, self.over_us = why, kernel.now_us
         kernel.cause = 0
         kernel.emit(RunEnded(kernel.now_us, 0, why))
         kernel.agenda.clear()

@@ -1,0 +1,1 @@
+"""Producers and consumers: they react to pushes, replies and their own timers by operations over a link."""

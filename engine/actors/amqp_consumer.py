@@ -1,0 +1,403 @@
+"""A consumer that speaks AMQP 0-9-1: one worker that handles one message at a time.
+
+It works on what it was handed whatever the broker thinks of that delivery meanwhile: a worker whose
+connection is gone goes on, does its effect, and finds that its acknowledgement has no channel left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.durations import spoken
+from engine.events import (
+    EffectApplied,
+    Left,
+    NodeStateChanged,
+    Placed,
+    StoreAsked,
+    StoreKept,
+    WorkFinished,
+    WorkStarted,
+)
+from engine.kernel import Kernel, Timer
+from engine.policies.retry import Decision, decide
+from engine.policies.service import NORMAL, failure, work_us
+from engine.rabbitmq import operations as amqp
+from engine.scenario import Acknowledge, ConsumerSpec, Work
+from engine.world import World
+
+RECONNECT_US = 1_000_000
+"""How long a client waits before it connects again after the broker closed its channel."""
+
+
+class Held(msgspec.Struct, array_like=True):
+    """One body at the worker. `client` is the channel it came on, "" once acknowledged or automatic."""
+
+    copy: int
+    attempt: int
+    message: int
+    queue: int
+    client: str
+    tag: int
+    key: str
+    poison: bool
+    delivery: amqp.Delivery | None = None
+    """Kept only where a retry may publish it again."""
+    known: bool = False
+    """Whether the idempotency store remembered it when it was asked."""
+
+
+class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
+    """`spec` is what the scenario says, as changed by commands; `owner`, `link` are indices of parts."""
+
+    spec: ConsumerSpec
+    owner: int
+    link: int
+    node: int
+    queue_node: int
+    state: str = "up"
+    factor: int = NORMAL
+    life: int = 0
+    """Goes up when the process starts; a timer of an earlier life is nobody's."""
+    incarnation: int = 0
+    """Counts connections; names the channel."""
+    subscription: int = 0
+    """Counts subscriptions on all channels; names the consumer tag."""
+    working: Held | None = None
+    started_us: int = 0
+    until_us: int = 0
+    waiting: list[Held] = []
+    stopping: bool = False
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def begin(self, kernel: Kernel) -> None:
+        """Connect at the scenario's time for it."""
+        if self.spec.start:
+            kernel.schedule(kernel.now_us + self.spec.start, self.owner, "connect", 0, self.life)
+        else:
+            self.connect(kernel)
+
+    def connect(self, kernel: Kernel) -> None:
+        """Open a new connection with one channel, and subscribe."""
+        link = kernel.parts[self.link]
+        self.incarnation += 1
+        link.client = f"{self.spec.name}#{self.incarnation}"
+        link.send(kernel, amqp.ChannelOpen(link.client, self.node))
+        self.subscribe(kernel)
+
+    def subscribe(self, kernel: Kernel) -> None:
+        """basic.qos and basic.consume; qos holds for consumers started after it."""
+        spec, link = self.spec, kernel.parts[self.link]
+        self.subscription += 1
+        arguments: dict[str, Any] = {}
+        if spec.priority:
+            arguments["x-priority"] = spec.priority
+        if spec.consumer_timeout is not None:
+            arguments["x-consumer-timeout"] = spec.consumer_timeout // 1_000
+        if spec.prefetch:
+            link.send(kernel, amqp.BasicQos(spec.prefetch))
+        tag = f"{spec.name}/{self.subscription}"
+        automatic = spec.acknowledge == "automatic"
+        link.send(
+            kernel,
+            amqp.BasicConsume(spec.from_.queue, tag, automatic, spec.exclusive, arguments),
+            "consume", 0, self.queue_node,
+        )  # fmt: skip
+
+    def crash(self, kernel: Kernel) -> None:
+        """The process dies: what it worked on and what waited is gone, and its socket closes."""
+        self.state = "crashed"
+        self.life += 1
+        kernel.cause = kernel.emit(
+            NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about())
+        )
+        self._drop_all(kernel, "crashed")
+        kernel.parts[self.link].crash(kernel)
+
+    def restart(self, kernel: Kernel) -> None:
+        self._say_state(kernel, "up")
+        self.stopping = False
+        if kernel.parts[self.link].state != "closed":
+            self.connect(kernel)
+
+    def stop(self, kernel: Kernel) -> None:
+        """Cancel, finish what is being worked on, then close the connection. What only waits goes back."""
+        link = kernel.parts[self.link]
+        self.stopping = True
+        link.send(kernel, amqp.BasicCancel(f"{self.spec.name}/{self.subscription}"), "cancel", 0,
+                  self.queue_node)  # fmt: skip
+        for held in self.waiting:
+            kernel.emit(Left(kernel.now_us, kernel.cause, (held.copy,), held.attempt, self.node, "cancelled"))
+        self.waiting = []
+        if self.working is None:
+            self._stopped(kernel)
+
+    def _stopped(self, kernel: Kernel) -> None:
+        link = kernel.parts[self.link]
+        self._say_state(kernel, "stopped")
+        link.send(kernel, amqp.ConnectionClose("client"), "close", 0, self.queue_node)
+        link.client = ""
+        self.life += 1
+
+    def _say_state(self, kernel: Kernel, state: str) -> None:
+        if state == "up" and self.factor != NORMAL:
+            state = "slow"
+        self.state = "up" if state == "slow" else state
+        about = self.about()
+        kernel.cause = kernel.emit(
+            NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, about)  # type: ignore[arg-type]
+        )
+
+    def about(self) -> str:
+        """The node's one-line note: how long it works on each."""
+        work = self.spec.work
+        if work.constant is not None:
+            us, roughly = int(work.constant), ""
+        elif work.exponential is not None:
+            us, roughly = int(work.exponential), "about "
+        else:
+            assert work.uniform is not None
+            us, roughly = sum(work.uniform) // 2, "about "
+        return f"{roughly}{spoken(us * self.factor // NORMAL)} each"
+
+    def reconnect(self, kernel: Kernel) -> None:
+        """The network is back after the connection was given up."""
+        if self.state == "up":
+            self.connect(kernel)
+
+    def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
+        """The connection is gone: what waited unworked is thrown away, what is being worked on is not."""
+        kernel.parts[self.link].client = ""
+        for held in self.waiting:
+            kernel.emit(
+                Left(kernel.now_us, kernel.cause, (held.copy,), held.attempt, self.node, "connection_closed")
+            )
+        self.waiting = []
+
+    def _drop_all(self, kernel: Kernel, reason: Any) -> None:
+        bodies = [*self.waiting] if self.working is None else [self.working, *self.waiting]
+        self.working, self.waiting = None, []
+        for held in bodies:
+            kernel.emit(Left(kernel.now_us, kernel.cause, (held.copy,), held.attempt, self.node, reason))
+
+    # -- deliveries -----------------------------------------------------------------------------
+
+    def told(self, kernel: Kernel, said: Any) -> None:
+        """What the broker says unasked."""
+        if type(said) is amqp.Delivery:
+            self._delivered(kernel, said)
+        elif isinstance(said, amqp.ChannelClosed):
+            self._closed(kernel)
+        elif isinstance(said, amqp.CancelledByBroker):
+            self._say_state(kernel, "connecting")
+            kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "subscribe", self.incarnation, self.life)
+
+    def answered(self, kernel: Kernel, asked: Any, reply: Any) -> None:
+        if isinstance(reply, amqp.Closed):
+            self._closed(kernel)
+
+    def _closed(self, kernel: Kernel) -> None:
+        """The broker closed the channel: connect again after a while."""
+        self.disconnected(kernel, [])
+        kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "connect", 0, self.life)
+
+    def _delivered(self, kernel: Kernel, said: amqp.Delivery) -> None:
+        if self.stopping:
+            kernel.emit(
+                Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, self.node, "cancelled")
+            )
+            return
+        world: World = kernel.parts[0]
+        held = Held(
+            said.copy, said.attempt, said.message, said.queue,
+            "" if said.no_ack else kernel.parts[self.link].client, said.delivery_tag,
+            world.key(said.message), world.is_poison(said.message),
+            said if self.spec.retry.do == "republish" or self.spec.retry.then else None,
+        )  # fmt: skip
+        if self.working is None:
+            self._start(kernel, held)
+        else:
+            self.waiting.append(held)
+            kernel.emit(
+                Placed(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, "prefetched",
+                       len(self.waiting) - 1)
+            )  # fmt: skip
+
+    # -- work -----------------------------------------------------------------------------------
+
+    def _start(self, kernel: Kernel, held: Held) -> None:
+        spec = self.spec
+        self.working = held
+        now_us = kernel.now_us
+        if spec.acknowledge == "before work":
+            self._acknowledge(kernel, held)
+        idempotency = spec.idempotency
+        if idempotency is not None and idempotency.keep == "check then act":
+            world: World = kernel.parts[0]
+            held.known = world.remembers(idempotency.store, held.message)
+            kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
+        us = 0 if held.known else work_us(kernel, f"{spec.name}/work", spec.work, self.factor)
+        self.started_us, self.until_us = now_us, now_us + us + (0 if held.known else spec.wrap_up)
+        number = kernel.emit(
+            WorkStarted(now_us, kernel.cause, held.copy, held.attempt, self.node, self.until_us)
+        )
+        kernel.schedule(now_us + us, self.owner, "work", 0, self.life, number)
+
+    def fire(self, kernel: Kernel, timer: Timer) -> None:
+        what = timer[4]
+        if timer[6] != self.life:
+            return
+        if what == "work":
+            self._work_done(kernel)
+        elif what == "wrap_up":
+            self._finish(kernel, "")
+        elif what == "connect" and self.state == "up" and kernel.parts[self.link].state == "up":
+            self.connect(kernel)
+        elif what == "subscribe" and timer[5] == self.incarnation and kernel.parts[self.link].client:
+            self._say_state(kernel, "up")
+            self.subscribe(kernel)
+
+    def _work_done(self, kernel: Kernel) -> None:
+        """The work itself is over: the handler fails, or does its effect."""
+        held, spec = self.working, self.spec
+        assert held is not None
+        if held.known:
+            self._finish(kernel, "")
+            return
+        why = failure(kernel, f"{spec.name}/failure", spec.fail, held.key, held.poison)
+        if why:
+            self._finish(kernel, why)
+            return
+        self._do_effect(kernel, held)
+        if spec.wrap_up:
+            kernel.schedule(kernel.now_us + spec.wrap_up, self.owner, "wrap_up", 0, self.life)
+        else:
+            self._finish(kernel, "")
+
+    def _do_effect(self, kernel: Kernel, held: Held) -> None:
+        """In one step with its store, where the handler has one that is kept with the effect."""
+        spec, world, now_us = self.spec, kernel.parts[0], kernel.now_us
+        one_step = spec.idempotency is not None and spec.idempotency.keep == "with the effect"
+        if one_step:
+            assert spec.idempotency is not None
+            held.known = world.remembers(spec.idempotency.store, held.message)
+            kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
+            if held.known:
+                return
+            world.remember(spec.idempotency.store, held.message)
+        effect = spec.effect
+        number, total = world.do_effect(effect.name, effect.amount, held.message, held.queue)
+        kernel.emit(
+            EffectApplied(now_us, kernel.cause, held.copy, held.attempt, self.node, held.message,
+                          held.queue, effect.name, number, total)
+        )  # fmt: skip
+        if one_step:
+            kernel.emit(StoreKept(now_us, kernel.cause, held.copy, held.attempt, self.node))
+
+    def _finish(self, kernel: Kernel, why: str) -> None:
+        """The handler returns: acknowledge, or after a failure do what the retry policy says."""
+        held, spec = self.working, self.spec
+        assert held is not None
+        self.working = None
+        now_us = kernel.now_us
+        if not why and not held.known and spec.idempotency is not None:
+            if spec.idempotency.keep == "check then act":
+                kernel.parts[0].remember(spec.idempotency.store, held.message)
+                kernel.emit(StoreKept(now_us, kernel.cause, held.copy, held.attempt, self.node))
+        kernel.cause = kernel.emit(
+            WorkFinished(now_us, kernel.cause, held.copy, held.attempt, self.node, not why, why)
+        )
+        if held.client:
+            if why:
+                decision = decide(kernel, f"{spec.name}/retry", spec.retry, held.attempt)
+                self._retry(kernel, held, decision)
+            elif spec.acknowledge == "after work":
+                self._acknowledge(kernel, held)
+        if self.stopping:
+            self._stopped(kernel)
+        elif self.waiting:
+            self._start(kernel, self.waiting.pop(0))
+
+    # -- answers --------------------------------------------------------------------------------
+
+    def _acknowledge(self, kernel: Kernel, held: Held) -> None:
+        """basic.ack, if the channel it came on is still this client's; an old tag is good for nothing."""
+        link = kernel.parts[self.link]
+        if held.client == link.client:
+            link.send(kernel, amqp.BasicAck(held.tag), "ack", held.copy, held.queue)
+        held.client = ""
+
+    def _retry(self, kernel: Kernel, held: Held, decision: Decision) -> None:
+        link = kernel.parts[self.link]
+        if held.client != link.client:
+            return
+        if decision.do == "requeue" and self.spec.retry.by == "nack":
+            link.send(kernel, amqp.BasicNack(held.tag), "nack", held.copy, held.queue)
+        elif decision.do in ("requeue", "discard"):
+            link.send(kernel, amqp.BasicReject(held.tag, decision.do == "requeue"), "reject", held.copy, held.queue)
+        else:
+            self._publish_again(kernel, held, decision)
+            self._acknowledge(kernel, held)
+
+    def _publish_again(self, kernel: Kernel, held: Held, decision: Decision) -> None:
+        """To a retry queue with the delay as its TTL, or to the queue where it ends; linked by x-retry-of."""
+        said = held.delivery
+        assert said is not None
+        old = said.properties
+        headers = {**(old.headers or {}), "x-retry-of": held.copy}
+        expiration = str(decision.delay_us // 1_000) if decision.do == "republish" else None
+        properties = amqp.Properties(headers, old.priority, expiration, old.persistent, old.reply_to)
+        kernel.parts[self.link].send(
+            kernel,
+            amqp.BasicPublish("", decision.queue, held.message, said.body, said.size, properties),
+            "publish", held.message, held.queue,
+        )  # fmt: skip
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def slow(self, kernel: Kernel, factor: int) -> None:
+        """From the next message on, work takes `factor` thousandths of its time."""
+        self.factor = factor
+        if self.state == "up":
+            self._say_state(kernel, "up")
+
+    def set_work(self, kernel: Kernel, work: Work) -> None:
+        self.spec = msgspec.structs.replace(self.spec, work=work)
+        if self.state == "up":
+            self._say_state(kernel, "up")
+
+    def set_prefetch(self, kernel: Kernel, prefetch: int) -> None:
+        """Cancel and subscribe anew: a prefetch holds for consumers started after it."""
+        self._resubscribe(kernel, msgspec.structs.replace(self.spec, prefetch=prefetch))
+
+    def set_acknowledge(self, kernel: Kernel, acknowledge: Acknowledge) -> None:
+        spec = msgspec.structs.replace(self.spec, acknowledge=acknowledge)
+        if "automatic" in (acknowledge, self.spec.acknowledge) and acknowledge != self.spec.acknowledge:
+            self._resubscribe(kernel, spec)
+        else:
+            self.spec = spec
+
+    def _resubscribe(self, kernel: Kernel, spec: ConsumerSpec) -> None:
+        link = kernel.parts[self.link]
+        connected = self.state == "up" and bool(link.client)
+        if connected:
+            tag = f"{self.spec.name}/{self.subscription}"
+            link.send(kernel, amqp.BasicCancel(tag), "cancel", 0, self.queue_node)
+            if self.spec.prefetch and not spec.prefetch:
+                link.send(kernel, amqp.BasicQos(0))
+        self.spec = spec
+        if connected:
+            self.subscribe(kernel)
+
+    # -- the present ----------------------------------------------------------------------------
+
+    def bodies(self) -> list[Held]:
+        """What is at the worker, first what it works on."""
+        return self.waiting if self.working is None else [self.working, *self.waiting]
+
+    def shown_state(self) -> str:
+        """Its `NodeState`."""
+        return "slow" if self.state == "up" and self.factor != NORMAL else self.state

@@ -1,0 +1,270 @@
+"""A producer that speaks AMQP 0-9-1: makes messages, publishes them, and with confirms sees them through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine import limits
+from engine.durations import UNITS_US, Duration, PerHour, spoken
+from engine.events import GivenUp, MessageCreated, NodeStateChanged
+from engine.kernel import Kernel, Timer
+from engine.policies.arrivals import is_poison, key_of, next_gap_us
+from engine.rabbitmq import operations as amqp
+from engine.scenario import Arrivals, ProducerSpec
+
+RECONNECT_US = 1_000_000
+"""How long a client waits before it connects again after the broker closed its channel."""
+
+
+class Pending(msgspec.Struct, array_like=True):
+    """A publish that is not confirmed yet. `entry` is its time-out's timer."""
+
+    operation: amqp.BasicPublish
+    entry: int
+
+
+class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
+    """`spec` is what the scenario says, as changed by commands; `owner`, `link` are indices of parts."""
+
+    spec: ProducerSpec
+    owner: int
+    link: int
+    node: int
+    exchange_node: int
+    state: str = "up"
+    life: int = 0
+    """Goes up when the process starts; a timer of an earlier life is nobody's."""
+    incarnation: int = 0
+    """Counts connections; names the channel."""
+    made: int = 0
+    paused: bool = False
+    tag: int = 0
+    """Publishes on the present channel so far: the delivery tag of confirms."""
+    pending: dict[int, Pending] = {}
+    poison_next: bool = False
+    plan: int = 0
+    """Goes up with each plan for the next message: only the latest holds."""
+    stopped: bool = False
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def begin(self, kernel: Kernel) -> None:
+        """Connect, and plan the first message."""
+        self.connect(kernel)
+        kernel.schedule(self.spec.start, self.owner, "start", 0, self.life)
+
+    def connect(self, kernel: Kernel) -> None:
+        """Open a new connection with one channel. Delivery tags start anew."""
+        link = kernel.parts[self.link]
+        self.incarnation += 1
+        self.tag = 0
+        link.client = f"{self.spec.name}#{self.incarnation}"
+        link.send(kernel, amqp.ChannelOpen(link.client, self.node))
+        if self.spec.confirm:
+            link.send(kernel, amqp.ConfirmSelect())
+
+    def crash(self, kernel: Kernel) -> None:
+        """The process dies. What it had not got confirmed it will not send again."""
+        self.state = "crashed"
+        self.life += 1
+        kernel.cause = kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about()))
+        for pending in self.pending.values():
+            kernel.cancel(pending.entry)
+            kernel.emit(GivenUp(kernel.now_us, kernel.cause, pending.operation.message, self.node))
+        self.pending = {}
+        kernel.parts[self.link].crash(kernel)
+
+    def restart(self, kernel: Kernel) -> None:
+        self.state = "up"
+        kernel.cause = kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "up", self.about()))
+        if kernel.parts[self.link].state != "closed":
+            self.connect(kernel)
+        self._plan(kernel)
+
+    def reconnect(self, kernel: Kernel) -> None:
+        """The network is back after the connection was given up: connect, publish again what is pending."""
+        if self.state == "up":
+            self.connect(kernel)
+            self._publish_again(kernel)
+
+    def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
+        """The connection is gone. Without confirms, what had not got through is gone with it."""
+        if not self.spec.confirm:
+            for operation in unsent:
+                if isinstance(operation, amqp.BasicPublish):
+                    kernel.emit(GivenUp(kernel.now_us, kernel.cause, operation.message, self.node))
+
+    # -- making messages ------------------------------------------------------------------------
+
+    def fire(self, kernel: Kernel, timer: Timer) -> None:
+        what = timer[4]
+        if what == "confirm":
+            self._timed_out(kernel, timer[5])
+        elif timer[6] != self.life:
+            return
+        elif what == "arrival":
+            if timer[5] == self.plan:
+                self.make(kernel, self.next_key(kernel))
+                self._plan(kernel)
+        elif what == "start":
+            self._plan(kernel)
+        elif what == "connect" and self.state == "up" and kernel.parts[self.link].state == "up":
+            self.connect(kernel)
+            self._publish_again(kernel)
+
+    def _stream(self, purpose: str) -> str:
+        return f"{self.spec.name}/{purpose}"
+
+    def _plan(self, kernel: Kernel) -> None:
+        """Schedule the next message, unless there is none."""
+        spec = self.spec
+        self.plan += 1
+        if self.paused or self.stopped or (spec.count is not None and self.made >= spec.count):
+            return
+        gap_us = next_gap_us(kernel, self._stream("arrivals"), spec.arrivals, self.made, spec.start)
+        if gap_us is not None:
+            kernel.schedule(kernel.now_us + gap_us, self.owner, "arrival", self.plan, self.life, 0)
+
+    def make(self, kernel: Kernel, key: str) -> None:
+        """Make one message with this key and publish it (or lose it, when there is no connection)."""
+        spec = self.spec
+        if kernel.messages >= limits.MESSAGES_MAX:
+            kernel.schedule(kernel.now_us, 0, "end", 1)
+            return
+        self.made += 1
+        poison = self.poison_next or is_poison(kernel, self._stream("poison"), spec.poison, self.made)
+        self.poison_next = False
+        message = kernel.next_message()
+        kernel.cause = kernel.emit(
+            MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
+        )
+        self.publish(kernel, self._operation(key, message))
+
+    def next_key(self, kernel: Kernel) -> str:
+        """The key of its next message, in turn or drawn."""
+        return key_of(kernel, self._stream("keys"), self.spec, self.made)
+
+    def _operation(self, key: str, message: int) -> amqp.BasicPublish:
+        spec = self.spec
+        to = spec.to
+        properties = amqp.PLAIN
+        if spec.headers or spec.priorities or spec.expiration is not None or not spec.persistent:
+            turn = self.made - 1
+            properties = amqp.Properties(
+                headers=dict(spec.headers) or None,
+                priority=spec.priorities[turn % len(spec.priorities)] if spec.priorities else None,
+                expiration=None if spec.expiration is None else str(spec.expiration // 1_000),
+                persistent=spec.persistent,
+            )
+        if to.queue:
+            exchange, routing_key = "", to.queue
+        elif to.routing_keys:
+            exchange, routing_key = to.exchange, to.routing_keys[(self.made - 1) % len(to.routing_keys)]
+        else:
+            exchange, routing_key = to.exchange, to.routing_key or key
+        return amqp.BasicPublish(exchange, routing_key, message, "", 0, properties, spec.mandatory)
+
+    def publish(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
+        """Send it; in confirm mode, remember it until the broker says that it has it."""
+        link = kernel.parts[self.link]
+        confirm = self.spec.confirm
+        if link.state == "closed" or not link.client:
+            if confirm:
+                self.pending[-operation.message] = Pending(operation, self._patience(kernel, 0))
+            else:
+                kernel.emit(GivenUp(kernel.now_us, kernel.cause, operation.message, self.node))
+            return
+        self.tag += 1
+        if confirm:
+            self.pending[self.tag] = Pending(operation, self._patience(kernel, self.tag))
+        link.send(kernel, operation, "publish", operation.message, self.exchange_node)
+
+    # -- confirms -------------------------------------------------------------------------------
+
+    def _patience(self, kernel: Kernel, tag: int) -> int:
+        due_us = kernel.now_us + self.spec.confirm_timeout
+        return kernel.schedule(due_us, self.owner, "confirm", tag, self.life)
+
+    def _timed_out(self, kernel: Kernel, tag: int) -> None:
+        """No confirm in time: the producer cannot know, and publishes again."""
+        pending = self.pending.pop(tag, None)
+        if pending is not None:
+            self.publish(kernel, pending.operation)
+
+    def _publish_again(self, kernel: Kernel) -> None:
+        """On a new channel, everything that is not confirmed, in the old order."""
+        pending, self.pending = self.pending, {}
+        for publish in pending.values():
+            kernel.cancel(publish.entry)
+        for publish in pending.values():
+            self.publish(kernel, publish.operation)
+
+    def told(self, kernel: Kernel, said: Any) -> None:
+        """What the broker says unasked."""
+        if isinstance(said, amqp.Confirm):
+            pending = self.pending.pop(said.delivery_tag, None)
+            if pending is not None:
+                kernel.cancel(pending.entry)
+                if not said.ack:
+                    self._refused(kernel, pending.operation)
+        elif isinstance(said, amqp.ChannelClosed):
+            self._closed(kernel)
+
+    def answered(self, kernel: Kernel, asked: Any, reply: Any) -> None:
+        if isinstance(reply, amqp.Closed):
+            self._closed(kernel)
+
+    def _refused(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
+        """basic.nack by the broker: try again after the confirm time-out."""
+        entry = self._patience(kernel, -operation.message)
+        self.pending[-operation.message] = Pending(operation, entry)
+
+    def _closed(self, kernel: Kernel) -> None:
+        """The broker closed the channel: connect again after a while."""
+        kernel.parts[self.link].client = ""
+        kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "connect", 0, self.life)
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def set_rate(self, kernel: Kernel, per_minute: int) -> None:
+        """Evenly or by Poisson, as before; 0 stops. The next gap starts now."""
+        spec = self.spec
+        self.stopped = per_minute == 0
+        if not self.stopped:
+            if spec.arrivals.poisson is not None:
+                arrivals = Arrivals(poisson=PerHour(per_minute * 60))
+            else:
+                arrivals = Arrivals(every=Duration(UNITS_US["m"] // per_minute))
+            self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
+        state: Any = self.shown_state()
+        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, self.about()))
+        if self.state == "up":
+            self._plan(kernel)
+
+    def pause(self, kernel: Kernel) -> None:
+        self.paused = True
+        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "paused", self.about()))
+
+    def resume(self, kernel: Kernel) -> None:
+        self.paused = False
+        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "up", self.about()))
+        self._plan(kernel)
+
+    # -- the present ----------------------------------------------------------------------------
+
+    def shown_state(self) -> str:
+        """Its `NodeState`."""
+        return "paused" if self.state == "up" and self.paused else self.state
+
+    def about(self) -> str:
+        """The node's one-line note: how often it makes messages."""
+        if self.stopped:
+            return "makes none"
+        arrivals = self.spec.arrivals
+        if arrivals.poisson is not None:
+            return f"about {arrivals.poisson / 3600:g} per s"
+        if arrivals.every is not None:
+            return f"{arrivals.burst or 'one'} every {spoken(arrivals.every)}"
+        return "at set times"

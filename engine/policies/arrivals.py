@@ -1,0 +1,42 @@
+"""When a producer makes its next message, and with which key."""
+
+from __future__ import annotations
+
+from engine.chance import below, exponential_us, happens
+from engine.durations import UNITS_US
+from engine.kernel import Kernel
+from engine.scenario import Arrivals, PoisonRule, ProducerSpec
+
+
+def next_gap_us(kernel: Kernel, stream: str, arrivals: Arrivals, made: int, start_us: int) -> int | None:
+    """Microseconds from now to the next message after `made` of them; None when there is none.
+
+    Bursts come together: within one, the gap is 0. Fixed times count from `start_us`; those that went
+    by while the producer was down are gone.
+    """
+    if arrivals.at is not None:
+        left = (at + start_us - kernel.now_us for at in sorted(arrivals.at)[made:])
+        return next((gap_us for gap_us in left if gap_us >= 0), None)
+    if arrivals.poisson is not None:
+        return exponential_us(kernel, stream, UNITS_US["h"] // arrivals.poisson)
+    assert arrivals.every is not None
+    if arrivals.burst is not None and made % arrivals.burst:
+        return 0
+    return 0 if made == 0 else int(arrivals.every)
+
+
+def key_of(kernel: Kernel, stream: str, spec: ProducerSpec, made: int) -> str:
+    """The key of the producer's message after `made` of them; "" without keys."""
+    keys = spec.keys
+    if not keys:
+        return ""
+    return keys[below(kernel, stream, len(keys))] if spec.draw_keys else keys[made % len(keys)]
+
+
+def is_poison(kernel: Kernel, stream: str, rule: PoisonRule | None, ordinal: int) -> bool:
+    """Whether the producer's message number `ordinal` (1-based) fails every handler."""
+    if rule is None:
+        return False
+    if ordinal in rule.messages or (rule.every is not None and ordinal % rule.every == 0):
+        return True
+    return happens(kernel, stream, rule.probability)

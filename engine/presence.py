@@ -1,0 +1,81 @@
+"""The present as events that build it from nothing, for somebody who has just come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.amqp_producer import AmqpProducer
+from engine.events import Event, MessageCreated, NodeAdded, NodeStateChanged, Placed, RunEnded, WireAdded, WorkStarted
+
+if TYPE_CHECKING:
+    from engine.simulation import Simulation
+
+
+def state_events(simulation: Simulation) -> list[Event]:
+    """Events of the same vocabulary; their cause is 0. What travels keeps its own departure time.
+
+    A reducer that folds them reaches the scene that folding the whole run reaches.
+    """
+    now_us = simulation.now_us
+    told: list[Event] = []
+    for actor in simulation.actors:
+        told += _actor(simulation, actor, now_us)
+    stage = [event for broker in simulation.brokers for event in broker.state_events()]
+    told += [event for event in stage if isinstance(event, NodeAdded)]
+    told += [_publish_wire(actor, now_us) for actor in simulation.actors if isinstance(actor, AmqpProducer)]
+    told += _messages(simulation, now_us)
+    told += [event for event in stage if not isinstance(event, NodeAdded)]
+    for link in simulation.links:
+        told += link.state_events(now_us)
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpConsumer):
+            told += _bodies(actor, now_us)
+    told += simulation.ledger.state_events(now_us)
+    if simulation.ended:
+        told.append(RunEnded(simulation.world.over_us, 0, simulation.world.over))  # type: ignore[arg-type]
+    return told
+
+
+def _actor(simulation: Simulation, actor: AmqpProducer | AmqpConsumer, now_us: int) -> list[Event]:
+    kind = "producer" if isinstance(actor, AmqpProducer) else "consumer"
+    about = actor.about()
+    told: list[Event] = [
+        NodeAdded(now_us, 0, actor.node, kind, actor.spec.name, actor.spec.system, about)  # type: ignore[arg-type]
+    ]
+    state = actor.shown_state()
+    if state != "up":
+        told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]
+    return told
+
+
+def _publish_wire(producer: AmqpProducer, now_us: int) -> Event:
+    return WireAdded(now_us, 0, producer.node, producer.exchange_node, "publish", "")
+
+
+def _messages(simulation: Simulation, now_us: int) -> list[Event]:
+    """Every message that a token or a signal is drawn of."""
+    world = simulation.world
+    numbers = {record.message for record in simulation.ledger.copies.values()}
+    for link in simulation.links:
+        numbers.update(up.about for up in link.up.values() if up.kind == "publish")
+        numbers.update(link.messages_travelling())
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpConsumer):
+            numbers.update(held.message for held in actor.bodies())
+    return [
+        MessageCreated(now_us, 0, n, world.producer_of[n], world.key(n), world.is_poison(n))
+        for n in sorted(numbers)
+    ]
+
+
+def _bodies(consumer: AmqpConsumer, now_us: int) -> list[Event]:
+    told: list[Event] = []
+    working = consumer.working
+    if working is not None:
+        told.append(
+            WorkStarted(consumer.started_us, 0, working.copy, working.attempt, consumer.node, consumer.until_us)
+        )
+    for held in consumer.waiting:
+        told.append(Placed(now_us, 0, held.copy, held.attempt, consumer.node, "prefetched", -1))
+    return told

@@ -1,0 +1,355 @@
+"""One run: a scenario and a seed on one clock, driven by `advance` and `apply_at`.
+
+The parts stand in one list and refer to each other by their place in it: the world first, then the
+brokers, then for each actor its link and itself. Everything that happens comes out as ticks of
+events; everything there is goes into `snapshot` as plain data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine import RULES
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.amqp_producer import AmqpProducer
+from engine.applying import apply
+from engine.broker import Push
+from engine.commands import AnyCommand, of_fault
+from engine.durations import spoken
+from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver, ScenarioError
+from engine.events import Event, NodeAdded, WireAdded
+from engine.invariants import check
+from engine.kernel import Kernel, KernelState
+from engine.ledger import Ledger
+from engine.link import Link
+from engine.presence import state_events
+from engine.rabbitmq import operations as amqp
+from engine.rabbitmq.broker import RabbitMQ, RabbitMQState
+from engine.scenario import Queue, RabbitMQSystem, Scenario
+from engine.ticks import TICK_US, Ticks, TicksState
+from engine.world import World
+
+ADMIN = "administrator"
+BUDGET_EVENTS = 2_000
+
+
+class Switchboard:
+    """The brokers' port in a room: what is said to a channel goes to the link behind it."""
+
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+
+    def push(self, kernel: Kernel, client: str, node: int, push: Push) -> None:
+        link = self.links.get(client.partition("#")[0])
+        if link is not None:
+            link.push(kernel, client, node, push)
+
+
+class SimulationState(msgspec.Struct):
+    """A snapshot: everything that a run goes on from."""
+
+    rules: int
+    kernel: KernelState
+    world: World
+    brokers: list[RabbitMQState]
+    links: list[Link]
+    actors: list[AmqpProducer | AmqpConsumer]
+    ledger: Ledger
+    ticks: TicksState | None
+    faults_given: int
+    journal: int
+
+
+_snapshots = msgspec.msgpack.Decoder(SimulationState)
+
+
+class Simulation:
+    """See the module. `ticks` collects what happened; None in runs that nobody watches."""
+
+    def __init__(self, scenario: Scenario, seed: int, watched: bool = True) -> None:
+        """Builds the stage at time 0. Raises `ScenarioError` when a broker refuses the topology."""
+        self.scenario = scenario
+        self.ticks: Ticks | None = Ticks() if watched else None
+        self.kernel = Kernel(seed)
+        self.world = World(list(scenario.kinds))
+        self.ledger = Ledger(list(scenario.promises))
+        self.brokers: list[RabbitMQ] = []
+        self.links: list[Link] = []
+        self.actors: list[AmqpProducer | AmqpConsumer] = []
+        self.journal = 0
+        """The `n` of the last journal entry applied."""
+        self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
+        self.faults_given = 0
+        self.switchboard = Switchboard()
+        self.kernel.parts = [self.world]
+        self.ledger.begin(self.kernel)
+        self._build()
+        self.kernel.schedule(scenario.length_us - 1, 0, "end", 0)
+        self._drain()
+
+    # -- building -------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        kernel, scenario = self.kernel, self.scenario
+        for index, system in enumerate(scenario.system):
+            broker = RabbitMQ(kernel, system.name, system.version, len(kernel.parts), self.switchboard)
+            self.brokers.append(broker)
+            kernel.parts.append(broker)
+            self._declare(f"system[{index}]", system, broker)
+        for producer in scenario.producer:
+            self._add_producer(producer)
+        for consumer in scenario.consumer:
+            self._add_consumer(consumer)
+        for actor in self.actors:
+            kernel.cause = 0
+            actor.begin(kernel)
+
+    def _declare(self, path: str, system: RabbitMQSystem, broker: RabbitMQ) -> None:
+        """The topology, as an administrator declares it before anybody connects."""
+        self._ask(path, broker, amqp.ChannelOpen(ADMIN))
+        for i, exchange in enumerate(system.exchanges):
+            self._ask(f"{path}.exchanges[{i}]", broker, amqp.ExchangeDeclare(
+                exchange.name, exchange.type, exchange.durable, exchange.auto_delete, exchange.internal,
+                exchange.arguments))  # fmt: skip
+        for i, queue in enumerate(system.queues):
+            arguments: dict[str, Any] = dict(queue.arguments)
+            if queue.type != "classic":
+                arguments["x-queue-type"] = queue.type
+            self._ask(f"{path}.queues[{i}]", broker, amqp.QueueDeclare(
+                queue.name, False, queue.durable, False, queue.auto_delete, arguments))  # fmt: skip
+        for queue in system.queues:
+            self._stand_in(system.queues, queue, broker)
+        for i, binding in enumerate(system.bindings):
+            bind: Any
+            if binding.queue:
+                bind = amqp.QueueBind(binding.queue, binding.exchange, binding.routing_key, binding.arguments)
+            else:
+                bind = amqp.ExchangeBind(
+                    binding.to_exchange, binding.exchange, binding.routing_key, binding.arguments
+                )
+            self._ask(f"{path}.bindings[{i}]", broker, bind)
+
+    def _ask(self, path: str, broker: RabbitMQ, operation: Any) -> Any:
+        reply = broker.execute(self.kernel, ADMIN, operation)
+        if isinstance(reply, amqp.Closed):
+            raise ScenarioError([f"{path}: refused by the broker with {reply.code} {reply.name}: {reply.text}"])
+        return reply
+
+    def _stand_in(self, queues: list[Queue], queue: Queue, broker: RabbitMQ) -> None:
+        home = queue.retries_for or queue.dead_letters_for
+        if home:
+            node = broker.find("queue", queue.name)
+            place = "waiting" if queue.retries_for else "dead"
+            self.ledger.stands_for[node] = (broker.find("queue", home), place)
+
+    def _link(self, name: str, system_name: str, node: int) -> Link:
+        """A link to the named system and, right behind it in the list of parts, room for its actor."""
+        index = next(i for i, s in enumerate(self.scenario.system) if s.name == system_name)
+        system = self.scenario.system[index]
+        owner = len(self.kernel.parts)
+        link = Link(owner, 1 + index, owner + 1, node, int(system.link), int(system.heartbeat))
+        self.links.append(link)
+        self.kernel.parts.append(link)
+        self.switchboard.links[name] = link
+        return link
+
+    def _add_producer(self, spec: Any) -> None:
+        kernel = self.kernel
+        node = kernel.next_node()
+        link = self._link(spec.name, spec.system, node)
+        broker = kernel.parts[link.broker]
+        exchange = broker.exchange_node(spec.to.exchange)
+        actor = AmqpProducer(spec, link.actor, link.owner, node, exchange)
+        kernel.emit(NodeAdded(0, 0, node, "producer", spec.name, spec.system, actor.about()))
+        kernel.emit(WireAdded(0, 0, node, exchange, "publish", ""))
+        self.actors.append(actor)
+        kernel.parts.append(actor)
+
+    def _add_consumer(self, spec: Any) -> None:
+        kernel = self.kernel
+        node = kernel.next_node()
+        link = self._link(spec.name, spec.system, node)
+        queue_node = kernel.parts[link.broker].find("queue", spec.from_.queue)
+        actor = AmqpConsumer(spec, link.actor, link.owner, node, queue_node)
+        kernel.emit(NodeAdded(0, 0, node, "consumer", spec.name, spec.system, actor.about()))
+        self.actors.append(actor)
+        kernel.parts.append(actor)
+
+    # -- driving --------------------------------------------------------------------------------
+
+    @property
+    def now_us(self) -> int:
+        return self.kernel.now_us
+
+    @property
+    def number(self) -> int:
+        """The number of the last event."""
+        return self.kernel.number
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.world.over)
+
+    def advance(self, until_us: int, budget: int = BUDGET_EVENTS) -> bool:
+        """Fire the timers due before `until_us`; True when that is done, False at the end of the budget.
+
+        `budget` is how many events may happen; it is looked at between timers. A run that has ended
+        closes its last tick and stands. Raises `InvariantBroken`, `EndlessInstant`.
+        """
+        number_max = self.kernel.number + budget
+        until_us = min(until_us, self.scenario.length_us)
+        while self.faults_given < len(self.faults) and not self.ended:
+            fault = self.faults[self.faults_given]
+            if fault.at >= until_us:
+                break
+            if not self._run(fault.at + 1, number_max, fault.at):
+                return False
+            if self.ended:
+                break
+            self.faults_given += 1
+            self._give(fault)
+        return self._run(until_us, number_max, until_us)
+
+    def apply_at(self, at_us: int, command: AnyCommand, n: int) -> None:
+        """Journal entry `n`: `command` at `at_us`, after every timer (and fault) due by then.
+
+        Raises `CommandError` (nothing has changed then but the time), `RunOver`.
+        """
+        while not self.advance(at_us, 1 << 40):
+            pass
+        while self.faults_given < len(self.faults) and self.faults[self.faults_given].at <= at_us:
+            self._run(at_us + 1, 1 << 62, at_us)
+            if self.ended:
+                break
+            self.faults_given += 1
+            self._give(self.faults[self.faults_given - 1])
+        self._run(at_us + 1, 1 << 62, at_us)
+        if self.ended:
+            raise RunOver()
+        self.journal = n
+        self._apply(command, -n)
+
+    def _give(self, fault: Any) -> None:
+        kinds: dict[str, Any] = {p.name: "producer" for p in self.scenario.producer}
+        kinds.update({c.name: "consumer" for c in self.scenario.consumer})
+        system = next(
+            (s.name for s in self.scenario.system if any(q.name == fault.target for q in s.queues)), ""
+        )
+        try:
+            self._apply(of_fault(fault, kinds, system), 0)
+        except CommandError:
+            pass  # a person was quicker: what is crashed already cannot crash again
+
+    def _apply(self, command: AnyCommand, cause: int) -> None:
+        self.kernel.cause = cause
+        try:
+            apply(self, command)
+        finally:
+            self._drain()
+
+    def _run(self, until_us: int, number_max: int, rest_us: int) -> bool:
+        kernel = self.kernel
+        if self.ended:
+            self._close_ticks(kernel.now_us + 1)
+            return True
+        try:
+            done = kernel.run(kernel.parts, until_us, number_max, rest_us)
+        except EndlessInstant as error:
+            names = [self.part_name(owner) for owner, _ in error.steps]
+            raise EngineLoop(error, names) from None
+        except InvariantBroken as error:
+            raise InvariantBroken(f"{self.where()}: {error}") from None
+        self._drain()
+        if self.ended:
+            kernel.now_us = self.world.over_us
+            self._close_ticks(kernel.now_us + TICK_US)
+        elif done:
+            self._close_ticks(kernel.now_us)
+        return done
+
+    def _close_ticks(self, now_us: int) -> None:
+        ticks = self.ticks
+        if ticks is not None and now_us >= (ticks.tick + 1) * TICK_US:
+            check(self)
+            ticks.close(now_us // TICK_US)
+
+    def _drain(self) -> None:
+        log = self.kernel.take_log()
+        if self.ticks is not None and log:
+            self.ticks.add(log)
+
+    def where(self) -> str:
+        """The place of an error: scenario, seed, journal position, time."""
+        return (
+            f"scenario {self.scenario.title!r}, seed {self.kernel.seed}, journal entry {self.journal}, "
+            f"at {spoken(self.kernel.now_us)}"
+        )
+
+    def part_name(self, index: int) -> str:
+        """What people call a part."""
+        part = self.kernel.parts[index]
+        if isinstance(part, AmqpProducer | AmqpConsumer):
+            return part.spec.name
+        if isinstance(part, Link):
+            return f"link of {self.part_name(part.actor)}"
+        return getattr(part, "name", "the world")
+
+    # -- the present ----------------------------------------------------------------------------
+
+    def state_events(self) -> list[Event]:
+        """Events of the same vocabulary that build the present from nothing."""
+        return state_events(self)
+
+    def totals(self) -> dict[str, int]:
+        """The ledger's counts over all destinations, by name, and how many messages were sent."""
+        return {"sent": self.kernel.messages, **self.ledger.totals()}
+
+    def digest(self) -> str:
+        """The digest of the last closed tick, in hex."""
+        assert self.ticks is not None
+        return self.ticks.digest.hex()
+
+    def snapshot(self) -> bytes:
+        """Everything that the run goes on from."""
+        return msgspec.msgpack.encode(
+            SimulationState(
+                RULES, self.kernel.state(), self.world, [b.state() for b in self.brokers], self.links,
+                self.actors, self.ledger, None if self.ticks is None else self.ticks.state(),
+                self.faults_given, self.journal,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def restore(cls, scenario: Scenario, seed: int, snapshot: bytes) -> Simulation:
+        """The run that `snapshot` was taken of. Its scenario and seed must be given again."""
+        state = _snapshots.decode(snapshot)
+        self = cls.__new__(cls)
+        self.scenario = scenario
+        self.kernel = Kernel.from_state(state.kernel)
+        self.world, self.ledger = state.world, state.ledger
+        self.links, self.actors = state.links, state.actors
+        self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks)
+        self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
+        self.faults_given, self.journal = state.faults_given, state.journal
+        self.switchboard = Switchboard()
+        self.brokers = [
+            RabbitMQ.from_state(broker, 1 + index, self.switchboard)
+            for index, broker in enumerate(state.brokers)
+        ]
+        parts: list[Any] = [self.world, *self.brokers]
+        for link, actor in zip(self.links, self.actors, strict=True):
+            parts += [link, actor]
+            self.switchboard.links[actor.spec.name] = link
+        self.kernel.parts = parts
+        self.ledger.begin(self.kernel)
+        return self
+
+
+class EngineLoop(EndlessInstant):
+    """A loop without delay, with the names of the parts that go round."""
+
+    def __init__(self, error: EndlessInstant, names: list[str]) -> None:
+        super().__init__(error.at_us, error.steps)
+        self.args = (self.describe(names),)

@@ -1,0 +1,85 @@
+"""Simulated time in ticks of 25 ms, and the chain of digests over them.
+
+Tick k is [k·25 ms, (k+1)·25 ms) in every branch, so the digests of two runs are equal up to the tick
+in which they part: digest[k] = blake2b(digest[k−1] + the encoded events of tick k).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from engine.events import Event
+from engine.wire import AnyEvent, encode
+
+TICK_US = 25_000
+DIGEST_BYTES = 16
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """One closed tick. `first` is the number of its first event (of the next one, when it has none)."""
+
+    tick: int
+    first: int
+    count: int
+    events: bytes
+    """JSON array of its events."""
+    digest: bytes
+
+
+class TicksState(msgspec.Struct, array_like=True):
+    """What a snapshot keeps: the open tick with its events so far, and the last digest."""
+
+    tick: int
+    first: int
+    digest: bytes
+    open: list[AnyEvent]
+
+
+class Ticks:
+    """Collects events in order and closes ticks behind them."""
+
+    def __init__(self) -> None:
+        self.tick = 0
+        self.first = 1
+        self.digest = bytes(DIGEST_BYTES)
+        self.open: list[Event] = []
+        self.closed: list[Tick] = []
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Events in the order they happened, none in a closed tick."""
+        end_us = (self.tick + 1) * TICK_US
+        for event in events:
+            if event.at_us >= end_us:
+                self.close(event.at_us // TICK_US)
+                end_us = (self.tick + 1) * TICK_US
+            self.open.append(event)
+
+    def close(self, tick: int) -> None:
+        """Close every tick before `tick`."""
+        while self.tick < tick:
+            text = encode(self.open)
+            self.digest = blake2b(self.digest + text, digest_size=DIGEST_BYTES).digest()
+            count = len(self.open)
+            self.closed.append(Tick(self.tick, self.first, count, text, self.digest))
+            self.first += count
+            self.tick += 1
+            if count:
+                self.open = []
+
+    def take(self) -> list[Tick]:
+        """The ticks closed since the last call."""
+        taken, self.closed = self.closed, []
+        return taken
+
+    def state(self) -> TicksState:
+        return TicksState(self.tick, self.first, self.digest, list(self.open))  # type: ignore[arg-type]
+
+    @classmethod
+    def from_state(cls, state: TicksState) -> Ticks:
+        ticks = cls()
+        ticks.tick, ticks.first, ticks.digest = state.tick, state.first, state.digest
+        ticks.open = list(state.open)
+        return ticks

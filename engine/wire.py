@@ -1,0 +1,48 @@
+"""Events as they go over a wire: JSON arrays, encoded once, the same bytes for digest and viewers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from engine import events as common
+from engine.events import Event
+from engine.rabbitmq import events as rabbitmq
+
+EVENT_TYPES: tuple[type[Event], ...] = (*common.COMMON, *rabbitmq.RABBITMQ)
+
+AnyEvent = (
+    common.NodeAdded | common.NodeRemoved | common.NodeStateChanged | common.WireAdded
+    | common.WireRemoved | common.LinkStateChanged | common.MessageCreated | common.Sent
+    | common.SignalLost | common.Routed | common.Placed | common.Moved | common.Left | common.FuseLit
+    | common.WorkStarted | common.WorkFinished | common.EffectApplied | common.GivenUp
+    | common.StoreAsked | common.StoreKept | common.Commanded | common.RunEnded | common.Settled
+    | common.Tallied | common.PromiseBroken | common.LedgerStands
+    | rabbitmq.ExchangeDeclared | rabbitmq.QueueDeclared | rabbitmq.ConsumerRegistered
+    | rabbitmq.ConsumerCancelled | rabbitmq.ActiveConsumerChanged | rabbitmq.ChannelOpened
+    | rabbitmq.ChannelClosed | rabbitmq.Unroutable | rabbitmq.PublishRefused | rabbitmq.Requeued
+    | rabbitmq.DeadLettered | rabbitmq.ConsumerTimedOut | rabbitmq.QueuePurged | rabbitmq.QueueExpired
+)  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[AnyEvent])
+
+
+def encode(events: Sequence[Event]) -> bytes:
+    """A JSON array of events, each the array [tag, at_us, cause, …]."""
+    return _encoder.encode(events)
+
+
+def decode(text: bytes) -> list[Event]:
+    """The inverse of `encode`. Raises msgspec.ValidationError."""
+    return list(_decoder.decode(text))
+
+
+def spelled(event: Event) -> dict[str, Any]:
+    """One event with its name and its fields' names, for people and scripts."""
+    named: dict[str, Any] = {"event": type(event).__name__}
+    for field in event.__struct_fields__:
+        named[field] = msgspec.to_builtins(getattr(event, field))
+    return named

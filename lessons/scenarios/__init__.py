@@ -1,0 +1,62 @@
+"""The shipped scenarios: read once, checked once, looked up by slug."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from engine.errors import ScenarioError
+from engine.scenario import Scenario, load
+
+ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
+         "idempotent-payments", "traffic-spike", "order-pipeline")  # fmt: skip
+"""From the simplest to the whole; others follow by name."""
+
+HOME = ("fan-out", *ORDER)
+"""What the home page shows: the first of these that there is."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A scenario with the name that addresses use for it."""
+
+    slug: str
+    scenario: Scenario
+
+
+@functools.cache
+def library() -> Mapping[str, Shipped]:
+    """All shipped scenarios by slug, in the order of the list. Raises `ImproperlyConfigured`."""
+    return read_folder(Path(settings.SCENARIOS_DIR))
+
+
+def read_folder(folder: Path) -> Mapping[str, Shipped]:
+    """The scenarios of a folder. Raises `ImproperlyConfigured` with every problem of every file."""
+    found: dict[str, Shipped] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.toml"), key=lambda path: _rank(path.stem)):
+        try:
+            found[path.stem] = Shipped(path.stem, load(path))
+        except ScenarioError as error:
+            problems += [f"{path.name}: {problem}" for problem in error.problems]
+    if problems:
+        raise ImproperlyConfigured("The site does not start on bad content.\n" + "\n".join(problems))
+    return MappingProxyType(found)
+
+
+def home() -> Shipped | None:
+    """The scenario of the home page; None while there is none at all."""
+    shipped = library()
+    return next((shipped[slug] for slug in HOME if slug in shipped), None) or next(
+        iter(shipped.values()), None
+    )
+
+
+def _rank(slug: str) -> tuple[int, str]:
+    return (ORDER.index(slug) if slug in ORDER else len(ORDER), slug)
