@@ -1,0 +1,12 @@
+"""Loads all content when the site starts, and refuses to start on content that is wrong."""
+
+from django.apps import AppConfig
+
+
+class LessonsConfig(AppConfig):
+    name = "lessons"
+
+    def ready(self) -> None:
+        from lessons.scenarios import library
+
+        library()

@@ -1,0 +1,59 @@
+"""The import map: which address each of the browser's modules has today.
+
+A module `static/js/scene/clock.js` is imported as "mailroom/scene/clock.js". The names are resolved here
+and not by relative paths, because the addresses of collected files contain their digests.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils.safestring import SafeString
+
+PREFIX = "mailroom/"
+ENTRY = "main.js"
+"""static/js/main.js is the page's one entry; without it a page has no script at all."""
+
+LAZY = ("lazy/", "vendor/")
+"""Modules of these folders are fetched when they are imported, not ahead."""
+
+
+def modules(request: HttpRequest) -> dict[str, Any]:
+    """Context of every page: `import_map` (JSON for the script element), `module_urls`, `entry_url`."""
+    names = module_names()
+    addresses = {PREFIX + name: static(f"js/{name}") for name in names}
+    return {
+        "csp_nonce": getattr(request, "csp_nonce", ""),
+        "import_map": for_script(json.dumps({"imports": addresses}, separators=(",", ":"))),
+        "module_urls": [addresses[PREFIX + name] for name in names if not name.startswith(LAZY)],
+        "entry_url": addresses.get(PREFIX + ENTRY, ""),
+    }
+
+
+def module_names() -> list[str]:
+    """All modules under static/js as `folder/name.js`, sorted. Read anew while files may be edited."""
+    return list(_names()) if settings.STATIC_COLLECTED else _read_names()
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    return tuple(_read_names())
+
+
+def _read_names() -> list[str]:
+    folder = Path(settings.STATICFILES_DIRS[0]) / "js"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+
+
+def for_script(text: str) -> SafeString:
+    """JSON that may stand inside a script element: it can neither end it nor open a comment."""
+    return SafeString(
+        text.replace("&", "\\u0026").replace("<", "\\u003C").replace(">", "\\u003E")
+        .replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )  # fmt: skip

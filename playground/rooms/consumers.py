@@ -1,0 +1,176 @@
+"""The sockets: thin. They decode, ask the hub, and hand on what the mailbox holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, ClassVar
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from engine import RULES
+from lessons.scenarios import library
+from playground import seats
+from playground.rooms import limits, wire
+from playground.rooms.history import recording_of
+from playground.rooms.hub import Hub, check_allowed, the_hub
+from playground.rooms.journal import Refused
+from playground.rooms.mailbox import Viewer
+from playground.rooms.permissions import OWNER, VIEWER, VISITOR, Role
+from playground.rooms.playing import Playback
+from playground.rooms.throttle import Bucket
+from playground.rooms.wire import BadFrame, Said, Seen, Watch
+
+GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
+
+
+class StageConsumer(AsyncWebsocketConsumer):
+    """What a room's and a recording's sockets have in common. `arrive` says hello, `handle` does the rest."""
+
+    open_sockets: ClassVar[set[StageConsumer]] = set()
+
+    async def connect(self) -> None:
+        await self.accept()
+        self.hub: Hub = the_hub()
+        self.writer: asyncio.Task[None] | None = None
+        self.viewer: Viewer | None = None
+        self.commands = Bucket(limits.COMMANDS_BURST, limits.COMMANDS_PER_S)
+        self.bad_frames = 0
+        try:
+            if len(self.open_sockets) >= limits.SOCKETS_MAX:
+                raise Refused("refused", limits.SOCKETS_FULL)
+            self.open_sockets.add(self)
+            self.viewer = await self.arrive()
+        except Refused as refusal:
+            await self.send(wire.error(None, refusal.code, refusal.text))
+            await self.close(GONE)
+            return
+        self.writer = asyncio.create_task(self._write(self.viewer))
+
+    async def disconnect(self, code: int) -> None:
+        self.open_sockets.discard(self)
+        if self.writer is not None:
+            self.writer.cancel()
+        if self.viewer is not None:
+            self.depart(self.viewer)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        viewer = self.viewer
+        if viewer is None:
+            return
+        if len(text_data or bytes_data or "") > limits.FRAME_IN_BYTES_MAX:
+            viewer.mailbox.put(wire.error(None, "bad_frame", limits.FRAME_IN_TOO_LARGE))
+            await self.close(TOO_LARGE)
+            return
+        try:
+            if text_data is None:
+                raise BadFrame("bad_frame", "A frame must be text.")
+            frame = wire.decode(text_data)
+            if isinstance(frame, Said) and not self.commands.take(self.hub.wall()):
+                raise BadFrame("too_fast", limits.TOO_FAST, frame.id)
+            await self.handle(viewer, frame)
+        except BadFrame as problem:
+            viewer.mailbox.put(wire.error(problem.id, problem.code, problem.text))
+            await self._count_bad(viewer)
+
+    async def _count_bad(self, viewer: Viewer) -> None:
+        """A client that only sends what makes no sense is sent away."""
+        self.bad_frames += 1
+        if self.bad_frames > limits.BAD_FRAMES_MAX:
+            viewer.mailbox.put(wire.error(None, "bad_frame", limits.BAD_FRAMES))
+            await asyncio.sleep(0)
+            await self.close(TOO_SLOW)
+
+    async def _write(self, viewer: Viewer) -> None:
+        while True:
+            text = await viewer.mailbox.get()
+            if text is None:
+                await self.close(TOO_SLOW)
+                return
+            await self.send(text)
+
+    async def arrive(self) -> Viewer:
+        raise NotImplementedError
+
+    async def handle(self, viewer: Viewer, frame: Watch | Seen | Said) -> None:
+        raise NotImplementedError
+
+    def depart(self, viewer: Viewer) -> None:
+        raise NotImplementedError
+
+
+class RoomConsumer(StageConsumer):
+    """A room's socket: everybody watches, its owner commands."""
+
+    async def arrive(self) -> Viewer:
+        code = self.scope["url_route"]["kwargs"]["code"]
+        token = seats.token_of_scope(self.scope)
+        facts = await self.hub.journal.facts(code)
+        role: Role = OWNER if seats.is_owner(token, facts.owner) else VIEWER
+        viewer = Viewer(role, seats.seat_in(token, code))
+        self.room = await self.hub.join(code, viewer)
+        head = await self.hub.journal.head(code)
+        viewer.mailbox.put(
+            wire.frame(
+                "hello", v=1, role=role, seat=viewer.seat, room=code, slug=facts.slug,
+                epoch=head.epoch, seed=facts.seed, rules=facts.rules, length_us=facts.length_us,
+                batch_us=head.clock.batch_us,
+            )
+        )  # fmt: skip
+        return viewer
+
+    async def handle(self, viewer: Viewer, frame: Watch | Seen | Said) -> None:
+        match frame:
+            case Watch():
+                viewer.wish = frame
+                viewer.unseen.clear()
+                self.hub.hint()
+            case Seen(f=f):
+                viewer.seen(f)
+            case Said():
+                await self.hub.command(self.room, viewer, frame)
+
+    def depart(self, viewer: Viewer) -> None:
+        self.hub.leave(self.room, viewer)
+
+
+class RecordingConsumer(StageConsumer):
+    """A recording's socket: ticks for whoever watches by a clock of their own."""
+
+    async def arrive(self) -> Viewer:
+        slug = self.scope["url_route"]["kwargs"]["slug"]
+        if slug not in library():
+            raise Refused("no_room", "There is no scenario with this name.")
+        recording = await asyncio.to_thread(recording_of, slug)
+        viewer = Viewer(VISITOR, "")
+        self.playback = Playback(recording, viewer)
+        viewer.mailbox.put(
+            wire.frame(
+                "hello", v=1, role=VISITOR, seat="", room="", slug=slug, epoch=0, seed=recording.seed,
+                rules=RULES, length_us=recording.length_us, batch_us=limits.BATCH_US,
+            )
+        )  # fmt: skip
+        return viewer
+
+    async def handle(self, viewer: Viewer, frame: Watch | Seen | Said) -> None:
+        match frame:
+            case Watch():
+                self.playback.watch(frame)
+            case Seen(f=f):
+                viewer.seen(f)
+                self.playback.has_room.set()
+            case Said():
+                check_allowed(VISITOR, frame)
+
+    def depart(self, viewer: Viewer) -> None:
+        self.playback.stop()
+
+
+async def close_all() -> None:
+    """The process stops: tell every socket to come back (1012), and stop driving rooms."""
+    for consumer in list(StageConsumer.open_sockets):
+        with contextlib.suppress(Exception):
+            await consumer.close(RESTART)
+    await the_hub().close()
+
+

@@ -1,0 +1,211 @@
+"""Drives all rooms of this process: one task, in batches of 100 ms, in slices of at most 10 ms.
+
+Before each batch it reads the heads of all its rooms in one question, then the new entries, and only then
+moves the frontiers; a hint merely makes it read sooner. The hub starts at the first socket, because the
+server has no word for "started", and its task ends by itself when nobody has watched for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.commands import decode as decode_command
+from engine.errors import CommandError, EngineError
+from lessons.scenarios import library
+from playground.rooms import limits, permissions, wire
+from playground.rooms.journal import Journal, MemoryJournal, Refused, check_rate
+from playground.rooms.live import LiveRoom, maker_of, sentence
+from playground.rooms.mailbox import Viewer
+from playground.rooms.replica import Maker, ReplicaBroken
+from playground.rooms.wire import BadFrame, Said
+
+log = logging.getLogger("mailroom.rooms")
+
+STOPPED = "This room has been stopped: its simulation contradicted itself. Please report its address."
+NOTHING_LEFT = "Nothing more will happen in this run."
+REST_US = 60_000_000
+"""A replica that nobody watches is kept for a minute: people reload pages."""
+
+
+def wall_now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Hub:
+    """See the module. `wall` and `make` are replaced by tests."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        wall: Callable[[], int] = wall_now_us,
+        make: Callable[[str, int], Maker] | None = None,
+    ) -> None:
+        self.journal = journal
+        self.wall = wall
+        self.make = make or (lambda slug, seed: maker_of(library()[slug].scenario, seed))
+        self.rooms: dict[str, LiveRoom] = {}
+        self.sockets = 0
+        self.task: asyncio.Task[None] | None = None
+        self.hinted = asyncio.Event()
+        self.driven = True
+        """Whether rooms are driven by a task; tests drive them by hand."""
+
+    # -- viewers ----------------------------------------------------------------------------------
+
+    async def join(self, code: str, viewer: Viewer) -> LiveRoom:
+        """Viewer `viewer` watches room `code` from now on. Raises `Refused`."""
+        room = self.rooms.get(code)
+        if room is None:
+            facts = await self.journal.facts(code)
+            room = self.rooms.setdefault(code, LiveRoom(facts, self.make(facts.slug, facts.seed)))
+        if len(room.viewers) >= limits.VIEWERS_MAX:
+            raise Refused("refused", limits.VIEWERS_FULL)
+        room.viewers.add(viewer)
+        if room.broken:
+            viewer.mailbox.put(wire.error(None, "refused", room.broken))
+        self.hint()
+        return room
+
+    def leave(self, room: LiveRoom, viewer: Viewer) -> None:
+        room.viewers.discard(viewer)
+        room.left_us = self.wall()
+        room.askers = {n: asker for n, asker in room.askers.items() if asker[0] is not viewer}
+
+    def hint(self) -> None:
+        """Something has changed: read soon."""
+        self.hinted.set()
+        if self.driven and (self.task is None or self.task.done()):
+            self.task = asyncio.get_running_loop().create_task(self._run())
+
+    # -- driving ----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while self.rooms:
+            self.hinted.clear()
+            begun = time.monotonic()
+            try:
+                await self.batch()
+            except Exception:
+                log.exception("a batch failed; the next one tries again")
+            rest_s = limits.BATCH_US / 1e6 - (time.monotonic() - begun)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hinted.wait(), max(0.001, rest_s))
+
+    async def batch(self) -> None:
+        """Read the journal, move every watched room to its frontier, tell its viewers."""
+        self._drop_left_rooms()
+        watched = [code for code, room in self.rooms.items() if room.viewers and not room.broken]
+        pending: list[LiveRoom] = []
+        for head in await self.journal.heads(watched):
+            room = self.rooms.get(head.code)
+            if room is None:
+                continue
+            entries = []
+            if head.seq > room.replica.seq or head.epoch != room.replica.epoch:
+                entries = await self.journal.entries(head.code, room.known_seq(head))
+            room.read(head, entries)
+            room.replica.seq = max(room.replica.seq, head.seq)
+            pending.append(room)
+        while pending:
+            pending = [room for room in pending if not self._slice(room)]
+            await asyncio.sleep(0)
+
+    def _slice(self, room: LiveRoom) -> bool:
+        """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
+        try:
+            done = room.replica.work(
+                room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S
+            )
+            if done:
+                room.deliver(self.wall())
+            return done
+        except (EngineError, ReplicaBroken):
+            log.exception("room %s has been stopped", room.facts.code)
+            room.stop(STOPPED)
+            return True
+
+    def _drop_left_rooms(self) -> None:
+        now_us = self.wall()
+        for code, room in list(self.rooms.items()):
+            if not room.viewers and now_us - room.left_us > REST_US:
+                del self.rooms[code]
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    async def command(self, room: LiveRoom, viewer: Viewer, said: Said) -> None:
+        """One command from a socket: into the journal, once, and `done`. Raises `BadFrame`."""
+        check_allowed(viewer.role, said)
+        try:
+            if said.cmd in permissions.CLOCK_COMMANDS:
+                receipt = await self._clock_command(room, viewer, said)
+            else:
+                command = decode_command(said.cmd, dict(said.args))
+                receipt = await self.journal.command(room.facts.code, viewer.seat, said.id, command)
+        except CommandError as problem:
+            raise BadFrame("bad_arguments", sentence(str(problem)), said.id) from None
+        except Refused as refusal:
+            raise BadFrame(refusal.code, refusal.text, said.id) from None
+        viewer.mailbox.put(wire.frame("done", id=said.id, seq=receipt.seq, at_us=receipt.at_us))
+        if receipt.n is not None:
+            room.askers[receipt.n] = (viewer, said.id)
+        self.hint()
+
+    async def _clock_command(self, room: LiveRoom, viewer: Viewer, said: Said) -> Any:
+        rate = step_to_us = 0
+        if said.cmd == "Speed":
+            rate = check_rate(dict(said.args))
+        elif said.args:
+            raise Refused("bad_arguments", f"{said.cmd} takes no arguments.")
+        if said.cmd == "Step":
+            step_to_us = await self._next_moment(room)
+        return await self.journal.clock_command(
+            room.facts.code, viewer.seat, said.id, said.cmd, rate, step_to_us
+        )
+
+    async def _next_moment(self, room: LiveRoom) -> int:
+        """When something happens next after what will be on the screen when a step takes effect."""
+        head = await self.journal.head(room.facts.code)
+        after_us = max(head.clock.at(self.wall() + limits.TAKES_EFFECT_US), head.clock.shown_us)
+        found = room.replica.next_event_us(after_us)
+        if found is None and not room.replica.simulation.ended:
+            found = await asyncio.to_thread(room.replica.look_ahead())
+        if found is None:
+            raise Refused("run_over", NOTHING_LEFT)
+        return max(found, after_us)
+
+    async def close(self) -> None:
+        """The process stops: end the driving task."""
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+
+
+def check_allowed(role: permissions.Role, said: Said) -> None:
+    """Raises `BadFrame` when there is no such command or `role` may not say it."""
+    if not permissions.known(said.cmd):
+        raise BadFrame("unknown_command", "There is no such command.", said.id)
+    if not permissions.may(role, said.cmd):
+        raise BadFrame("not_allowed", permissions.WHY_NOT[role], said.id)
+
+
+_hub: Hub | None = None
+
+
+def the_hub() -> Hub:
+    """This process's hub, made at the first call."""
+    global _hub
+    if _hub is None:
+        _hub = Hub(MemoryJournal(wall_now_us))
+    return _hub
+
+
+def install(hub: Hub | None) -> None:
+    """Put another hub in its place (None: a new one at the next call). For tests."""
+    global _hub
+    _hub = hub

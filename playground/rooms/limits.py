@@ -1,0 +1,130 @@
+"""Every limit of rooms and sockets: unit in the name, one line of why, and the sentence people read."""
+
+from __future__ import annotations
+
+# -- time -----------------------------------------------------------------------------------------
+
+TICK_US = 25_000
+"""The grain of frames: small enough to be no delay, large enough to pay for its head."""
+
+BATCH_US = 100_000
+"""B, the period at which rooms are driven and viewers are told."""
+
+TAKES_EFFECT_US = 150_000
+"""How long after its stamp a clock entry takes effect: by then every screen has heard of it."""
+
+COMMAND_LEAD_US = 200_000
+"""How far beyond a batch a command is stamped: past what has been simulated, so that little is revised."""
+
+LIGHT_US = 2_000_000
+"""A room's clock goes on for this long after a process with a viewer was last seen alive."""
+
+LIGHT_EVERY_US = 1_000_000
+"""How often the light is renewed: twice within its length, so that one late batch darkens nothing."""
+
+WALL_SET_BACK_US = 250_000
+"""A wall clock that goes back by more has been set; by less it is noise, and the room waits for it."""
+
+SLICE_S = 0.010
+"""The longest that one room holds the event loop: sockets stay quick while rooms catch up."""
+
+ADVANCE_EVENTS = 500
+"""Events simulated between two looks at the slice's end."""
+
+# -- memory ---------------------------------------------------------------------------------------
+
+CHECKPOINT_TICKS = 200
+"""A snapshot each 5 s: a revise simulates at most that much again."""
+
+TICKS_KEPT = 2_400
+"""60 s of events for those who come back; whoever was away longer gets the present instead."""
+
+ROOMS_MAX = 500
+"""Rooms in one process; each costs some MB while it is watched."""
+ROOMS_FULL = "There are too many rooms open just now: try again in some minutes."
+
+ROOM_IDLE_US = 30 * 60 * 1_000_000
+"""A room that nobody has watched for this long makes place for another when place is short."""
+
+VIEWERS_MAX = 600
+"""Viewers of one room in one process: a large lecture."""
+VIEWERS_FULL = "This room is full: 600 people are watching already."
+
+SOCKETS_MAX = 4_000
+"""Sockets of one process, below the usual limit of open files."""
+SOCKETS_FULL = "This server is full just now: try again in some minutes."
+
+JOURNAL_ENTRIES_MAX = 5_000
+"""Commands in one room: more than anybody clicks, and a replay stays quick."""
+JOURNAL_FULL = "This room has taken all the commands it can hold: start it anew."
+
+# -- frames to the browser ------------------------------------------------------------------------
+
+FRAME_BYTES_MAX = 32 * 1024
+FRAME_EVENTS_MAX = 1_000
+"""A frame is taken in within one animation frame on a slow phone."""
+
+WINDOW_FRAMES = 8
+"""Frames that a viewer may leave unacknowledged before it is told the present instead of the past."""
+
+WAITING_FRAMES_MAX = 64
+"""Frames waiting in a mailbox, answers included; a viewer that lets more pile up is disconnected."""
+WAITING_TOO_LONG = "This connection does not keep up."
+
+# -- frames from the browser ----------------------------------------------------------------------
+
+FRAME_IN_BYTES_MAX = 4 * 1024
+"""No command needs more; what is larger is closed with 1009."""
+FRAME_IN_TOO_LARGE = "A frame may have at most 4096 bytes."
+
+SOCKET_MESSAGE_BYTES_MAX = 8 * 1024
+"""What the server reads at all before it hangs up."""
+
+FRAME_DEPTH_MAX = 6
+"""Deeper nesting has no use and costs stack."""
+FRAME_TOO_DEEP = "A frame may be nested at most 6 deep."
+
+ID_CHARACTERS_MAX = 40
+"""Ids are the browser's; they are kept for as long as the room."""
+
+COMMANDS_BURST = 20
+COMMANDS_PER_S = 5
+"""A person in a hurry, not a program."""
+TOO_FAST = "Too many commands at once: wait a second."
+
+BAD_FRAMES_MAX = 20
+"""Frames that make no sense before the connection is closed: a broken or hostile client."""
+BAD_FRAMES = "Too many frames that make no sense."
+
+# -- opening rooms --------------------------------------------------------------------------------
+
+OPEN_BURST = 60
+OPEN_PER_S = 5
+"""Rooms opened on the whole site: a class that starts together passes, a loop does not."""
+OPENED_TOO_FAST = "Many rooms are being opened just now: wait a second and try again."
+
+OPEN_BODY_BYTES_MAX = 8 * 1024
+OPEN_BODY_TOO_LARGE = "A room is opened with at most 8192 bytes."
+
+CODE_CHARACTERS = 8
+CODE_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+"""31 letters and digits that nobody mistakes for each other; eight of them are 8.5e11 codes."""
+
+WRONG_CODES_BURST = 60
+WRONG_CODES_PER_S = 10
+"""Wrong codes on the whole site: guessing 8.5e11 of them takes for ever. Right codes are never held back."""
+WRONG_CODES = "Too many wrong room addresses just now: check the address and try again in a minute."
+
+HTTP_TIMEOUT_S = 30
+"""A page that takes longer has failed."""
+
+# -- recordings -----------------------------------------------------------------------------------
+
+CHUNK_TICKS = 400
+"""10 s of history under one address."""
+
+RECORDING_FRAME_TICKS = 40
+"""A recording goes over the socket a second at a time."""
+
+RECORDING_FRAME_EVERY_S = 0.125
+"""Eight simulated seconds a second: as fast as the fastest speed, no faster."""

@@ -1,0 +1,192 @@
+"""One room as this process shows it: a replica, its viewers, and the frames they are owed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.scenario import Scenario
+from engine.simulation import Simulation
+from playground.rooms import wire
+from playground.rooms.history import peek
+from playground.rooms.journal import Entry, Facts, Head
+from playground.rooms.limits import TICK_US, WINDOW_FRAMES
+from playground.rooms.mailbox import Viewer
+from playground.rooms.replica import Maker, Replica
+
+WAIT_BATCHES = 20
+"""Batches that a viewer who says it is ahead of this process may wait before it is told the present."""
+
+
+def maker_of(scenario: Scenario, seed: int) -> Maker:
+    """How the engine's simulations of this scenario and seed are made."""
+    return Maker(
+        lambda: Simulation(scenario, seed), lambda snapshot: Simulation.restore(scenario, seed, snapshot)
+    )
+
+
+class LiveRoom:
+    """See the module. `head` is what the journal said last; `broken` a sentence when the room has stopped."""
+
+    def __init__(self, facts: Facts, maker: Maker) -> None:
+        self.facts = facts
+        self.replica = Replica(maker)
+        self.viewers: set[Viewer] = set()
+        self.head: Head | None = None
+        self.askers: dict[int, tuple[Viewer, str]] = {}
+        self.broken = ""
+        self.left_us = 0
+        self.f = 0
+        self.made: dict[tuple[str, int], tuple[int, str, int]] = {}
+
+    # -- reading the journal ----------------------------------------------------------------------
+
+    def read(self, head: Head, entries: list[Entry]) -> None:
+        """Take what the journal says; `entries` are those of the head's branch that are not known yet."""
+        replica = self.replica
+        if head.epoch != replica.epoch:
+            replica.begin(head.epoch)
+        cut = replica.learn([entry for entry in entries if entry.epoch == replica.epoch])
+        if cut is not None:
+            self.made.clear()
+            for viewer in self.viewers:
+                viewer.forget_from(cut)
+        self.head = head
+
+    def known_seq(self, head: Head) -> int:
+        """Behind which seq the journal must be read: a new branch is read from its start."""
+        return self.replica.seq if head.epoch == self.replica.epoch else 0
+
+    def frontier_tick(self, wall_us: int) -> int:
+        """How many ticks are to be closed now. The run has no more than its length."""
+        assert self.head is not None
+        last = -(-self.facts.length_us // TICK_US)
+        return min(self.head.clock.frontier_tick(wall_us), last)
+
+    # -- telling viewers --------------------------------------------------------------------------
+
+    def deliver(self, wall_us: int) -> None:
+        """Hand each viewer what it is owed and can take. Frames are encoded once for all."""
+        self.made.clear()
+        for viewer in self.viewers:
+            self._tell_clock(viewer, wall_us)
+            if viewer.wish is not None:
+                self._place(viewer, wall_us)
+            if viewer.watching:
+                self._send_ticks(viewer, wall_us)
+        self._answer()
+
+    def _place(self, viewer: Viewer, wall_us: int) -> None:
+        """Find out what of the present a viewer already holds."""
+        wish, replica = viewer.wish, self.replica
+        assert wish is not None
+        if wish.epoch == replica.epoch and wish.tick > 0:
+            if replica.holds(wish.tick, wish.digest):
+                return self._placed(viewer, wish.tick)
+            recording = peek(self.facts.slug, self.facts.seed)
+            if recording is not None and recording.digest_before(wish.tick) == wish.digest != "":
+                return self._placed(viewer, wish.tick, self._first_change())
+            viewer.waited += 1
+            if wish.tick > replica.closed and viewer.waited < WAIT_BATCHES:
+                return None
+        self._send_state(viewer, wall_us)
+        return None
+
+    def _first_change(self) -> int | None:
+        """The first tick in which this branch differs from the recording."""
+        entries = self.replica.entries
+        return entries[0].at_us // TICK_US if entries else None
+
+    def _placed(self, viewer: Viewer, tick: int, change: int | None = None) -> None:
+        viewer.wish = None
+        viewer.waited = 0
+        viewer.epoch = self.replica.epoch
+        viewer.tick = tick
+        viewer.cut = False
+        if change is not None:
+            viewer.forget_from(change)
+
+    def _send_state(self, viewer: Viewer, wall_us: int) -> None:
+        """Everything anew: the present at the last checkpoint before what is on the screen."""
+        assert self.head is not None
+        point = self.replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
+        f, text, _ = self._frame(
+            "state", point.tick, point.tick,
+            tick=point.tick, first=point.first, events=point.state, digest=point.digest,
+        )  # fmt: skip
+        self._placed(viewer, point.tick)
+        viewer.sent(f, text)
+
+    def _send_ticks(self, viewer: Viewer, wall_us: int) -> None:
+        replica = self.replica
+        if viewer.epoch != replica.epoch or viewer.tick < replica.base:
+            return self._send_state(viewer, wall_us) if viewer.has_room() else None
+        if viewer.blocked and len(viewer.unseen) <= WINDOW_FRAMES // 2:
+            viewer.blocked = False
+            assert self.head is not None
+            point = replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
+            if point.tick > viewer.tick:
+                self._send_state(viewer, wall_us)
+        while viewer.tick < replica.closed and not viewer.blocked:
+            if not viewer.has_room():
+                viewer.blocked = True
+                break
+            f, text, viewer.tick = self._ticks_frame(viewer.tick, viewer.cut)
+            viewer.cut = False
+            viewer.sent(f, text)
+        return None
+
+    def _ticks_frame(self, tick: int, cut: bool) -> tuple[int, str, int]:
+        kind = "revise" if cut else "ticks"
+        if (kind, tick) in self.made:
+            return self.made[kind, tick]
+        replica = self.replica
+        ticks = wire.batch_of(replica.kept, tick - replica.base)
+        return self._frame(
+            kind, tick, tick + len(ticks), **{"cut" if cut else "tick": tick}, n=len(ticks),
+            first=ticks[0].first, events=wire.join_events(ticks), digest=ticks[-1].digest.hex(),
+        )  # fmt: skip
+
+    def _frame(self, kind: str, tick: int, end: int, **fields: Any) -> tuple[int, str, int]:
+        """A numbered frame (f, text, next tick), made once for all viewers of this batch."""
+        if (kind, tick) not in self.made:
+            self.f += 1
+            replica = self.replica
+            text = wire.frame(kind, f=self.f, epoch=replica.epoch, seq=replica.seq, **fields)
+            self.made[kind, tick] = (self.f, text, end)
+        return self.made[kind, tick]
+
+    def _tell_clock(self, viewer: Viewer, wall_us: int) -> None:
+        head = self.head
+        assert head is not None
+        now = (head.seq, head.clock.lit_until_us)
+        if viewer.clock == now or viewer.blocked:
+            return
+        viewer.clock = now
+        viewer.mailbox.put(
+            wire.frame(
+                "clock", seq=head.seq, pieces=head.clock.pieces, now_us=wall_us,
+                lit_until_us=head.clock.lit_until_us,
+            )
+        )  # fmt: skip
+
+    def _answer(self) -> None:
+        """Tell those whose command the engine has refused at its moment."""
+        for n, (viewer, id) in list(self.askers.items()):
+            if n in self.replica.outcomes:
+                code, text = self.replica.outcomes[n]
+                viewer.mailbox.put(wire.error(id, code, sentence(text)))
+            elif not self.replica.has_applied(n):
+                continue
+            del self.askers[n]
+
+    def stop(self, text: str) -> None:
+        """The room cannot go on; everybody is told once."""
+        self.broken = text
+        for viewer in self.viewers:
+            viewer.mailbox.put(wire.error(None, "refused", text))
+
+
+def sentence(text: str) -> str:
+    """An engine's message as a sentence."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."

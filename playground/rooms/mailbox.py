@@ -1,0 +1,85 @@
+"""What one viewer is owed, and what waits for its socket. Bounded on both sides.
+
+Ticks are not queued for anybody: a viewer has a position, and frames are made from the replica's ticks
+when there is room in its window. So a viewer that stops reading costs eight frames, however long it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from playground.rooms.permissions import Role
+from playground.rooms.limits import WAITING_FRAMES_MAX, WINDOW_FRAMES
+from playground.rooms.wire import Watch
+
+
+class Mailbox:
+    """Texts on their way to one socket. `overflowed` says that the socket does not take them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[str] = deque()
+        self.arrived = asyncio.Event()
+        self.overflowed = False
+
+    def put(self, text: str) -> None:
+        if len(self.waiting) >= WAITING_FRAMES_MAX:
+            self.overflowed = True
+        else:
+            self.waiting.append(text)
+        self.arrived.set()
+
+    async def get(self) -> str | None:
+        """The next text; None when the mailbox has overflowed and the socket is to be closed."""
+        while not self.waiting and not self.overflowed:
+            self.arrived.clear()
+            await self.arrived.wait()
+        return None if self.overflowed else self.waiting.popleft()
+
+
+class Viewer:
+    """One socket's place in a room.
+
+    `wish` is the position it said it has, until it has been placed; `tick` the next tick it needs, of
+    branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames it has not
+    acknowledged; `blocked` that it had to be left behind for that; `clock` the clock it was told last.
+    """
+
+    __slots__ = ("blocked", "clock", "cut", "epoch", "mailbox", "role", "seat", "tick", "unseen", "waited", "wish")
+
+    def __init__(self, role: Role, seat: str) -> None:
+        self.role = role
+        self.seat = seat
+        self.mailbox = Mailbox()
+        self.wish: Watch | None = None
+        self.waited = 0
+        self.epoch = -1
+        self.tick = 0
+        self.cut = False
+        self.unseen: deque[int] = deque()
+        self.blocked = False
+        self.clock = (-1, 0)
+
+    @property
+    def watching(self) -> bool:
+        """Whether it has been placed, and so is owed ticks."""
+        return self.epoch >= 0 and self.wish is None
+
+    def has_room(self) -> bool:
+        return len(self.unseen) < WINDOW_FRAMES
+
+    def sent(self, f: int, text: str) -> None:
+        """A frame that counts against the window."""
+        self.unseen.append(f)
+        self.mailbox.put(text)
+
+    def seen(self, f: int) -> None:
+        """Frame `f` has been taken in, and so all before it."""
+        while self.unseen and self.unseen[0] <= f:
+            self.unseen.popleft()
+
+    def forget_from(self, tick: int) -> None:
+        """The ticks from `tick` on were replaced; if this viewer holds any of them, it is told so."""
+        if self.watching and self.tick > tick:
+            self.tick = tick
+            self.cut = True

@@ -1,0 +1,66 @@
+"""Starts Daphne with our limits: `python -m playground.serve --host 127.0.0.1 --port 8000`."""
+
+from __future__ import annotations
+
+# Daphne chooses Twisted's reactor and must come before anything that could import it.
+from daphne.server import Server  # isort: skip
+from daphne.endpoints import build_endpoint_description_strings  # isort: skip
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from playground.rooms.limits import HTTP_TIMEOUT_S, SOCKET_MESSAGE_BYTES_MAX
+
+
+class MailroomServer(Server):
+    """Daphne, saying in one sentence that it could not listen, and with an exit status that says so too."""
+
+    failed = False
+
+    def listen_error(self, failure: object) -> None:
+        self.failed = True
+        super().listen_error(failure)
+
+
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m playground.serve")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args(words)
+
+    from playground.asgi import application
+    from playground.rooms.consumers import close_all
+    from playground.rooms.history import warm
+
+    logging.getLogger("daphne.server").setLevel(logging.ERROR)
+    server = MailroomServer(
+        application,
+        endpoints=build_endpoint_description_strings(host=options.host, port=options.port),
+        http_timeout=HTTP_TIMEOUT_S,
+        websocket_max_message_size=SOCKET_MESSAGE_BYTES_MAX,
+        websocket_max_frame_size=SOCKET_MESSAGE_BYTES_MAX,
+        websocket_timeout=-1,
+        server_name="mailroom",
+        verbosity=0,
+    )
+    _before_shutdown(close_all)
+    warm()
+    server.run()
+    return 1 if server.failed else 0
+
+
+def _before_shutdown(act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Daphne has no lifespan; its reactor says when it is about to stop, and waits for `act`."""
+    from twisted.internet import defer, reactor
+
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: defer.Deferred.fromFuture(asyncio.ensure_future(act()))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""What a page hands to its stage: the dict `stage` of templates/README.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.urls import reverse
+
+from engine import RULES
+from lessons.scenarios import Shipped
+from playground.modules import for_script
+from playground.rooms.history import recording_of
+from playground.rooms.journal import Facts
+
+
+def of_recording(shipped: Shipped) -> dict[str, Any]:
+    """The stage of a recording: it moves before the first socket, from what stands in the page."""
+    recording = recording_of(shipped.slug)
+    first = recording.chunks[0].text.decode() if recording.chunks else ""
+    return {
+        **_of_scenario(shipped),
+        "mode": "recording",
+        "seed": recording.seed,
+        "rules": recording.rules,
+        "socket": f"/ws/play/{shipped.slug}/",
+        "chunks": json.dumps(recording.addresses()),
+        "first_chunk": for_script(first),
+        "room": "",
+        "role": "visitor",
+    }
+
+
+def of_room(shipped: Shipped, facts: Facts, role: str) -> dict[str, Any]:
+    """The stage of a room: everything comes over its socket."""
+    return {
+        **_of_scenario(shipped),
+        "mode": "room",
+        "seed": facts.seed,
+        "rules": facts.rules,
+        "socket": f"/ws/room/{facts.code}/",
+        "chunks": "[]",
+        "first_chunk": "",
+        "room": facts.code,
+        "role": role,
+    }
+
+
+def _of_scenario(shipped: Shipped) -> dict[str, Any]:
+    scenario = shipped.scenario
+    return {
+        "slug": shipped.slug,
+        "title": scenario.title,
+        "about": scenario.about,
+        "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
+        "promises": json.dumps(list(scenario.promises)),
+        "length_us": scenario.length_us,
+        "epoch": 0,
+        "rules": RULES,
+        "open_url": reverse("open-room"),
+    }

@@ -1,0 +1,20 @@
+"""The site's addresses. GET shows, POST does."""
+
+from django.urls import path
+
+from playground import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("play/", views.play, name="play"),
+    path("play/<slug:slug>/", views.play_one, name="play-one"),
+    path("history/play/<slug:slug>/<int:n>/<str:digest>.json", views.chunk, name="chunk"),
+    path("room/open/", views.open_room, name="open-room"),
+    path("room/<str:code>/", views.room, name="room"),
+    path("healthz", views.healthz, name="healthz"),
+]
+
+handler400 = "playground.errors.refused"
+handler403 = "playground.errors.forbidden"
+handler404 = "playground.errors.not_found"
+handler500 = "playground.errors.failed"

@@ -1,0 +1,111 @@
+"""The pages. None of the GETs changes anything; a room is opened by a POST."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_POST, require_safe
+
+from lessons import scenarios
+from playground import seats, stage
+from playground.rooms import limits
+from playground.rooms.history import recording_of
+from playground.rooms.hub import the_hub
+from playground.rooms.journal import Refused
+from playground.rooms.opening import open_room as open_a_room
+from playground.rooms.opening import read_opening
+from playground.rooms.throttle import Bucket
+
+STATUS = {"no_room": 404, "too_fast": 429, "run_over": 409, "refused": 503}
+"""HTTP status of a refusal; others are 400."""
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    shipped = scenarios.home()
+    context = {"stage": stage.of_recording(shipped) if shipped else None}
+    return render(request, "home.html", context)
+
+
+@require_safe
+def play(request: HttpRequest) -> HttpResponse:
+    return render(request, "playground/list.html", {"scenarios": scenarios.library().values()})
+
+
+@require_safe
+def play_one(request: HttpRequest, slug: str) -> HttpResponse:
+    shipped = scenarios.library().get(slug)
+    if shipped is None:
+        raise Http404
+    return render(request, "playground/stage.html", {"stage": stage.of_recording(shipped)})
+
+
+@require_safe
+def chunk(request: HttpRequest, slug: str, n: int, digest: str) -> HttpResponse:
+    """10 s of a recording. The address contains the digest, so the answer holds for ever."""
+    if slug not in scenarios.library():
+        raise Http404
+    chunks = recording_of(slug).chunks
+    if n >= len(chunks) or chunks[n].digest != digest:
+        raise Http404
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(
+        chunks[n].packed if packed else chunks[n].text, content_type="application/json"
+    )
+    if packed:
+        response["Content-Encoding"] = "gzip"
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    return response
+
+
+wrong_codes = Bucket(limits.WRONG_CODES_BURST, limits.WRONG_CODES_PER_S)
+
+
+@require_safe
+async def room(request: HttpRequest, code: str) -> HttpResponse:
+    hub = the_hub()
+    try:
+        facts = await hub.journal.facts(code)
+    except Refused:
+        if not wrong_codes.take(hub.wall()):
+            return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
+        raise Http404 from None
+    role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
+    shipped = scenarios.library()[facts.slug]
+    response = render(
+        request, "playground/stage.html", {"stage": stage.of_room(shipped, facts, role)}
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_POST
+async def open_room(request: HttpRequest) -> HttpResponse:
+    """Answers JSON with JSON, a form with a redirect to the room."""
+    as_json = request.content_type == "application/json"
+    token = seats.token_of(request) or seats.new_token()
+    try:
+        form = None if as_json else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
+        opening = read_opening(request.body if as_json else b"", form)
+        facts = await open_a_room(the_hub(), opening, token)
+    except Refused as refusal:
+        return JsonResponse(
+            {"error": refusal.code, "text": refusal.text}, status=STATUS.get(refusal.code, 400)
+        )
+    url = reverse("room", args=[facts.code])
+    response: HttpResponse = (
+        JsonResponse({"room": facts.code, "url": url}, status=201)
+        if as_json
+        else HttpResponseRedirect(url, status=303)
+    )
+    seats.hand_out(response, token)
+    return response
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Says that this process answers and has content."""
+    return HttpResponse(f"ok {len(scenarios.library())} scenarios\n", content_type="text/plain")
