@@ -16,8 +16,8 @@
  * string}} LinkStateChanged */
 /** @typedef {{type: "MessageCreated", number: number, at_us: number, cause: number, message: number, node:
  * number, key: string, poison: boolean}} MessageCreated */
-/** @typedef {{type: "Sent", number: number, at_us: number, cause: number, kind: string, about: number,
- * source: number, target: number, arrive_us: number}} Sent */
+/** @typedef {{type: "Sent", number: number, at_us: number, cause: number, signal: number, kind: string,
+ * about: number, source: number, target: number, arrive_us: number}} Sent */
 /** @typedef {{type: "SignalLost", number: number, at_us: number, cause: number, signal: number}} SignalLost
  * */
 /** @typedef {{type: "Routed", number: number, at_us: number, cause: number, message: number, source:
@@ -35,7 +35,8 @@
 /** @typedef {{type: "WorkFinished", number: number, at_us: number, cause: number, copy: number, attempt:
  * number, node: number, ok: boolean, why: string}} WorkFinished */
 /** @typedef {{type: "EffectApplied", number: number, at_us: number, cause: number, copy: number, attempt:
- * number, node: number, effect: string, effect_number: number, total: number}} EffectApplied */
+ * number, node: number, message: number, destination: number, effect: string, effect_number: number, total:
+ * number}} EffectApplied */
 /** @typedef {{type: "GivenUp", number: number, at_us: number, cause: number, message: number, node:
  * number}} GivenUp */
 /** @typedef {{type: "StoreAsked", number: number, at_us: number, cause: number, copy: number, attempt:
@@ -98,7 +99,7 @@ const DECODERS = {
   5: (e, number) => ({ type: "WireRemoved", number, at_us: e[1], cause: e[2], source: e[3], target: e[4], kind: e[5], label: e[6] }),
   6: (e, number) => ({ type: "LinkStateChanged", number, at_us: e[1], cause: e[2], node: e[3], state: e[4] }),
   7: (e, number) => ({ type: "MessageCreated", number, at_us: e[1], cause: e[2], message: e[3], node: e[4], key: e[5], poison: e[6] }),
-  8: (e, number) => ({ type: "Sent", number, at_us: e[1], cause: e[2], kind: e[3], about: e[4], source: e[5], target: e[6], arrive_us: e[7] }),
+  8: (e, number) => ({ type: "Sent", number, at_us: e[1], cause: e[2], signal: e[3], kind: e[4], about: e[5], source: e[6], target: e[7], arrive_us: e[8] }),
   9: (e, number) => ({ type: "SignalLost", number, at_us: e[1], cause: e[2], signal: e[3] }),
   10: (e, number) => ({ type: "Routed", number, at_us: e[1], cause: e[2], message: e[3], source: e[4], copies: e[5].map(Owed) }),
   11: (e, number) => ({ type: "Placed", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], zone: e[6], index: e[7] }),
@@ -107,7 +108,7 @@ const DECODERS = {
   14: (e, number) => ({ type: "FuseLit", number, at_us: e[1], cause: e[2], copy: e[3], node: e[4], what: e[5], until_us: e[6] }),
   15: (e, number) => ({ type: "WorkStarted", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], until_us: e[6] }),
   16: (e, number) => ({ type: "WorkFinished", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], ok: e[6], why: e[7] }),
-  17: (e, number) => ({ type: "EffectApplied", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], effect: e[6], effect_number: e[7], total: e[8] }),
+  17: (e, number) => ({ type: "EffectApplied", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], message: e[6], destination: e[7], effect: e[8], effect_number: e[9], total: e[10] }),
   26: (e, number) => ({ type: "GivenUp", number, at_us: e[1], cause: e[2], message: e[3], node: e[4] }),
   18: (e, number) => ({ type: "StoreAsked", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], seen: e[6] }),
   19: (e, number) => ({ type: "StoreKept", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5] }),

@@ -1,0 +1,232 @@
+// <queue-stage>: the figure. Holds the parts together: what is known (timeline), which moment is on the
+// screen (a clock), and the drawing of that moment. Panels around the figure listen to its events:
+// "moment" (the time shown has changed) and "change" (what is shown has changed).
+
+import { LocalClock, RoomClock } from "mailroom/scene/clock.js";
+import { TICK_US, Timeline } from "mailroom/scene/timeline.js";
+import { layout } from "mailroom/view/layout.js";
+import { drawNodes } from "mailroom/view/nodes.js";
+import { positions } from "mailroom/view/positions.js";
+import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
+import { drawWires } from "mailroom/view/wires.js";
+
+export class QueueStage extends HTMLElement {
+  connectedCallback() {
+    if (this.timeline) return;
+    this.prepare();
+    this.takeFirstChunk();
+    this.watchSurroundings();
+    this.draw();
+    if (this.dataset.autoplay !== undefined && !this.calm) this.clock.play(performance.now());
+    this.wake();
+    import("mailroom/lazy/panels.js").then(({ furnish }) => furnish(this));
+  }
+
+  prepare() {
+    this.parts = {};
+    for (const part of this.querySelectorAll("[data-part]")) this.parts[part.dataset.part] = part;
+    this.timeline = new Timeline();
+    this.clock = new LocalClock();
+    this.room = null;
+    this.looking = false;
+    this.stepping = false;
+    this.selected = 0;
+    this.furthest_us = 0;
+    this.shown_us = 0;
+    this.kinds = JSON.parse(this.dataset.kinds || "[]");
+    this.length_us = Number(this.dataset.lengthUs) || 60_000_000;
+    this.atlas = new Atlas();
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.drawnVersion = "";
+  }
+
+  takeFirstChunk() {
+    const text = document.getElementById("first-chunk")?.textContent.trim();
+    if (!text) return;
+    this.timeline.addChunk(JSON.parse(text));
+    const first = this.timeline.firstMovement();
+    if (first !== null) this.clock.seek(0, first);
+  }
+
+  watchSurroundings() {
+    const redraw = () => { this.figureWidth = 0; this.wake(); };
+    new ResizeObserver(redraw).observe(this.parts.figure);
+    new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", redraw);
+    }
+    document.fonts?.ready.then(() => { this.atlas.theme = ""; redraw(); });
+    document.addEventListener("visibilitychange", () => this.hiddenChanged());
+    this.parts.figure.addEventListener("click", (event) => this.clicked(event));
+  }
+
+  // -- what others may hold on to (design, § 7) --------------------------------------------------
+
+  /** Simulated µs on the screen. */
+  get now() { return Math.round(this.shown_us); }
+
+  get epoch() { return this.timeline.epoch; }
+
+  /** The last whole tick that is held; `digest` is its digest. */
+  get tick() { return this.timeline.endTick - 1; }
+
+  get seq() { return this.timeline.seq; }
+
+  get digest() { return this.timeline.digest; }
+
+  /** What is drawn now, in CSS pixels of this element. */
+  scene() {
+    this.draw();
+    const host = this.getBoundingClientRect();
+    const canvas = this.parts.canvas.getBoundingClientRect();
+    const [dx, dy] = [canvas.x - host.x, canvas.y - host.y];
+    const nodes = [...this.figure.nodes].filter(([id]) => this.shownScene.nodes.has(id))
+      .map(([id, { kind, x, y, width, height }]) => ({ id, kind, x: x + dx, y: y + dy, width, height }));
+    const messages = this.drawn.tokens.map(({ id, label, kind, attempt, look, node, zone, index, x, y }) => (
+      { id, label, kind, attempt, role: look === "receipt" ? "receipt" : "body", node, zone, index, x: x + dx, y: y + dy }));
+    const signals = this.drawn.signals.map(({ id, kind, about, x, y }) => ({ id, kind, about, x: x + dx, y: y + dy }));
+    return { now: this.now, nodes, messages, signals };
+  }
+
+  // -- time -------------------------------------------------------------------------------------
+
+  get playing() { return this.clock.playing; }
+
+  /** Where the clock has to wait: the end of what is known, of the run, and of what may be shown. */
+  get edge_us() {
+    const known = this.clock === this.room ? this.timeline.endTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
+    return Math.min(known, this.length_us);
+  }
+
+  play() {
+    if (!this.room && this.shown_us >= this.length_us) this.seek(0);
+    this.stepping = false;
+    this.clock.play(performance.now());
+    this.woken();
+  }
+
+  pause() {
+    this.clock.pause(performance.now(), this.edge_us);
+    this.woken();
+  }
+
+  /** Shows the moment `t_us`; in a room that is looking back, private to this page. */
+  seek(t_us, stepping = false) {
+    const to_us = Math.max(0, Math.min(this.length_us, t_us));
+    if (this.room && !this.looking) this.lookBack();
+    this.stepping = stepping;
+    this.clock.seek(performance.now(), to_us);
+    this.woken();
+  }
+
+  /** Leaves the room's clock for one of this page's own. */
+  lookBack() {
+    this.looking = true;
+    this.clock = new LocalClock(this.shown_us);
+  }
+
+  returnToNow() {
+    if (!this.room) return this.seek(this.furthest_us);
+    this.looking = false;
+    this.stepping = false;
+    this.clock = this.room;
+    this.woken();
+  }
+
+  /** A `clock` frame: from now on the room's clock rules, unless somebody looks back. */
+  takeClock(frame) {
+    this.room ??= new RoomClock();
+    this.room.take(frame, performance.now(), this.looking ? Infinity : this.shown_us);
+    if (!this.looking) this.clock = this.room;
+    this.woken();
+  }
+
+  hiddenChanged() {
+    if (document.hidden) {
+      this.playedWhenHidden = this.clock !== this.room && this.clock.playing;
+      if (this.playedWhenHidden) this.clock.pause(performance.now(), this.edge_us);
+    } else if (this.playedWhenHidden) this.clock.play(performance.now());
+    this.wake();
+  }
+
+  // -- drawing ----------------------------------------------------------------------------------
+
+  /** Something about time has changed: draw, and tell the panels. */
+  woken() {
+    this.wake();
+    this.dispatchEvent(new Event("transport"));
+  }
+
+  wake() {
+    this.raf ??= requestAnimationFrame(() => {
+      this.raf = null;
+      this.draw();
+      if (this.clock.playing) this.wake();
+    });
+  }
+
+  draw() {
+    const before = this.shown_us;
+    this.shown_us = this.clock.at(performance.now(), this.edge_us);
+    this.furthest_us = Math.max(this.furthest_us, this.shown_us);
+    this.shownScene = this.timeline.sceneAt(this.shown_us);
+    this.arrange();
+    const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
+    this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion);
+    paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected);
+    this.tellChanges();
+    if (before !== this.shown_us) this.dispatchEvent(new Event("moment"));
+    this.stopAtEnd();
+  }
+
+  /** Lays the figure out anew when its width or what is on the stage has changed. */
+  arrange() {
+    const width = this.figureWidth || (this.figureWidth = this.parts.figure.clientWidth);
+    const key = `${width} ${this.timeline.planVersion}`;
+    const ratio = Math.min(3, devicePixelRatio || 1);
+    if (this.layoutKey !== key) {
+      this.layoutKey = key;
+      this.figure = layout(this.timeline.plan, Math.max(width, 320));
+      this.drawnVersion = "";
+      this.parts.scroller.style.height = `${this.figure.height}px`;
+    }
+    this.atlas.dress(this, ratio);
+    fitCanvas(this.parts.canvas, this.figure, ratio);
+  }
+
+  tellChanges() {
+    const version = `${this.layoutKey} ${this.timeline.version} ${this.timeline.cursor?.index} ${this.shownScene.number}`;
+    if (version === this.drawnVersion) return;
+    this.drawnVersion = version;
+    drawWires(this.parts.wires, this.figure, this.shownScene);
+    drawNodes(this.parts.nodes, this.figure, this.shownScene);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  stopAtEnd() {
+    if (this.clock !== this.room && this.clock.playing && this.shown_us >= this.length_us) this.pause();
+  }
+
+  // -- looking at a message ---------------------------------------------------------------------
+
+  clicked(event) {
+    const canvas = this.parts.canvas.getBoundingClientRect();
+    const [x, y] = [event.clientX - canvas.x, event.clientY - canvas.y];
+    let best = null;
+    let nearest = 26;
+    for (const item of this.drawn.tokens) {
+      const distance = Math.hypot(item.x - x, item.y - y);
+      if (distance < nearest) [best, nearest] = [item, distance];
+    }
+    if (best) this.inspect(best.message);
+  }
+
+  /** Selects a message (0: none); the inspector shows its life. */
+  inspect(message) {
+    this.selected = message;
+    this.wake();
+    this.dispatchEvent(new CustomEvent("inspect", { detail: message }));
+  }
+}
+
+customElements.define("queue-stage", QueueStage);

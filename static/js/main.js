@@ -1,0 +1,3 @@
+// The page's one entry.
+
+import "mailroom/elements/queue-stage.js";

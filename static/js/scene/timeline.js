@@ -1,0 +1,249 @@
+// All events that this page holds, and the scene at any moment of them. The only module that keeps state.
+//
+// The history is a list of segments, each a stated present and the events after it, without gaps; a
+// segment grows at its end. `sceneAt` folds forward from the nearest of: the last scene asked for, a
+// checkpoint, a chunk's own statement of the present.
+
+import { cloneScene, emptyFacts, emptyScene, reduce, settle } from "mailroom/scene/reducer.js";
+import { decodeAll } from "mailroom/stream/vocabulary.js";
+
+export const TICK_US = 25_000;
+const CHECKPOINT_EVENTS = 500;
+const FOLD_MAX = 20_000;
+
+export class Timeline {
+  constructor() {
+    this.epoch = 0;
+    this.seq = 0;
+    this.version = 0;
+    this.forget();
+  }
+
+  /** Nothing is held any more. */
+  forget() {
+    this.segments = [];
+    this.cursor = null;
+    this.facts = emptyFacts();
+    this.plan = emptyScene(this.facts);
+    this.planVersion = 0;
+    this.digests = new Map();
+    this.reached = new Set();
+    this.last = false;
+    this.version += 1;
+  }
+
+  // -- taking in --------------------------------------------------------------------------------
+
+  /** A `state` frame: forget everything, the present at the start of `tick` is this. */
+  reset(frame) {
+    this.forget();
+    this.position(frame);
+    this.open(frame.tick, frame.events);
+    if (frame.digest) this.digests.set(frame.tick - 1, frame.digest);
+  }
+
+  /** A `ticks` frame. Returns false when it leaves a gap after what is held: then ask for more. */
+  append(frame) {
+    const segment = this.segments[this.segments.length - 1] ?? (frame.tick === 0 ? this.open(0, []) : null);
+    if (!segment || frame.tick > segment.end) return false;
+    this.position(frame);
+    if (frame.tick + frame.n > segment.end) this.extend(segment, frame);
+    return true;
+  }
+
+  /** A `revise` frame: forget the ticks from `cut` on, then as `append`. */
+  revise(frame) {
+    const holder = this.segments.find((s) => s.start <= frame.cut && frame.cut <= s.end);
+    if (!holder) return false;
+    this.position(frame);
+    this.segments = this.segments.filter((s) => s.start <= holder.start);
+    this.cut(holder, frame.cut);
+    this.extend(holder, { ...frame, tick: frame.cut });
+    return true;
+  }
+
+  /** A chunk of history: goes on at the end of a segment, or opens one of its own. */
+  addChunk(chunk) {
+    if (this.holds(chunk.tick, chunk.tick + chunk.n)) return;
+    if (chunk.last) this.last = true;
+    let segment = this.segments.find((s) => s.start <= chunk.tick && chunk.tick <= s.end);
+    if (segment) segment.bases.push({ index: this.upTo(segment, chunk.tick * TICK_US - 1), state: decodeAll(chunk.state, 0) });
+    else segment = this.open(chunk.tick, chunk.state);
+    this.extend(segment, chunk);
+    this.join(segment);
+  }
+
+  position(frame) {
+    this.epoch = frame.epoch ?? this.epoch;
+    this.seq = Math.max(this.seq, frame.seq ?? 0);
+  }
+
+  open(tick, state) {
+    const segment = { start: tick, end: tick, events: [], bases: [{ index: 0, state: decodeAll(state, 0) }], checkpoints: [] };
+    this.segments.push(segment);
+    this.segments.sort((a, b) => a.start - b.start);
+    this.learn(segment.bases[0].state);
+    return segment;
+  }
+
+  extend(segment, { tick, n, first, events, digest }) {
+    const from_us = segment.end * TICK_US;
+    const fresh = decodeAll(events, first).filter((event) => event.at_us >= from_us);
+    for (const event of fresh) segment.events.push(event);
+    this.learn(fresh);
+    segment.end = Math.max(segment.end, tick + n);
+    if (digest) this.digests.set(tick + n - 1, digest);
+    this.version += 1;
+  }
+
+  /** Two segments that meet are one from then on. */
+  join(segment) {
+    const next = this.segments.find((s) => s !== segment && s.start > segment.start && s.start <= segment.end);
+    if (!next) return;
+    const from_us = segment.end * TICK_US;
+    const rest = next.events.filter((event) => event.at_us >= from_us);
+    if (next.start === segment.end) segment.bases.push({ index: segment.events.length, state: next.bases[0].state });
+    for (const event of rest) segment.events.push(event);
+    segment.end = Math.max(segment.end, next.end);
+    this.segments = this.segments.filter((s) => s !== next);
+    this.cursor = null;
+  }
+
+  cut(segment, tick) {
+    const kept = this.upTo(segment, tick * TICK_US - 1);
+    segment.events.length = kept;
+    segment.end = tick;
+    segment.checkpoints = segment.checkpoints.filter((c) => c.index <= kept);
+    segment.bases = segment.bases.filter((b) => b.index < kept || b.index === 0);
+    for (const known of this.digests.keys()) if (known >= tick) this.digests.delete(known);
+    if (this.cursor && (this.cursor.segment !== segment || this.cursor.index > kept)) this.cursor = null;
+  }
+
+  /** What the whole run so far has on its stage, for a layout that does not move; and everybody's names. */
+  learn(events) {
+    for (const event of events) {
+      if (event.type === "Settled") this.reached.add(event.now);
+      if (event.type === "MessageCreated" || event.type === "Routed") reduce(this.plan, event);
+      else if (PLANNED.has(event.type) && this.plan.nodes.get(event.node)?.name !== (event.name ?? "")) {
+        reduce(this.plan, event);
+        this.planVersion += 1;
+      }
+    }
+    this.plan.copies.clear();
+  }
+
+  // -- asking -----------------------------------------------------------------------------------
+
+  holds(startTick, endTick) {
+    return this.segments.some((s) => s.start <= startTick && endTick <= s.end);
+  }
+
+  get start_us() { return (this.segments[0]?.start ?? 0) * TICK_US; }
+
+  /** The last moment that is known without a gap from `t_us` on; `t_us` itself when nothing is known there. */
+  edgeAfter(t_us) {
+    const segment = this.segmentAt(t_us);
+    return segment ? segment.end * TICK_US - 1 : t_us;
+  }
+
+  /** The number of ticks held at the far end. */
+  get endTick() { return this.segments[this.segments.length - 1]?.end ?? 0; }
+
+  get digest() { return this.digests.get(this.endTick - 1) ?? ""; }
+
+  segmentAt(t_us) {
+    const tick = Math.floor(t_us / TICK_US);
+    return this.segments.find((s) => s.start <= tick && (tick < s.end || s.start === s.end));
+  }
+
+  /** How many events of `segment` have happened at `t_us`. */
+  upTo(segment, t_us) {
+    const { events } = segment;
+    let low = 0;
+    let high = events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (events[middle].at_us <= t_us) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The scene at `t_us`: a pure function of the events held. Read it, do not keep it: the next call reuses it. */
+  sceneAt(t_us) {
+    const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
+    if (!segment) return emptyScene(this.facts);
+    const index = this.upTo(segment, t_us);
+    const cursor = this.seat(segment, index);
+    while (cursor.index < index) {
+      reduce(cursor.scene, segment.events[cursor.index++]);
+      this.mark(cursor);
+    }
+    return cursor.scene;
+  }
+
+  nearest(t_us) {
+    const before = this.segments.filter((s) => s.start * TICK_US <= t_us);
+    return before[before.length - 1] ?? this.segments[0];
+  }
+
+  /** A scene to fold forward from, as near below `index` as is held. */
+  seat(segment, index) {
+    const near = (list) => list.reduce((best, c) => (c.index <= index && c.index >= (best?.index ?? -1) ? c : best), null);
+    const mark = near(segment.checkpoints);
+    const at = this.cursor?.segment === segment && this.cursor.index <= index ? this.cursor : null;
+    if (at && at.index >= (mark?.index ?? 0)) return at;
+    const base = near(segment.bases);
+    if (mark && index - mark.index <= FOLD_MAX) this.cursor = { segment, index: mark.index, scene: cloneScene(mark.scene) };
+    else if (index <= FOLD_MAX || base.index === 0) this.cursor = this.begin(segment, segment.bases[0]);
+    else this.cursor = this.begin(segment, base);
+    return this.cursor;
+  }
+
+  begin(segment, base) {
+    const scene = emptyScene(this.facts);
+    for (const event of base.state) reduce(scene, event);
+    return { segment, index: base.index, scene: settle(scene) };
+  }
+
+  mark({ segment, index, scene }) {
+    const last = segment.checkpoints[segment.checkpoints.length - 1]?.index ?? 0;
+    if (index - last < Math.max(CHECKPOINT_EVENTS, scene.tokens.size * 2)) return;
+    segment.checkpoints.push({ index, scene: cloneScene(scene) });
+  }
+
+  /** When the first message (or body) sets out, null when none is held. */
+  firstMovement() {
+    const moves = (event) => event.type === "Moved" || (event.type === "Sent" && event.kind === "publish");
+    return this.segments[0]?.events.find(moves)?.at_us ?? null;
+  }
+
+  /** The events after `after_us` and up to `until_us`, of one segment. */
+  between(after_us, until_us) {
+    const segment = this.segmentAt(until_us) ?? this.nearest(until_us);
+    return segment ? segment.events.slice(this.upTo(segment, after_us), this.upTo(segment, until_us)) : [];
+  }
+
+  /** The moment of the next event after `t_us`, null when none is held. */
+  momentAfter(t_us) {
+    const segment = this.segmentAt(t_us);
+    return segment?.events[this.upTo(segment, t_us)]?.at_us ?? null;
+  }
+
+  /** The moment of the last event before `t_us`, null when none is held. */
+  momentBefore(t_us) {
+    const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
+    return segment?.events[this.upTo(segment, t_us - 1) - 1]?.at_us ?? null;
+  }
+
+  /** The event of that number, null when it is not held. */
+  event(number) {
+    for (const { events } of this.segments) {
+      const found = events.length ? events[number - events[0].number] : undefined;
+      if (found && found.number === number) return found;
+    }
+    return null;
+  }
+}
+
+const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered"]);

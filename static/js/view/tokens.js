@@ -1,0 +1,296 @@
+// Paints what positions.js says onto the one canvas. Pictures of messages are painted once per kind, look,
+// scale and theme, and their labels once each, on a page of their own (the atlas), and stamped from there.
+
+const PAGE = 2048;
+const SHAPES = {
+  k0: (p) => { p.moveTo(-18, -20); p.lineTo(9, -20); p.lineTo(18, -11); p.lineTo(18, 20); p.lineTo(-18, 20); p.closePath(); },
+  k1: (p) => p.arc(0, 0, 19.5, 0, 7),
+  k2: (p) => p.roundRect(-17.5, -17.5, 35, 35, 3),
+  k3: (p) => polygon(p, [0, -23, 23, 0, 0, 23, -23, 0]),
+  k4: (p) => polygon(p, [-12, -19, 12, -19, 22, 0, 12, 19, -12, 19, -22, 0]),
+  k5: (p) => polygon(p, [0, -22, 24, 19, -24, 19]),
+  k6: (p) => p.roundRect(-23, -14.5, 46, 29, 14.5),
+};
+const COLOURS = ["paper", "sheet", "bed", "hatch", "rule", "ink", "ink-2", "ink-3", "invert", "mark", "mark-edge", "wrong", "tok-edge"];
+
+function polygon(path, flat) {
+  for (let i = 0; i < flat.length; i += 2) path[i ? "lineTo" : "moveTo"](flat[i], flat[i + 1]);
+  path.closePath();
+}
+
+/** Half-lowered centre of a label: the triangle's is lower. */
+const labelY = (kind) => (kind === "k5" ? 8 : 0);
+
+export class Atlas {
+  constructor() {
+    this.page = document.createElement("canvas");
+    this.page.width = this.page.height = PAGE;
+    this.context = this.page.getContext("2d");
+    this.theme = "";
+    this.forget();
+  }
+
+  forget() {
+    this.context.setTransform(1, 0, 0, 1, 0, 0);
+    this.context.clearRect(0, 0, PAGE, PAGE);
+    this.sprites = new Map();
+    this.x = this.y = this.row = 0;
+  }
+
+  /** Reads the theme's colours off `element`; a changed theme or pixel ratio empties the atlas. */
+  dress(element, ratio) {
+    const style = getComputedStyle(element);
+    const read = (name) => style.getPropertyValue(`--${name}`).trim();
+    const colours = Object.fromEntries(COLOURS.map((name) => [name, read(name)]));
+    for (const kind in SHAPES) colours[kind] = ["a", "b", "t"].map((part) => read(`${kind}-${part}`));
+    colours.mono = read("mono") || "monospace";
+    const theme = JSON.stringify([colours, ratio]);
+    if (theme === this.theme) return false;
+    Object.assign(this, { theme, colours, ratio });
+    this.forget();
+    return true;
+  }
+
+  /** Draws the shape and label of an item at its place. */
+  draw(target, item) {
+    const { kind, look, scale } = item;
+    this.stamp(target, `${kind} ${look} ${scale}`, item.x, item.y, 58 * scale, 58 * scale, (c) => this.paintShape(c, kind, look, scale));
+    if (!item.labelled) return;
+    const y = item.y + labelY(kind) * scale;
+    const width = (8.6 * item.label.length + 10) * Math.max(scale, 0.86);
+    this.stamp(target, `${item.label} ${kind} ${look} ${scale}`, item.x, y, width, 22, (c) => this.paintLabel(c, item));
+  }
+
+  /** Draws a mark (again, poison) whose centre is at x, y. */
+  mark(target, name, x, y) {
+    this.stamp(target, name, x, y, 22, 22, (c) => this.paintMark(c, name));
+  }
+
+  stamp(target, key, x, y, width, height, paint) {
+    const sprite = this.sprites.get(key) ?? this.make(key, Math.ceil(width * this.ratio), Math.ceil(height * this.ratio), paint);
+    const { w, h } = sprite;
+    target.drawImage(this.page, sprite.x, sprite.y, w, h, x - w / this.ratio / 2, y - h / this.ratio / 2, w / this.ratio, h / this.ratio);
+  }
+
+  make(key, w, h, paint) {
+    if (this.x + w > PAGE) [this.x, this.y, this.row] = [0, this.y + this.row + 1, 0];
+    if (this.y + h > PAGE) this.forget();
+    const sprite = { x: this.x, y: this.y, w, h };
+    this.x += w + 1;
+    this.row = Math.max(this.row, h);
+    this.context.setTransform(this.ratio, 0, 0, this.ratio, sprite.x + w / 2, sprite.y + h / 2);
+    paint(this.context);
+    this.sprites.set(key, sprite);
+    return sprite;
+  }
+
+  // -- painting ---------------------------------------------------------------------------------
+
+  paintShape(c, kind, look, scale) {
+    const outline = new Path2D();
+    if (look === "dead") return this.paintDead(c, kind, scale);
+    SHAPES[kind](outline);
+    c.scale(scale, scale);
+    c.lineJoin = "round";
+    c.lineWidth = (look === "receipt" ? 1.75 : 2) / scale;
+    if (look === "receipt") {
+      c.scale((20 - 1 / scale) / 20, (20 - 1 / scale) / 20);
+      c.fillStyle = this.colours.sheet;
+      c.strokeStyle = this.colours["ink-2"];
+      c.setLineDash([4 / scale, 3 / scale]);
+      c.fill(outline);
+    } else {
+      c.strokeStyle = this.colours["tok-edge"];
+      this.fill(c, outline, kind, scale);
+    }
+    c.stroke(outline);
+    c.setLineDash([]);
+    if (kind === "k0" && look === "body") this.fold(c);
+  }
+
+  /** The kind's texture, on a 7 px grid whatever the scale. */
+  fill(c, outline, kind, scale) {
+    const [a, b] = this.colours[kind];
+    c.fillStyle = a;
+    c.fill(outline);
+    if (a === b || kind === "k0" || kind === "k1") return;
+    c.save();
+    c.clip(outline);
+    c.fillStyle = c.strokeStyle = b;
+    const step = scale < 0.7 ? 7 / Math.max(scale, 0.5) : 7;
+    if (kind === "k4" || kind === "k6") c.rotate(Math.PI / 4);
+    for (let i = -35; i < 35; i += step) {
+      if (kind === "k2" || kind === "k4") c.fillRect(i, -40, step * 0.38, 80);
+      else if (kind === "k5") c.fillRect(-40, i, 80, step * 0.38);
+      else if (kind === "k6") { c.fillRect(i, -40, step * 0.42, 80); c.fillRect(-40, i, 80, step * 0.42); }
+      else for (let j = -35; j < 35; j += step) { dot(c, i + 1.75, j + 1.75); dot(c, i + 5.25, j + 5.25); }
+    }
+    c.restore();
+  }
+
+  fold(c) {
+    c.beginPath();
+    c.moveTo(9, -20); c.lineTo(9, -11); c.lineTo(18, -11);
+    c.lineWidth = 1.5;
+    c.stroke();
+  }
+
+  /** A black-bordered letter with the shape in it. */
+  paintDead(c, kind, scale) {
+    c.scale(scale * 0.86, scale * 0.86);
+    c.fillStyle = this.colours.sheet;
+    c.strokeStyle = this.colours.ink;
+    c.lineWidth = 5;
+    c.fillRect(-25, -25, 50, 50);
+    c.strokeRect(-25, -25, 50, 50);
+    const outline = new Path2D();
+    SHAPES[kind](outline);
+    c.scale(0.8, 0.8);
+    c.lineWidth = 2;
+    c.strokeStyle = this.colours["ink-3"];
+    c.fillStyle = this.colours.bed;
+    c.fill(outline);
+    c.stroke(outline);
+  }
+
+  paintLabel(c, { label, kind, look, scale }) {
+    const [a, , t] = this.colours[kind];
+    c.font = `700 ${Math.max(12, 14 * scale)}px ${this.colours.mono}`;
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    c.lineJoin = "round";
+    c.lineWidth = 3.2 * scale;
+    c.strokeStyle = look === "body" ? a : look === "dead" ? this.colours.bed : this.colours.sheet;
+    c.fillStyle = look === "body" ? t : look === "dead" ? this.colours.ink : this.colours["ink-2"];
+    c.strokeText(label, 0, 0.5);
+    c.fillText(label, 0, 0.5);
+  }
+
+  paintMark(c, name) {
+    c.fillStyle = this.colours.ink;
+    c.strokeStyle = this.colours.invert;
+    c.beginPath();
+    c.arc(0, 0, 9.5, 0, 7);
+    c.fill();
+    c.lineWidth = 1.8;
+    c.beginPath();
+    if (name === "poison") polygonLine(c, [2, -6, -3, 0, 2, 0.5, -2, 6]);
+    else { c.arc(0, 0.5, 4.4, -2.4, 2.3); c.moveTo(-4.6, -6); c.lineTo(-3.6, -2.2); c.lineTo(0, -2.8); }
+    c.stroke();
+  }
+}
+
+function dot(c, x, y) {
+  c.beginPath();
+  c.arc(x, y, 1.35, 0, 7);
+  c.fill();
+}
+
+function polygonLine(c, flat) {
+  for (let i = 0; i < flat.length; i += 2) c[i ? "lineTo" : "moveTo"](flat[i], flat[i + 1]);
+}
+
+// -- one moment ---------------------------------------------------------------------------------
+
+/** Fits the canvas to the figure and its pixels to the screen's. */
+export function fitCanvas(canvas, figure, ratio) {
+  const [width, height] = [Math.round(figure.width * ratio), Math.round(figure.height * ratio)];
+  if (canvas.width === width && canvas.height === height) return;
+  canvas.width = width;
+  canvas.height = height;
+  canvas.style.width = `${figure.width}px`;
+  canvas.style.height = `${figure.height}px`;
+}
+
+/** Paints one moment. `selected` is a message's number, 0 for none. */
+export function paint(canvas, drawn, figure, atlas, selected) {
+  const c = canvas.getContext("2d");
+  c.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, 0);
+  c.clearRect(0, 0, figure.width, figure.height);
+  for (const slot of drawn.slots) freeSlot(c, slot, atlas.colours);
+  for (const bar of drawn.bars) workBar(c, figure.nodes.get(bar.node), bar.part, atlas.colours);
+  for (const more of drawn.more) moreText(c, more, atlas.colours);
+  for (const signal of drawn.signals) signalDot(c, signal, atlas.colours);
+  for (const item of drawn.tokens) {
+    if (selected && item.message === selected) selection(c, item, atlas.colours);
+    atlas.draw(c, item);
+    marks(c, item, atlas);
+  }
+}
+
+function marks(c, item, atlas) {
+  const { x, y, scale } = item;
+  if (item.fuse) fuse(c, item, atlas.colours);
+  if (!item.labelled) {
+    if (item.redelivered && item.look === "body") disc(c, x + 7, y - 7, 3.5, atlas.colours.ink);
+    return;
+  }
+  if (item.redelivered && item.look === "body") atlas.mark(c, "again", x + 17 * scale, y - 17 * scale);
+  if (item.poison && item.look !== "receipt") atlas.mark(c, "poison", x - 17 * scale, y - 17 * scale);
+}
+
+function selection(c, { x, y, scale }, colours) {
+  c.beginPath();
+  c.arc(x, y, 27 * scale, 0, 7);
+  c.fillStyle = colours.mark;
+  c.strokeStyle = colours["mark-edge"];
+  c.lineWidth = 2;
+  c.fill();
+  c.stroke();
+}
+
+function fuse(c, { x, y, scale, fuse: { at_us, until_us }, t_us }, colours) {
+  const left = Math.max(0, Math.min(1, (until_us - t_us) / (until_us - at_us || 1)));
+  c.fillStyle = colours.rule;
+  c.fillRect(x - 20 * scale, y - 29 * scale, 40 * scale, 4);
+  c.fillStyle = colours.ink;
+  c.fillRect(x - 20 * scale, y - 29 * scale, 40 * scale * left, 4);
+}
+
+function freeSlot(c, { x, y }, colours) {
+  c.beginPath();
+  c.arc(x, y, 17, 0, 7);
+  c.setLineDash([1.5, 5]);
+  c.lineWidth = 1.5;
+  c.strokeStyle = colours["ink-3"];
+  c.stroke();
+  c.setLineDash([]);
+}
+
+function workBar(c, box, part, colours) {
+  const [x, y, width] = [box.x + 16, box.y + box.height - 11, box.width - 26];
+  c.fillStyle = colours.rule;
+  c.fillRect(x, y, width, 5);
+  c.fillStyle = colours.ink;
+  c.fillRect(x, y, width * part, 5);
+}
+
+function moreText(c, { x, y, count }, colours) {
+  c.font = `600 13px ${colours.mono}`;
+  c.textAlign = "center";
+  c.textBaseline = "middle";
+  c.fillStyle = colours.ink;
+  c.fillText(`+${count}`, x, y);
+}
+
+/** An answer on its way: ring = acknowledged, crossed ring = refused or returned, dot = anything else. */
+function signalDot(c, { x, y, kind }, colours) {
+  const good = kind === "ack" || kind === "confirm";
+  const bad = kind === "nack" || kind === "reject" || kind === "refuse" || kind === "close";
+  c.beginPath();
+  c.arc(x, y, good || bad ? 5.5 : 3, 0, 7);
+  c.fillStyle = good || bad ? colours.sheet : colours["ink-2"];
+  c.fill();
+  if (!good && !bad) return;
+  c.lineWidth = 2;
+  c.strokeStyle = colours.ink;
+  if (bad) { c.moveTo(x - 3.5, y - 3.5); c.lineTo(x + 3.5, y + 3.5); }
+  c.stroke();
+}
+
+function disc(c, x, y, radius, colour) {
+  c.beginPath();
+  c.arc(x, y, radius, 0, 7);
+  c.fillStyle = colour;
+  c.fill();
+}

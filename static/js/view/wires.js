@@ -1,0 +1,147 @@
+// The one SVG behind the messages: wires, and the outlines of nodes. Rewritten only when they change.
+
+const NS = "http://www.w3.org/2000/svg";
+
+/** Draws `figure` (a layout) for `scene` into `svg`, if anything of it has changed since the last time. */
+export function drawWires(svg, figure, scene) {
+  const shapes = [...wires(figure, scene), ...outlines(figure, scene)];
+  const key = JSON.stringify([figure.width, figure.height, shapes]);
+  if (svg.drawnKey === key) return;
+  svg.drawnKey = key;
+  svg.setAttribute("viewBox", `0 0 ${figure.width} ${figure.height}`);
+  svg.setAttribute("width", figure.width);
+  svg.setAttribute("height", figure.height);
+  const group = svg.querySelector("g") ?? svg.appendChild(document.createElementNS(NS, "g"));
+  group.replaceChildren(...shapes.map(element));
+}
+
+function element([name, attributes]) {
+  const node = document.createElementNS(NS, name);
+  for (const key in attributes) if (key !== "text") node.setAttribute(key, attributes[key]);
+  if (attributes.text) node.textContent = attributes.text;
+  return node;
+}
+
+const shape = (klass, d) => ["path", { class: klass, d }];
+
+// -- wires --------------------------------------------------------------------------------------
+
+function wires(figure, scene) {
+  const shapes = [];
+  for (const [key, wire] of scene.wires) {
+    const way = figure.wires.get(key);
+    if (way) shapes.push(...wireShapes(way.points, linkOf(scene, wire), wire.label, figure));
+  }
+  return [...shapes, ...brokenWires(figure, scene)];
+}
+
+/** A consumer that had a wire and has none (crashed, closed) shows it broken. */
+function brokenWires(figure, scene) {
+  const shapes = [];
+  for (const [key, way] of figure.wires) {
+    if (scene.wires.has(key)) continue;
+    const target = scene.nodes.get(Number(key.split(" ")[1]));
+    if (target?.kind === "consumer") shapes.push(...cutShapes(way.points));
+  }
+  return shapes;
+}
+
+const linkOf = (scene, { source, target, kind }) => scene.nodes.get(kind === "publish" ? source : target)?.link ?? "up";
+
+function wireShapes(points, link, label, figure) {
+  if (link !== "up") return cutShapes(points);
+  const shapes = [shape("wire", line(points)), arrow(points)];
+  const [[x0, y0]] = points;
+  const room = points[points.length - 1][0] - x0;
+  if (label && !figure.narrow && room > label.length * 5) {
+    shapes.push(["text", { class: "wire-label", x: round(x0 + 8), y: round(y0 - 8), text: label }]);
+  }
+  return shapes;
+}
+
+const round = (value) => Math.round(value * 10) / 10;
+const line = (points) => `M${points.map(([x, y]) => `${round(x)} ${round(y)}`).join("L")}`;
+
+function arrow(points) {
+  const [x1, y1] = points[points.length - 1];
+  const [x0, y0] = points[points.length - 2];
+  const length = Math.hypot(x1 - x0, y1 - y0) || 1;
+  const [dx, dy] = [(x1 - x0) / length, (y1 - y0) / length];
+  const [bx, by] = [x1 - dx * 11, y1 - dy * 11];
+  return shape("arrow", `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}L${round(bx + dy * 6)} ${round(by - dx * 6)}z`);
+}
+
+/** Two slashes, and dashes after them. */
+function cutShapes(points) {
+  const middle = Math.max(1, Math.floor(points.length / 2));
+  const [ax, ay] = points[middle - 1];
+  const [bx, by] = points[middle] ?? points[points.length - 1];
+  const [x, y] = [(ax + bx) / 2, (ay + by) / 2];
+  const before = [...points.slice(0, middle), [x, y]];
+  const after = [[x, y], ...points.slice(middle)];
+  const slash = (at) => shape("slash", `M${round(at - 4)} ${round(y + 9)}l8 -18`);
+  return [shape("wire", line(before)), shape("wire cut", line(after)), slash(x - 5), slash(x + 4)];
+}
+
+// -- outlines -----------------------------------------------------------------------------------
+
+function outlines(figure, scene) {
+  const shapes = [];
+  for (const node of scene.nodes.values()) {
+    const box = figure.nodes.get(node.node);
+    if (box) shapes.push(...OUTLINES[box.kind](box, node, scene));
+  }
+  return shapes;
+}
+
+const OUTLINES = {
+  producer({ x, y, width, height }, node) {
+    const nose = x + width - 16;
+    const d = `M${x + 1} ${y}H${nose}L${x + width} ${y + height / 2}L${nose} ${y + height}H${x + 1}z`;
+    return [shape(node.state === "crashed" ? "box crashed" : "box", d)];
+  },
+  exchange({ x, y, radius }, node) {
+    const [cx, cy] = [x + radius, y + radius];
+    return [["circle", { class: "box", cx, cy, r: radius }], shape("glyph", glyph(node.exchange_type, node.name, cx, cy))];
+  },
+  queue({ x, y, width, height, headX, cells, cell, receipts }) {
+    const foot = y + height;
+    const end = headX + receipts * cell + 3;
+    let ticks = "";
+    for (let i = 1; i <= cells; i++) if (headX - i * cell > x + 6) ticks += `M${headX - i * cell - 2} ${foot - 1}v-8`;
+    return [
+      shape("bed", `M${x} ${y}H${headX}V${foot}H${x}z`), shape("tick", ticks),
+      shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
+      shape("rail", `M${x} ${y}H${headX}M${x} ${foot}H${headX}`),
+      shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`),
+      shape("headbar", `M${headX} ${y - 6}V${foot + 6}`),
+    ];
+  },
+  consumer({ x, y, width, height }, node, scene) {
+    const middle = y + height / 2;
+    const d = `M${x} ${y}H${x + width}V${y + height}H${x}V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
+    if (node.state === "crashed") {
+      const [cx, cy] = [x + width - 32, middle - 3];
+      return [shape("box crashed", d), shape("cross", `M${cx - 15} ${cy - 15}l30 30M${cx + 15} ${cy - 15}l-30 30`)];
+    }
+    const zones = scene.zones.get(node.node);
+    const idle = !zones?.working?.keys.length && !zones?.prefetched?.keys.length;
+    return [shape(idle ? "box idle" : "box", d)];
+  },
+};
+
+/** The sign of an exchange's type, 40 wide. */
+function glyph(type, name, cx, cy) {
+  const at = (x, y) => `M${cx + x} ${cy + y}`;
+  const tip = (x, y) => `${at(x - 5, y - 4.5)}l5 4.5l-5 4.5`;
+  if (name === "") return `${at(-10, 0)}h19${tip(9, 0)}`;
+  if (type === "fanout") {
+    return `${at(-18, 0)}h34${tip(16, 0)}${at(-6, 0)}l19 -11${at(6.5, -12)}h6.5l-3 6${at(-6, 0)}l19 11${at(10, 5.5)}l3 5.5h-6.5`;
+  }
+  if (type === "topic") {
+    const star = `${at(-13, -8)}v10${at(-17.3, -5.5)}l8.6 5${at(-8.7, -5.5)}l-8.6 5`;
+    return `${star}${at(-1, 5)}v2.5${at(8, -8)}l-2 15${at(15, -8)}l-2 15${at(5, -3)}h12${at(4, 2.5)}h12`;
+  }
+  if (type === "headers") return [-9, 0, 9].map((y) => `${at(-14, y)}h10${at(3, y)}h10`).join("");
+  return `${at(-18, -7)}h35${tip(17, -7)}${at(-18, 8)}h20M${cx + 14} ${cy + 8}a5 5 0 1 1 -10 0a5 5 0 1 1 10 0`;
+}
