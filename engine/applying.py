@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine import commands as c
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
-from engine.durations import Duration, spoken
+from engine.durations import spoken
 from engine.errors import CommandError
 from engine.events import Commanded
 from engine.link import Link
@@ -106,7 +106,7 @@ def _slow_consumer(simulation: Simulation, command: c.SlowConsumer) -> None:
 def _set_work(simulation: Simulation, command: c.SetWork) -> None:
     consumer = _consumer(simulation, command.consumer)
     _say(simulation, command, consumer.node, spoken(command.constant_us))
-    consumer.set_work(simulation.kernel, Work(constant=Duration(command.constant_us)))
+    consumer.set_work(simulation.kernel, Work(constant=command.constant_us))
 
 
 def _set_prefetch(simulation: Simulation, command: c.SetPrefetch) -> None:

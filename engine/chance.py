@@ -7,6 +7,7 @@ from math import log
 from engine.kernel import Kernel
 
 TWO_64 = 1 << 64
+STEP_53 = 2.0**-53
 
 
 def uniform_us(kernel: Kernel, stream: str, low_us: int, high_us: int) -> int:
@@ -16,7 +17,7 @@ def uniform_us(kernel: Kernel, stream: str, low_us: int, high_us: int) -> int:
 
 def exponential_us(kernel: Kernel, stream: str, mean_us: int) -> int:
     """An exponentially distributed duration with this mean."""
-    return round(-mean_us * log((kernel.draw(stream) + 1) / TWO_64))
+    return int(0.5 - mean_us * log(((kernel.draw(stream) >> 11) + 1) * STEP_53))
 
 
 def below(kernel: Kernel, stream: str, count: int) -> int:

@@ -2,62 +2,91 @@
 
 from __future__ import annotations
 
+import json
 import re
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, inspect
 
 UNITS_US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
+
+EXPECTED = {
+    "duration": 'expected a duration such as "200ms", "1.5s" or "2m"',
+    "rate": 'expected a rate such as "2/s", "30/m" or "5/h"',
+}
 
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?(us|µs|ms|s|m|h)", re.ASCII)
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?/\s?(s|m|h)", re.ASCII)
 
 
-class Duration(int):
-    """A length of time in microseconds, written "200ms" in a scenario."""
+Duration = Annotated[int, Meta(ge=0, extra={"written": "duration"})]
+"""A length of time in microseconds, written "200ms" in a scenario."""
+
+PerHour = Annotated[int, Meta(ge=1, extra={"written": "rate"})]
+"""How often something happens in an hour, written "2/s", "30/m" or "5/h" in a scenario.
+
+Whole events an hour keep rates exact without a float; the mean gap is 3.6e9 / rate µs.
+"""
 
 
-class PerHour(int):
-    """How often something happens in an hour, written "2/s", "30/m" or "5/h" in a scenario.
-
-    Whole events an hour keep rates exact without a float; the mean gap is 3.6e9 / rate µs.
-    """
-
-
-def duration_us(text: str) -> Duration:
+def duration_us(text: str) -> int:
     """Microseconds of a written duration. Raises ValueError with what would be right."""
     match = DURATION.fullmatch(text)
     if match is None:
-        raise ValueError('expected a duration such as "200ms", "1.5s" or "2m"')
-    return Duration(Fraction(match[1]) * UNITS_US[match[2]])
+        raise ValueError(EXPECTED["duration"])
+    return int(Fraction(match[1]) * UNITS_US[match[2]])
 
 
-def per_hour(text: str) -> PerHour:
+def per_hour(text: str) -> int:
     """Events an hour of a written rate. Raises ValueError with what would be right."""
     match = RATE.fullmatch(text)
     if match is None:
-        raise ValueError('expected a rate such as "2/s", "30/m" or "5/h"')
+        raise ValueError(EXPECTED["rate"])
     rate = Fraction(match[1]) * (UNITS_US["h"] // UNITS_US[match[2]])
     if rate < 1:
         raise ValueError("expected at least one in an hour")
-    return PerHour(rate)
+    return int(rate)
 
 
-def decode_hook(wanted: type, value: Any) -> Any:
-    """msgspec's hook for the two types of this module."""
-    if wanted is Duration:
-        if isinstance(value, str):
-            return duration_us(value)
-        raise ValueError('expected a duration such as "200ms", "1.5s" or "2m"')
-    if wanted is PerHour:
-        if isinstance(value, str):
-            return per_hour(value)
-        raise ValueError('expected a rate such as "2/s", "30/m" or "5/h"')
-    raise NotImplementedError(wanted)
+def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
+    """`data` of type `kind` (a node of `msgspec.inspect`) with written durations and rates as numbers.
+
+    What cannot be read goes to `problems` as `path: expected …, got …`. All else stays as it is.
+    """
+    if isinstance(kind, inspect.Metadata):
+        written = (kind.extra or {}).get("written")
+        return _unit_read(written, data, path, problems) if written else units_read(kind.type, data, path, problems)
+    if isinstance(kind, inspect.UnionType):
+        for choice in kind.types:
+            data = units_read(choice, data, path, problems)
+        return data
+    if isinstance(kind, inspect.ListType) and isinstance(data, list):
+        return [units_read(kind.item_type, v, f"{path}[{i}]", problems) for i, v in enumerate(data)]
+    if isinstance(kind, inspect.TupleType) and isinstance(data, list):
+        pairs = zip(kind.item_types, data, strict=False)
+        read = [units_read(k, v, f"{path}[{i}]", problems) for i, (k, v) in enumerate(pairs)]
+        return read + data[len(read) :]
+    if isinstance(kind, inspect.StructType) and isinstance(data, dict):
+        kinds = {field.encode_name: field.type for field in kind.fields}
+        return {
+            name: units_read(kinds[name], value, f"{path}.{name}".removeprefix("."), problems)
+            if name in kinds else value
+            for name, value in data.items()
+        }  # fmt: skip
+    return data
 
 
-def encode_hook(value: Any) -> Any:
-    """Durations and rates as plain numbers (in snapshots)."""
-    raise NotImplementedError(type(value))
+def _unit_read(written: str, data: Any, path: str, problems: list[str]) -> Any:
+    if data is None:
+        return None
+    try:
+        if not isinstance(data, str):
+            raise ValueError(EXPECTED[written])
+        return duration_us(data) if written == "duration" else per_hour(data)
+    except ValueError as error:
+        problems.append(f"{path}: {error}, got {json.dumps(data, default=str)[:60]}")
+        return 1
 
 
 def spoken(us: int) -> str:

@@ -10,9 +10,9 @@ inside a command applied between timers, and says so through `emit`. Two rules c
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from heapq import heappop, heappush
 from struct import unpack
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ class Kernel:
         self.agenda: list[Timer] = []
         self.cancelled: dict[int, None] = {}
         self.drawn: dict[str, int] = {}
-        self.blocks: dict[str, tuple[int, ...]] = {}
+        self.blocks: dict[str, list[int]] = {}
         self.log: list[Any] = []
         self.folds: dict[type, Callable[[Any, int], None]] = {}
         self.parts: list[Any] = []
@@ -132,10 +132,8 @@ class Kernel:
 
         `cause` is what the timer's consequences will name as their cause; None takes the present one.
         """
-        if due_us < self.now_us:
-            due_us = self.now_us
         self.inserted = inserted = self.inserted + 1
-        heapq.heappush(
+        heappush(
             self.agenda,
             (due_us, inserted, owner, self.cause if cause is None else cause, what, a, b),
         )
@@ -149,7 +147,7 @@ class Kernel:
         """When the next timer fires; `NEVER_US` when none is scheduled."""
         agenda, cancelled = self.agenda, self.cancelled
         while agenda and agenda[0][INSERTED] in cancelled:
-            del cancelled[heapq.heappop(agenda)[INSERTED]]
+            del cancelled[heappop(agenda)[INSERTED]]
         return agenda[0][DUE] if agenda else NEVER_US
 
     def run(
@@ -162,7 +160,7 @@ class Kernel:
 
         Raises `EndlessInstant` when one instant goes through more than `GENERATIONS_MAX` generations.
         """
-        agenda, cancelled, pop = self.agenda, self.cancelled, heapq.heappop
+        agenda, cancelled, now_us = self.agenda, self.cancelled, self.now_us
         while agenda:
             timer = agenda[0]
             due_us = timer[0]
@@ -170,16 +168,15 @@ class Kernel:
                 break
             if self.number >= number_max:
                 return False
-            pop(agenda)
-            inserted = timer[1]
-            if cancelled and inserted in cancelled:
-                del cancelled[inserted]
+            heappop(agenda)
+            if cancelled and timer[1] in cancelled:
+                del cancelled[timer[1]]
                 continue
-            if due_us > self.now_us:
-                self.now_us = due_us
+            if due_us > now_us:
+                self.now_us = now_us = due_us
                 self.generation = 0
                 self.generation_mark = self.inserted
-            elif inserted > self.generation_mark:
+            elif timer[1] > self.generation_mark:
                 self.generation += 1
                 self.generation_mark = self.inserted
                 if self.generation > GENERATIONS_MAX:
@@ -202,14 +199,17 @@ class Kernel:
 
     def draw(self, stream: str) -> int:
         """The stream's next 64 random bits. One blake2b gives eight draws."""
+        blocks = self.blocks
+        block = blocks.get(stream)
+        if block:
+            self.drawn[stream] += 1
+            return block.pop()
         n = self.drawn.get(stream, 0)
         self.drawn[stream] = n + 1
-        lane = n & 7
-        block = self.blocks.get(stream)
-        if lane == 0 or block is None:
-            text = f"{self.seed}/{stream}/{n >> 3}".encode()
-            self.blocks[stream] = block = unpack("<8Q", blake2b(text).digest())
-        return block[lane]
+        text = f"{self.seed}/{stream}/{n >> 3}".encode()
+        eight = unpack("<8Q", blake2b(text).digest())
+        blocks[stream] = block = list(eight[n & 7 :][::-1])
+        return block.pop()
 
     # -- snapshots ------------------------------------------------------------------------------
 

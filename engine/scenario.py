@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine import limits
-from engine.durations import Duration, PerHour, decode_hook
+from engine.durations import Duration, PerHour, units_read
 from engine.errors import ScenarioError
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
@@ -66,8 +66,8 @@ class RabbitMQSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
     name: Name
     version: Literal["4.3", "3.10"] = "4.3"
-    link: Duration = Duration(200_000)
-    heartbeat: Duration = Duration(60_000_000)
+    link: Duration = 200_000
+    heartbeat: Duration = 60_000_000
     exchanges: Annotated[list[Exchange], Meta(max_length=limits.EXCHANGES_MAX)] = []
     queues: Annotated[list[Queue], Meta(max_length=limits.QUEUES_MAX)] = []
     bindings: Annotated[list[Binding], Meta(max_length=limits.BINDINGS_MAX)] = []
@@ -110,7 +110,7 @@ class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     system: Name
     to: To
     arrivals: Arrivals
-    start: Duration = Duration(0)
+    start: Duration = 0
     count: Count | None = None
     keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
     draw_keys: bool = False
@@ -120,7 +120,7 @@ class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     persistent: bool = True
     mandatory: bool = False
     confirm: bool = False
-    confirm_timeout: Duration = Duration(5_000_000)
+    confirm_timeout: Duration = 5_000_000
     poison: PoisonRule | None = None
 
 
@@ -166,8 +166,8 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     by: Literal["reject", "nack"] = "nack"
     queue: MaybeName = ""
     backoff: Literal["fixed", "exponential"] = "fixed"
-    delay: Duration = Duration(1_000_000)
-    delay_max: Duration = Duration(60_000_000)
+    delay: Duration = 1_000_000
+    delay_max: Duration = 60_000_000
     jitter: Probability = 0.0
     limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
     then: MaybeName = ""
@@ -194,13 +194,13 @@ class ConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     acknowledge: Acknowledge = "after work"
     priority: Annotated[int, Meta(ge=-1_000, le=1_000)] = 0
     exclusive: bool = False
-    work: Work = Work(constant=Duration(1_000_000))
-    wrap_up: Duration = Duration(0)
+    work: Work = Work(constant=1_000_000)
+    wrap_up: Duration = 0
     effect: Effect = Effect(name="work", amount=1)
     fail: Failure | None = None
     retry: Retry = Retry()
     idempotency: Idempotency | None = None
-    start: Duration = Duration(0)
+    start: Duration = 0
     consumer_timeout: Duration | None = None
 
 
@@ -226,7 +226,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     title: Title
     system: Annotated[list[RabbitMQSystem], Meta(min_length=1, max_length=limits.SYSTEMS_MAX)]
     about: Text = ""
-    length: Duration = Duration(60_000_000)
+    length: Duration = 60_000_000
     seed: Annotated[int, Meta(ge=0, lt=1 << 53)] = 1
     promises: list[Promise] = []
     kinds: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
@@ -273,11 +273,13 @@ def from_data(data: Any) -> Scenario:
     """A checked scenario from plain data. Raises `ScenarioError` naming each wrong path."""
     from engine.scenario_checks import explained, problems_of
 
+    unread: list[str] = []
     try:
-        scenario = msgspec.convert(data, Scenario, dec_hook=decode_hook)
+        read_data = units_read(msgspec.inspect.type_info(Scenario), data, "", unread)
+        scenario = msgspec.convert(read_data, Scenario)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ScenarioError([explained(str(error), data)]) from None
-    problems = problems_of(scenario)
+        raise ScenarioError([*unread, explained(str(error), data)]) from None
+    problems = unread or problems_of(scenario)
     if problems:
         raise ScenarioError(problems)
     return scenario

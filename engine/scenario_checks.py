@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from engine import limits
-from engine.durations import Duration, PerHour, spoken
+from engine.durations import spoken
 from engine.scenario import (
     Arrivals,
     ConsumerSpec,
@@ -48,15 +48,18 @@ def explained(text: str, data: Any) -> str:
     if unknown:
         prefix = "" if where == "scenario" else where + "."
         return f"{prefix}{unknown[1]}: expected no such field"
-    value, bounds = _follow(steps, data)
+    value, kind = _follow(steps, data)
     wanted = what.split(", got ")[0].removeprefix("Expected ")
+    if what.startswith("Invalid "):
+        wanted = f"one of {', '.join(_known(kind))}"
+    bounds = _bounds(kind)
     if bounds is not None and isinstance(value, int) and not isinstance(value, bool):
         wanted = f"{bounds[0]}..{bounds[1]}"
     return f"{where}: expected {wanted.removeprefix('expected ')}, got {shown(value)}"
 
 
-def _follow(steps: Iterable[tuple[str, str]], data: Any) -> tuple[Any, tuple[int, int] | None]:
-    """The value at a path, and the bounds of its type where that is a whole number with two."""
+def _follow(steps: Iterable[tuple[str, str]], data: Any) -> tuple[Any, Any]:
+    """The value at a path, and what its type is (a node of `msgspec.inspect`, None where unknown)."""
     kind: Any = msgspec.inspect.type_info(Scenario)
     for name, index in steps:
         try:
@@ -64,12 +67,27 @@ def _follow(steps: Iterable[tuple[str, str]], data: Any) -> tuple[Any, tuple[int
         except (KeyError, IndexError, TypeError, ValueError):
             data = None
         kind = _child(kind, name)
+    return data, kind
+
+
+def _bounds(kind: Any) -> tuple[int, int] | None:
+    """The bounds of a whole number that has two."""
     for choice in _choices(kind):
         if isinstance(choice, msgspec.inspect.IntType) and choice.ge is not None:
             top = choice.le if choice.le is not None else choice.lt - 1 if choice.lt is not None else None
             if top is not None:
-                return data, (choice.ge, top)
-    return data, None
+                return choice.ge, top
+    return None
+
+
+def _known(kind: Any) -> list[str]:
+    """The values of a closed type: a literal, or the tag of a Struct."""
+    for choice in _choices(kind):
+        if isinstance(choice, msgspec.inspect.LiteralType):
+            return [str(value) for value in choice.values]
+        if isinstance(choice, msgspec.inspect.StructType) and choice.tag is not None:
+            return [str(choice.tag)]
+    return ["something else"]
 
 
 def _child(kind: Any, name: str) -> Any:
@@ -78,6 +96,8 @@ def _child(kind: Any, name: str) -> Any:
             for field in choice.fields:
                 if field.encode_name == name:
                     return field.type
+            if name == choice.tag_field:
+                return choice
         if not name and isinstance(choice, msgspec.inspect.ListType):
             return choice.item_type
     return None
@@ -111,16 +131,22 @@ def _durations(scenario: Scenario) -> Iterator[str]:
             yield from _within(path, value, 0, limits.DURATION_US_MAX)
 
 
-def _every_duration(path: str, value: Any) -> Iterator[tuple[str, Duration]]:
-    if isinstance(value, Duration):
-        yield path, value
-    elif isinstance(value, msgspec.Struct):
-        for field in msgspec.structs.fields(value):
-            where = f"{path}.{field.encode_name}" if path else field.encode_name
-            yield from _every_duration(where, getattr(value, field.name))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _every_duration(f"{path}[{index}]", item)
+def _every_duration(path: str, value: Any, kind: Any = None) -> Iterator[tuple[str, int]]:
+    """Every duration in a Struct, with its path."""
+    kind = msgspec.inspect.type_info(type(value)) if kind is None else kind
+    for choice in _choices(kind):
+        if isinstance(choice, msgspec.inspect.Metadata) and (choice.extra or {}).get("written"):
+            if choice.extra == {"written": "duration"} and value is not None:
+                yield path, value
+        elif isinstance(choice, msgspec.inspect.Metadata):
+            yield from _every_duration(path, value, choice.type)
+        elif isinstance(choice, msgspec.inspect.StructType) and isinstance(value, choice.cls):
+            for field in choice.fields:
+                where = f"{path}.{field.encode_name}".removeprefix(".")
+                yield from _every_duration(where, getattr(value, field.name), field.type)
+        elif isinstance(choice, msgspec.inspect.ListType) and isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from _every_duration(f"{path}[{index}]", item, choice.item_type)
 
 
 # -- names --------------------------------------------------------------------------------------
@@ -299,6 +325,3 @@ def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
             yield f'{path}.{name}: expected no such field with do = "{fault.do}"'
         if not given and name == need:
             yield f'{path}.{name}: expected a value with do = "{fault.do}", got none'
-
-
-__all__ = ["PerHour", "explained", "problems_of", "shown"]

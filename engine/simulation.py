@@ -160,12 +160,21 @@ class Simulation:
         node = kernel.next_node()
         link = self._link(spec.name, spec.system, node)
         broker = kernel.parts[link.broker]
-        exchange = broker.exchange_node(spec.to.exchange)
+        exchange = self._shown_exchange(broker, spec.to.exchange, spec.to.queue)
         actor = AmqpProducer(spec, link.actor, link.owner, node, exchange)
         kernel.emit(NodeAdded(0, 0, node, "producer", spec.name, spec.system, actor.about()))
         kernel.emit(WireAdded(0, 0, node, exchange, "publish", ""))
         self.actors.append(actor)
         kernel.parts.append(actor)
+
+    def _shown_exchange(self, broker: RabbitMQ, name: str, queue: str) -> int:
+        """The node of the exchange that is published to, on the stage from the start."""
+        exchange = broker.exchanges[name]
+        broker.show_exchange(exchange)
+        target = broker.queue_named(queue)
+        if target is not None:
+            broker.show_default_wire(exchange, target)
+        return exchange.node
 
     def _add_consumer(self, spec: Any) -> None:
         kernel = self.kernel

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engine import limits
-from engine.durations import UNITS_US, Duration, PerHour, spoken
+from engine.durations import UNITS_US, spoken
 from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kernel import Kernel, Timer
 from engine.policies.arrivals import is_poison, key_of, next_gap_us
@@ -234,9 +234,9 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         self.stopped = per_minute == 0
         if not self.stopped:
             if spec.arrivals.poisson is not None:
-                arrivals = Arrivals(poisson=PerHour(per_minute * 60))
+                arrivals = Arrivals(poisson=per_minute * 60)
             else:
-                arrivals = Arrivals(every=Duration(UNITS_US["m"] // per_minute))
+                arrivals = Arrivals(every=UNITS_US["m"] // per_minute)
             self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
         state: Any = self.shown_state()
         kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, self.about()))
