@@ -14,6 +14,7 @@ CODES: dict[str, tuple[str, int]] = {
     "RESOURCE_LOCKED": ("channel", 405),
     "PRECONDITION_FAILED": ("channel", 406),
     "COMMAND_INVALID": ("connection", 503),
+    "CHANNEL_ERROR": ("connection", 504),
     "RESOURCE_ERROR": ("connection", 506),
     "NOT_ALLOWED": ("connection", 530),
     "NOT_IMPLEMENTED": ("connection", 540),
