@@ -188,6 +188,7 @@ export class QueueStage extends HTMLElement {
       this.layoutKey = key;
       this.figure = layout(this.timeline.plan, Math.max(width, 320));
       this.drawnVersion = "";
+      this.parts.figure.classList.toggle("narrow", this.figure.narrow);
       this.parts.scroller.style.height = `${this.figure.height}px`;
     }
     this.atlas.dress(this, ratio);

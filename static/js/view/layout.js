@@ -7,7 +7,7 @@ import { path } from "mailroom/scene/tween.js";
 
 const NARROW = 720;
 const LANE = { cell: 54, height: 64, above: 52, below: 26 };
-const CONSUMER = { width: 166, height: 80, above: 26, gap: 14 };
+const CONSUMER = { width: 176, height: 80, above: 26, gap: 14 };
 const PRODUCER = { width: 104, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
 
@@ -49,18 +49,19 @@ function placeWide(parts, width, nodes) {
   const gap = Math.round(Math.min(96, Math.max(40, width * 0.06)));
   const exchangeX = PRODUCER.width + gap + EXCHANGE.radius;
   const laneX = exchangeX + EXCHANGE.radius + gap;
-  const consumerX = width - CONSUMER.width;
+  const consumerX = width - CONSUMER.width - 2;
   const laneWidth = consumerX - gap - laneX;
+  const receipts = Math.max(1, Math.min(4, ...parts.queues.map(kept).sort((a, b) => b - a).slice(0, 1)));
   let y = 34;
   for (const row of parts.queues) {
     const stack = row.consumers.length * (CONSUMER.above + CONSUMER.height + CONSUMER.gap) - CONSUMER.gap;
     const height = Math.max(LANE.above + LANE.height + LANE.below, stack + 10);
-    const middle = y + Math.max(LANE.above + LANE.height / 2, height / 2);
-    nodes.set(row.node.node, lane(laneX, Math.round(middle - LANE.height / 2), laneWidth));
-    let top = Math.round(middle - (stack - CONSUMER.above) / 2 - CONSUMER.above) + (row.consumers.length > 1 ? 6 : -1);
+    const middle = Math.round(y + Math.max(LANE.above + LANE.height / 2, (height + CONSUMER.above) / 2));
+    nodes.set(row.node.node, lane(laneX, middle - LANE.height / 2, laneWidth, receipts));
+    let top = Math.round(middle - (stack - CONSUMER.above) / 2);
     for (const node of row.consumers) {
-      nodes.set(node.node, consumer(consumerX, top + CONSUMER.above));
-      top += CONSUMER.above + CONSUMER.height + CONSUMER.gap;
+      nodes.set(node.node, consumer(consumerX, top));
+      top += CONSUMER.height + CONSUMER.gap + CONSUMER.above;
     }
     y += height + 12;
   }
@@ -71,7 +72,7 @@ function placeWide(parts, width, nodes) {
   const producerEnd = stackColumn(parts.producers.map((node) => ({
     node, wish: mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target)))),
     above: PRODUCER.height / 2, below: PRODUCER.height / 2 + PRODUCER.gap,
-  })), (node, middle) => nodes.set(node.node, producer(0, Math.round(middle - PRODUCER.height / 2))));
+  })), (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2))));
   const height = Math.max(220, y, exchangeEnd, producerEnd) + (returns(parts) ? 28 : 0);
   const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
   return { height, heads: heads.map(([kind, x]) => ({ kind, x, count: count(parts, kind) })) };
@@ -97,6 +98,9 @@ const mean = (values) => {
 
 const centre = (box) => box && box.y + box.height / 2;
 
+/** How many receipts a queue's workers can hold at once; 3 when nothing limits them. */
+const kept = (row) => row.consumers.reduce((sum, node) => sum + (node.consumes[row.node.node]?.prefetch || 3), 0);
+
 /** Whether somebody publishes from the right end of the stage back to its left. */
 const returns = (parts) => parts.wires.some((wire) => wire.kind === "publish" && parts.queues.some((row) =>
   row.consumers.some((node) => node.node === wire.source)));
@@ -107,7 +111,7 @@ function placeNarrow(parts, width, nodes) {
   const gutter = 22;
   let left = 8;
   for (const node of parts.producers) {
-    nodes.set(node.node, producer(0, left));
+    nodes.set(node.node, producer(1, left));
     left += PRODUCER.height + 14;
   }
   let right = 8 + EXCHANGE.radius;
@@ -115,18 +119,18 @@ function placeNarrow(parts, width, nodes) {
     nodes.set(node.node, exchange(node, Math.round(width * 0.5), right));
     right += EXCHANGE.radius * 2 + EXCHANGE.below;
   }
-  let y = Math.max(left, right - EXCHANGE.radius) + 4;
+  let y = Math.max(left, right - EXCHANGE.radius) + 12;
   for (const row of parts.queues) {
-    nodes.set(row.node.node, lane(gutter, y + LANE.above, width - gutter - 8, 46));
-    y += LANE.above + LANE.height + 14;
-    const each = Math.min(CONSUMER.width, (width - gutter - 12) / 2);
+    nodes.set(row.node.node, lane(gutter, y + LANE.above, width - gutter - 2, 2, 46));
+    y += LANE.above + LANE.height + 26;
+    const each = Math.min(CONSUMER.width, (width - gutter - 14) / 2);
     row.consumers.forEach((node, i) => {
+      if (i && i % 2 === 0) y += CONSUMER.height + CONSUMER.above + 12;
       const column = row.consumers.length === 1 ? 1 : i % 2;
-      if (i && column === 0) y += CONSUMER.above + CONSUMER.height + 10;
-      nodes.set(node.node, consumer(width - each * (2 - column) - (column ? 0 : 12), y + CONSUMER.above, each));
+      nodes.set(node.node, consumer(width - 2 - each - (column ? 0 : each + 12), y, each));
     });
-    if (row.consumers.length) y += CONSUMER.above + CONSUMER.height;
-    y += 22;
+    if (row.consumers.length) y += CONSUMER.height + CONSUMER.above;
+    y += 14;
   }
   return { height: y + 4, heads: [] };
 }
@@ -145,9 +149,7 @@ function exchange(node, x, middle) {
 }
 
 /** A lane: cells left of the head bar, receipts right of it. */
-function lane(x, y, width, cell = LANE.cell) {
-  const fit = Math.floor(width / cell);
-  const receipts = fit >= 11 ? 4 : fit >= 8 ? 3 : 2;
+function lane(x, y, width, receipts, cell = LANE.cell) {
   const headX = x + width - receipts * cell - 3;
   return { kind: "queue", x, y, width, height: LANE.height, cell, headX, cells: Math.floor((headX - x) / cell), receipts };
 }
@@ -169,7 +171,7 @@ export function wirePath(figure, source, target) {
 function outlet(figure, box, to) {
   const middle = box.y + box.height / 2;
   if (figure.narrow && box.kind === "queue") return [box.headX + box.receipts * box.cell / 2, box.y + box.height + 2];
-  if (figure.narrow && box.kind === "exchange") return [box.x + box.width / 2 - 10, box.y + box.height - 2];
+  if (figure.narrow && box.kind === "exchange") return [box.x + box.width / 2, box.y + box.height];
   if (box.kind === "exchange" && !figure.narrow) {
     const toward = to.y + to.height / 2 - middle;
     const bend = Math.max(-0.6, Math.min(0.6, toward / 160));
@@ -203,7 +205,7 @@ function around(figure, [x0, y0], [x1, y1]) {
 
 function narrowWay(from, to, [x0, y0], [x1, y1]) {
   if (from.kind === "queue") return vertical([x0, y0], [x1, y1]);
-  if (to.kind === "queue") return [[x0, y0], [x0, y0 + 10], [8, y0 + 24], [8, y1 - 8], [x1, y1]];
+  if (to.kind === "queue") return [[x0, y0], [x0, y0 + 50], [x0 - 8, y0 + 56], [14, y0 + 56], [6, y0 + 64], [6, y1 - 10], [10, y1], [x1, y1]];
   return curve([x0, y0], [x1, y1]);
 }
 

@@ -9,6 +9,7 @@ import { wirePath } from "mailroom/view/layout.js";
 const LABELLED_MAX = 12;
 const MINIS_MAX = 60;
 const TRAVELLERS_MAX = 12;
+const CLOSE = { scale: 0.8, pitch: 37 };
 const MINI = { scale: 0.42, pitch: 19 };
 const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
 
@@ -89,6 +90,10 @@ export function rowSpots(count, box, way, cells, room, narrow) {
   const capacity = Math.min(LABELLED_MAX, cells);
   const cell = (i) => ({ x: box.headX + way * (box.cell * (i + 0.5) + 2), y: middle });
   if (count <= capacity) return { shown: count, labelled: true, scale: box.cell / 54, at: cell };
+  if (!narrow && way < 0 && count <= LABELLED_MAX && room >= LABELLED_MAX * CLOSE.pitch) {
+    const pitch = room / LABELLED_MAX;
+    return { shown: count, labelled: true, scale: CLOSE.scale, at: (i) => ({ x: box.headX - pitch * (i + 0.5) - 1, y: middle }) };
+  }
   if (narrow && way < 0) {
     const shown = capacity - 1;
     return { shown, labelled: true, scale: box.cell / 54, at: cell, end: () => cell(shown).x };

@@ -1,0 +1,84 @@
+// The equation that must balance, one per destination, and what is counted beside it. Changes at once, never counts up.
+
+const ALWAYS = ["done", "ready", "unacked"];
+const SOMETIMES = ["on_the_wire", "waiting", "held", "dead", "expired", "dropped", "lost"];
+const BESIDE = { duplicated_deliveries: "duplicated", duplicated_effects: "effects twice", out_of_order: "out of order" };
+const WORDS = { on_the_wire: "on the wire" };
+const BROKEN_BY = {
+  nothing_lost: ["lost", "dropped", "expired"], nothing_dead: ["dead"],
+  each_effect_once: ["duplicated_effects"], order_per_key: ["out_of_order"],
+};
+
+export function furnishLedger(stage) {
+  const box = stage.parts.ledger;
+  stage.addEventListener("change", () => {
+    const rows = ledgerRows(stage.shownScene, stage.timeline.reached);
+    const shape = rows.map((row) => `${row.name} ${row.terms.map((t) => t.place)}`).join("|");
+    if (shape !== box.shape) build(box, rows, shape);
+    rows.forEach((row, i) => row.terms.forEach((term, j) => write(box.cells[i][j], term)));
+  });
+}
+
+/** One row a destination: its name, and terms {place, word, count, mark}. Pure. */
+export function ledgerRows(scene, reached) {
+  const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
+  const stands = [...scene.nodes.values()].filter((n) => n.kind === "queue" && isDestination(scene, n.node));
+  return stands.map((node) => {
+    const stand = scene.ledger.get(node.node) ?? {};
+    const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
+    const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
+    const beside = Object.entries(BESIDE).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
+    const all = [owed, ...terms, ...beside];
+    for (const term of all) term.mark = markOf(scene, node.node, term);
+    return { name: node.name, terms: all };
+  });
+}
+
+const isDestination = (scene, node) => scene.ledger.has(node) || [...scene.wires.values()].some((w) => w.kind === "binding" && w.target === node);
+
+function markOf(scene, destination, { place, count }) {
+  if (!count) return "";
+  for (const { promise, destination: of } of scene.broken.values()) {
+    if (of === destination && BROKEN_BY[promise]?.includes(place)) return "wrong";
+  }
+  return place in BESIDE || place === "lost" ? "noticed" : "";
+}
+
+function build(box, rows, shape) {
+  box.shape = shape;
+  box.cells = [];
+  box.replaceChildren(...rows.map((row) => {
+    const list = document.createElement("dl");
+    list.setAttribute("aria-label", `Ledger of ${row.name}`);
+    const name = document.createElement("div");
+    name.className = "about";
+    const title = document.createElement("dt");
+    title.textContent = "destination";
+    title.hidden = true;
+    const value = document.createElement("dd");
+    value.textContent = row.name;
+    name.append(title, value);
+    const cells = row.terms.map(cell);
+    box.cells.push(cells);
+    list.append(name, ...cells.map((each) => each.box));
+    return list;
+  }));
+}
+
+function cell(term, i) {
+  const box = document.createElement("div");
+  const word = document.createElement("dt");
+  const count = document.createElement("dd");
+  word.textContent = term.word;
+  box.append(word, count);
+  const base = `term${term.beside ? " beside" : ""}${i === 1 ? " first" : ""}`;
+  return { box, count, base, shown: "" };
+}
+
+function write(to, term) {
+  const key = `${term.count} ${term.mark}`;
+  if (to.shown === key) return;
+  to.shown = key;
+  to.box.className = `${to.base} ${term.mark}`.trim();
+  to.count.textContent = term.count;
+}

@@ -1,0 +1,81 @@
+// One sentence about what has just happened: at most one every 1.5 s, the weightiest first.
+
+import { say } from "mailroom/lazy/sayings.js";
+
+const EVERY_MS = 1_500;
+const WEIGHTY_MS = 3_500;
+const JUMP_US = 2_000_000;
+const LOOK_BACK_US = 5_000_000;
+const KEPT_MAX = 100;
+
+export function furnishNarrator(stage) {
+  stage.narrator = new Narrator(stage);
+  stage.addEventListener("change", () => stage.narrator.follow());
+  stage.addEventListener("moment", () => stage.narrator.follow());
+}
+
+class Narrator {
+  constructor(stage) {
+    this.stage = stage;
+    this.heard_us = stage.shown_us;
+    this.best = null;
+    this.saidAt_ms = -1e9;
+    this.saidRank = 0;
+    /** What was said, for whoever wants to check it: sentences as `say` gives them. */
+    this.told = [];
+  }
+
+  follow() {
+    const { timeline, shown_us } = this.stage;
+    const passed_us = shown_us - this.heard_us;
+    if (passed_us < 0 || passed_us > JUMP_US * Math.max(1, this.stage.clock.rate) || !this.stage.playing) this.recall(shown_us);
+    else if (passed_us > 0) this.listen(timeline.between(this.heard_us, shown_us));
+    this.heard_us = shown_us;
+    this.showTime(shown_us);
+  }
+
+  /** While it plays: keep the weightiest of what happens until there is time to say it. */
+  listen(events) {
+    for (const event of events) {
+      const sentence = say(event, this.stage.timeline);
+      if (sentence?.rank && sentence.rank >= (this.best?.rank ?? 1)) {
+        if (!this.best || sentence.rank > this.best.rank || sentence.rank === 1) this.best = sentence;
+      }
+    }
+    const wait_ms = this.saidRank > (this.best?.rank ?? 0) ? WEIGHTY_MS : EVERY_MS;
+    if (this.best && performance.now() - this.saidAt_ms >= wait_ms) this.tell(this.best);
+  }
+
+  /** After a jump, or when it stands: what was last worth saying. */
+  recall(t_us) {
+    this.best = null;
+    const events = this.stage.timeline.between(t_us - LOOK_BACK_US, t_us);
+    let found = null;
+    for (let i = events.length - 1; i >= 0 && (!found || events[i].at_us === found.at_us); i--) {
+      const sentence = say(events[i], this.stage.timeline);
+      if (sentence?.rank && sentence.rank > (found?.rank ?? 0)) found = sentence;
+    }
+    if (found) this.tell(found);
+  }
+
+  tell(sentence) {
+    this.best = null;
+    this.saidAt_ms = performance.now();
+    this.saidRank = sentence.rank;
+    const line = this.stage.parts.narrator;
+    if (line.textContent === sentence.text) return;
+    line.textContent = sentence.text;
+    this.told.push(sentence);
+    if (this.told.length > KEPT_MAX) this.told.shift();
+  }
+
+  showTime(t_us) {
+    const text = (Math.floor(t_us / 100_000) / 10).toFixed(1);
+    if (text === this.time) return;
+    this.time = text;
+    const unit = document.createElement("span");
+    unit.className = "unit";
+    unit.textContent = "s";
+    this.stage.parts.time.replaceChildren(text, unit);
+  }
+}

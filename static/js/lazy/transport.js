@@ -1,0 +1,95 @@
+// Play, pause, step, speed, scrub, and their keys. On a recording all of it is private to this page; in a
+// room the owner's play, pause, speed, step and start are commands, looking back is private again.
+
+import "mailroom/lazy/time-scrubber.js";
+
+const NUDGE_US = 500_000;
+const SPEED_KEYS = { 1: 250, 2: 500, 3: 1000, 4: 2000, 5: 4000 };
+
+export function furnishTransport(stage) {
+  const actions = makeActions(stage);
+  stage.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button || !stage.contains(button)) return;
+    if (button.dataset.do) actions[button.dataset.do]?.();
+    if (button.dataset.rate) actions.speed(Number(button.dataset.rate));
+  });
+  document.addEventListener("keydown", (event) => keyed(event, stage, actions));
+  const { scrubber } = stage.parts;
+  scrubber.addEventListener("seek", (event) => { stage.seek(event.detail); });
+  stage.addEventListener("moment", () => scrubber.show(stage));
+  stage.addEventListener("change", () => scrubber.show(stage));
+  stage.addEventListener("transport", () => { scrubber.show(stage); showState(stage); });
+}
+
+/** Whether the owner's buttons move the room's own clock now. */
+const rules = (stage) => stage.room && !stage.looking && stage.session?.role === "owner";
+
+function makeActions(stage) {
+  const tell = (cmd, args = {}) => stage.session.command(cmd, args);
+  const step = (moment) => {
+    if (stage.playing) (stage.room && !stage.looking ? stage.lookBack() : stage.pause());
+    if (moment !== null) stage.seek(moment, true);
+    else stage.woken();
+  };
+  return {
+    toggle() {
+      if (rules(stage)) tell(stage.playing ? "Pause" : "Play");
+      else if (stage.room && !stage.looking && stage.playing) { stage.lookBack(); stage.woken(); }
+      else if (stage.playing) stage.pause();
+      else stage.play();
+    },
+    speed(thousandths) {
+      if (rules(stage)) tell("Speed", { rate: thousandths });
+      else if (!stage.room || stage.looking) stage.clock.setRate(performance.now(), thousandths / 1000, stage.edge_us);
+      stage.woken();
+    },
+    step() {
+      if (rules(stage)) tell("Step");
+      else step(stage.timeline.momentAfter(stage.shown_us));
+    },
+    stepBack: () => step(stage.timeline.momentBefore(stage.shown_us)),
+    toStart() {
+      if (rules(stage)) tell("ToStart");
+      else stage.seek(0);
+    },
+    returnToNow: () => stage.returnToNow(),
+    nudge: (by_us) => stage.seek(stage.shown_us + by_us),
+  };
+}
+
+function keyed(event, stage, actions) {
+  const inside = stage.contains(event.target);
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!inside && event.target !== document.body) return;
+  const { key, target, shiftKey } = event;
+  const act = keyAction(key, shiftKey, inside, actions);
+  if (!act) return;
+  if (key === " " && target.closest("button, input, summary, a")) return;
+  if (key.startsWith("Arrow") && target.closest("input, [role=group].lane")) return;
+  event.preventDefault();
+  act();
+}
+
+/** Letters and digits only act when the stage has the focus, so that they are in nobody's way. */
+function keyAction(key, shift, inside, actions) {
+  if (key === " ") return actions.toggle;
+  if (key === "ArrowRight") return shift ? actions.step : () => actions.nudge(NUDGE_US);
+  if (key === "ArrowLeft") return shift ? actions.stepBack : () => actions.nudge(-NUDGE_US);
+  if (key === "Home") return inside ? actions.toStart : null;
+  if (key === "Escape") return inside ? actions.returnToNow : null;
+  if (inside && SPEED_KEYS[key]) return () => actions.speed(SPEED_KEYS[key]);
+  return null;
+}
+
+function showState(stage) {
+  const { playing } = stage;
+  stage.classList.toggle("is-playing", playing);
+  const set = (button, name, value) => { if (button.getAttribute(name) !== value) button.setAttribute(name, value); };
+  set(stage.querySelector('[data-do="toggle"]'), "aria-label", playing ? "Pause" : "Play");
+  const rate = String(Math.round(stage.clock.rate * 1000));
+  if (rate !== "0") for (const button of stage.querySelectorAll("[data-rate]")) set(button, "aria-pressed", String(button.dataset.rate === rate));
+  const behind_us = stage.looking ? 1 : stage.furthest_us - stage.shown_us;
+  const back = stage.room ? stage.looking : behind_us > 50_000;
+  stage.querySelector('[data-do="returnToNow"]').hidden = !back;
+}
