@@ -42,7 +42,7 @@ from engine.events import (
     WorkStarted,
 )
 from engine.kernel import Kernel
-from engine.rabbitmq.events import ConsumerRegistered, PublishRefused, Unroutable
+from engine.rabbitmq.events import ConsumerRegistered, DeadLettered, PublishRefused, Unroutable
 from engine.world import NO_KEY, ROUTED, World
 
 PLACES: tuple[Place, ...] = get_args(Place)[1:]
@@ -165,11 +165,18 @@ class Ledger(msgspec.Struct):
         def registered(event: ConsumerRegistered, number: int) -> None:
             self.registrations[event.node] = (number, event.prefetch)
 
+        def died(event: DeadLettered, number: int) -> None:
+            record = self.copies.get(event.copy)
+            if record is not None:
+                self._let_go(record)
+                if record.ready:
+                    self._not_ready(record)
+
         kernel.folds.update({
             MessageCreated: made, Routed: routed, Placed: placed, Moved: moved, Left: left,
             WorkStarted: started, WorkFinished: finished, EffectApplied: effect, StoreAsked: asked,
             Unroutable: unroutable, PublishRefused: refused, GivenUp: given_up,
-            ConsumerRegistered: registered,
+            ConsumerRegistered: registered, DeadLettered: died,
         })  # fmt: skip
 
     # -- folds ----------------------------------------------------------------------------------
