@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -117,6 +118,15 @@ def house() -> Iterator[House]:
     built.server.shutdown()
 
 
+def wait(page: Page, expression: str, seconds: float = 10) -> Any:
+    """Waits until `expression` is true in the page. (Playwright's own wait needs eval, which the policy forbids.)"""
+    until = time.monotonic() + seconds
+    while not (value := page.evaluate(expression)):
+        assert time.monotonic() < until, f"never true: {expression}"
+        page.wait_for_timeout(20)
+    return value
+
+
 @pytest.fixture
 def open_page(chromium: Browser, house: House) -> Iterator[Callable[..., Page]]:
     """Opens an address; the test fails when the page raised an error or broke its policy."""
@@ -130,7 +140,7 @@ def open_page(chromium: Browser, house: House) -> Iterator[Callable[..., Page]]:
         page_.on("console", lambda m: errors.append(m.text) if "Content Security Policy" in m.text else None)
         opened.append((context, errors))
         page_.goto(url)
-        page_.wait_for_function("customElements.get('queue-stage')")
+        page_.wait_for_function("!!customElements.get('queue-stage')")
         return page_
 
     yield open_

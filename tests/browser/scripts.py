@@ -181,12 +181,11 @@ def post_office(until_us: int = 30_000_000, crash_us: int = 7_200_000, every_us:
     return film.events
 
 
-def random_script(seed: int, length: int = 1_500, until_us: int = 20_000_000) -> list[Any]:
-    """A run of facts that only the grammar binds: tokens are placed, moved and gone in any order."""
+def random_script(seed: int, length: int = 1_500, until_us: int = 20_000_000, copies: int = 0) -> list[Any]:
+    """A run of facts that only the grammar binds: tokens are placed, moved and gone in any order. Copies count on from `copies`."""
     chance = random.Random(seed)
     film = Film()
     stage(film)
-    copies = 0
     alive: list[int] = []
     sent = 0
     for at_us in sorted(chance.randrange(until_us) for _ in range(length)):

@@ -27,7 +27,7 @@ export function ledgerRows(scene, reached) {
     const stand = scene.ledger.get(node.node) ?? {};
     const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
-    const beside = Object.entries(BESIDE).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
+    const beside = Object.entries(BESIDE).filter(([place]) => place !== "duplicated_effects" || reached.has(place)).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
     const all = [owed, ...terms, ...beside];
     for (const term of all) term.mark = markOf(scene, node.node, term);
     return { name: node.name, terms: all };
@@ -71,7 +71,7 @@ function cell(term, i) {
   const count = document.createElement("dd");
   word.textContent = term.word;
   box.append(word, count);
-  const base = `term${term.beside ? " beside" : ""}${i === 1 ? " first" : ""}`;
+  const base = `term${term.beside ? " beside" : ["", " owed", " first"][i < 2 ? i + 1 : 0]}`;
   return { box, count, base, shown: "" };
 }
 

@@ -5,7 +5,7 @@
 // checkpoint, a chunk's own statement of the present.
 
 import { cloneScene, emptyFacts, emptyScene, reduce, settle } from "mailroom/scene/reducer.js";
-import { decodeAll } from "mailroom/stream/vocabulary.js";
+import { decodeAll, PLACES, TALLIES } from "mailroom/stream/vocabulary.js";
 
 export const TICK_US = 25_000;
 const CHECKPOINT_EVENTS = 500;
@@ -111,7 +111,7 @@ export class Timeline {
 
   cut(segment, tick) {
     const kept = this.upTo(segment, tick * TICK_US - 1);
-    segment.events.length = kept;
+    for (const event of segment.events.splice(kept)) this.unlearn(event);
     segment.end = tick;
     segment.checkpoints = segment.checkpoints.filter((c) => c.index <= kept);
     segment.bases = segment.bases.filter((b) => b.index < kept || b.index === 0);
@@ -123,6 +123,8 @@ export class Timeline {
   learn(events) {
     for (const event of events) {
       if (event.type === "Settled") this.reached.add(event.now);
+      else if (event.type === "Tallied") this.reached.add(event.what);
+      else if (event.type === "LedgerStands") this.learnStand(event);
       if (event.type === "MessageCreated" || event.type === "Routed") reduce(this.plan, event);
       else if (PLANNED.has(event.type) && this.plan.nodes.get(event.node)?.name !== (event.name ?? "")) {
         reduce(this.plan, event);
@@ -130,6 +132,17 @@ export class Timeline {
       }
     }
     this.plan.copies.clear();
+  }
+
+  /** What a cut event alone has said is not known any more. */
+  unlearn(event) {
+    if (event.type === "MessageCreated") this.facts.messages.delete(event.message);
+    else if (event.type === "Routed") for (const { copy } of event.copies) this.facts.copies.delete(copy);
+  }
+
+  learnStand({ places, tallies }) {
+    places.forEach((count, i) => { if (count) this.reached.add(PLACES[i]); });
+    tallies.forEach((count, i) => { if (count) this.reached.add(TALLIES[i]); });
   }
 
   // -- asking -----------------------------------------------------------------------------------
