@@ -15,6 +15,23 @@ from house.setup import prepare
 from house.supervise import Program, Supervisor
 from house.words import ROOT, Stop
 
+SERVED = {"PYTHONUNBUFFERED": "1", "MAILROOM_STATIC": "collected"}
+"""Browsers get files with their digest in the name, compressed and cached for ever."""
+
+EVERYWHERE = ("0.0.0.0", "")  # noqa: S104
+"""Addresses that mean all of this machine's; a browser needs one that means this machine."""
+
+PREPARATIONS = {
+    "Bringing the database up to date": ("migrate", "--no-input", "--verbosity", "0"),
+    "Collecting the files for browsers": (
+        "collectstatic",
+        "--no-input",
+        "--clear",
+        "--verbosity",
+        "0",
+    ),
+}
+
 
 def run(host: str, port_text: str) -> int:
     """Returns when the site has been stopped: 0 when it was told to, 1 when something ended by itself."""
@@ -22,9 +39,9 @@ def run(host: str, port_text: str) -> int:
     python = str(prepare("requirements.txt"))
     with _only_one(host, port):
         _free(host, port)
-        _migrate(python)
-        web = Program("web server", (python, "-m", "playground.serve", "--host", host, "--port", str(port)),
-                      {"PYTHONUNBUFFERED": "1"})  # fmt: skip
+        _prepare_site(python)
+        command = (python, "-m", "playground.serve", "--host", host, "--port", str(port))
+        web = Program("web server", command, SERVED)
         greeting = f"Mailroom runs at http://{_shown(host)}:{port}/ (stop it with Ctrl-C)."
         return Supervisor([web], lambda: _answers(host, port), greeting).run()
 
@@ -50,7 +67,9 @@ def _only_one(host: str, port: int) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             where = lock.read().strip() or "another address"
-            raise Stop(f"Mailroom is already running here, at {where}: stop that one first.") from None
+            raise Stop(
+                f"Mailroom is already running here, at {where}: stop that one first."
+            ) from None
         lock.truncate(0)
         lock.write(f"http://{_shown(host)}:{port}/ (process {os.getpid()})\n")
         lock.flush()
@@ -68,13 +87,17 @@ def _free(host: str, port: int) -> None:
                        f"'make run PORT={port + 1 if port < 65535 else port - 1}'.") from None  # fmt: skip
         if error.errno == errno.EACCES:
             raise Stop(f"You may not open port {port} here: choose one from 1024 on.") from None
-        raise Stop(f"The address {host} port {port} cannot be opened: {error.strerror or error}.") from None
+        raise Stop(
+            f"The address {host} port {port} cannot be opened: {error.strerror or error}."
+        ) from None
 
 
-def _migrate(python: str) -> None:
-    done = subprocess.run([python, "manage.py", "migrate", "--no-input", "--verbosity", "0"], cwd=ROOT)
-    if done.returncode:
-        raise Stop("The database could not be brought up to date: what is above says why.")
+def _prepare_site(python: str) -> None:
+    """Brings the database up to date and collects the files for browsers."""
+    for what, words in PREPARATIONS.items():
+        done = subprocess.run([python, "manage.py", *words], cwd=ROOT, env={**os.environ, **SERVED})
+        if done.returncode:
+            raise Stop(f"{what} failed: what is above says why.")
 
 
 def _answers(host: str, port: int) -> bool:
@@ -87,4 +110,4 @@ def _answers(host: str, port: int) -> bool:
 
 def _shown(host: str) -> str:
     """An address that a browser on this machine can use."""
-    return "127.0.0.1" if host in ("0.0.0.0", "") else host
+    return "127.0.0.1" if host in EVERYWHERE else host

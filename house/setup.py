@@ -51,7 +51,7 @@ def _usable() -> bool:
 
 
 def _version() -> str:
-    return "%d.%d" % sys.version_info[:2]
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _make() -> None:
@@ -66,7 +66,9 @@ def _make() -> None:
                 f"This Python cannot make environments: run 'apt-get install python{_version()}-venv', "
                 "then try again."
             )
-        raise Stop(f"The environment could not be made: {made.stderr.strip() or made.stdout.strip()}")
+        raise Stop(
+            f"The environment could not be made: {made.stderr.strip() or made.stdout.strip()}"
+        )
 
 
 def _install(file: str) -> None:
@@ -78,8 +80,12 @@ def _install(file: str) -> None:
     say(f"Installing {file} (once).")
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
                "--no-input", "--requirement", file]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode:
         say(done.stdout.strip())
-        raise Stop(f"pip could not install {file}: its last words are above; run the command again.")
+        raise Stop(
+            f"pip could not install {file}: its last words are above; run the command again."
+        )
     stamp.write_text(wanted)

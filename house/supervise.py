@@ -91,7 +91,9 @@ class Supervisor:
             ended = self._ended()
             if ended is not None:
                 program, status = ended
-                complain(f"The {program.name} ended by itself ({_how(status)}), so everything else is stopped too.")
+                complain(
+                    f"The {program.name} ended by itself ({_how(status)}), so everything else is stopped too."
+                )
                 return 1
             if not greeted and self.ready():
                 say(self.greeting)

@@ -27,7 +27,9 @@ class Tool:
 
 
 TOOLS = {
-    "chromium": Tool(("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "chromium"),
+    "chromium": Tool(
+        ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "chromium"
+    ),
     "node": Tool(("node", "nodejs"), "nodejs"),
     "postgresql": Tool(("postgres", "/usr/lib/postgresql/*/bin/postgres"), "postgresql"),
     "redis": Tool(("redis-server",), "redis-server"),
@@ -61,7 +63,11 @@ def provide(names: Iterable[str]) -> None:
 
 
 def _root_on_debian() -> bool:
-    return os.geteuid() == 0 and Path("/etc/debian_version").exists() and shutil.which("apt-get") is not None
+    return (
+        os.geteuid() == 0
+        and Path("/etc/debian_version").exists()
+        and shutil.which("apt-get") is not None
+    )
 
 
 def _apt_install(packages: list[str]) -> None:

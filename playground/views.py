@@ -71,7 +71,9 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
         facts = await hub.journal.facts(code)
     except Refused:
         if not wrong_codes.take(hub.wall()):
-            return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
+            return HttpResponse(
+                limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8"
+            )
         raise Http404 from None
     role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
     shipped = scenarios.library()[facts.slug]
@@ -88,7 +90,11 @@ async def open_room(request: HttpRequest) -> HttpResponse:
     as_json = request.content_type == "application/json"
     token = seats.token_of(request) or seats.new_token()
     try:
-        form = None if as_json else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
+        form = (
+            None
+            if as_json
+            else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
+        )
         opening = read_opening(request.body if as_json else b"", form)
         facts = await open_a_room(the_hub(), opening, token)
     except Refused as refusal:

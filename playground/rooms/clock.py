@@ -91,18 +91,27 @@ class Clock(msgspec.Struct):
         anchored = False
         set_back = self.wall_us - wall_us > WALL_SET_BACK_US
         if set_back:
-            self._anchor(wall_us, self.shown_us)
+            self.anchor(wall_us, self.shown_us)
             anchored = True
         elif wall_us > self.lit_until_us:
-            self._anchor(wall_us, max(self.at(self.lit_until_us), self.shown_us))
+            self.anchor(wall_us, self.at(self.lit_until_us))
             anchored = True
         self.wall_us = wall_us if set_back else max(self.wall_us, wall_us)
         self.shown_us = max(self.shown_us, self.at(self.wall_us))
         return anchored
 
-    def _anchor(self, wall_us: int, sim_us: int) -> None:
-        self.pieces = [Piece(wall_us, sim_us, self.pieces[-1].rate)]
-        self.lit_until_us = wall_us
+    def anchor(self, wall_us: int, sim_us: int) -> Piece:
+        """From now on go on from `sim_us`, or from the highest moment shown if that is later."""
+        self.shown_us = max(self.shown_us, min(sim_us, self.end_us))
+        self.pieces = [Piece(wall_us, self.shown_us, self.pieces[-1].rate)]
+        self.lit_until_us = self.wall_us = wall_us
+        return self.pieces[0]
+
+    def shift(self, by_us: int) -> None:
+        """The wall clock was set by `by_us`: everything goes on as if it had not been."""
+        self.pieces = [Piece(p.wall_us + by_us, p.sim_us, p.rate) for p in self.pieces]
+        self.lit_until_us += by_us
+        self.wall_us += by_us
 
     def light(self, wall_us: int) -> None:
         """Somebody is watching: the clock may go on for two more seconds."""

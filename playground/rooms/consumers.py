@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
@@ -172,5 +172,3 @@ async def close_all() -> None:
         with contextlib.suppress(Exception):
             await consumer.close(RESTART)
     await the_hub().close()
-
-

@@ -26,7 +26,9 @@ from playground.rooms.wire import BadFrame, Said
 
 log = logging.getLogger("mailroom.rooms")
 
-STOPPED = "This room has been stopped: its simulation contradicted itself. Please report its address."
+STOPPED = (
+    "This room has been stopped: its simulation contradicted itself. Please report its address."
+)
 NOTHING_LEFT = "Nothing more will happen in this run."
 REST_US = 60_000_000
 """A replica that nobody watches is kept for a minute: people reload pages."""
@@ -36,17 +38,24 @@ def wall_now_us() -> int:
     return time.time_ns() // 1000
 
 
+def steady_now_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
 class Hub:
-    """See the module. `wall` and `make` are replaced by tests."""
+    """See the module. `wall`, `steady` (a clock that nobody sets) and `make` are replaced by tests."""
 
     def __init__(
         self,
         journal: Journal,
         wall: Callable[[], int] = wall_now_us,
         make: Callable[[str, int], Maker] | None = None,
+        steady: Callable[[], int] = steady_now_us,
     ) -> None:
         self.journal = journal
         self.wall = wall
+        self.steady = steady
+        self.compared = (wall(), steady())
         self.make = make or (lambda slug, seed: maker_of(library()[slug].scenario, seed))
         self.rooms: dict[str, LiveRoom] = {}
         self.sockets = 0
@@ -99,6 +108,7 @@ class Hub:
     async def batch(self) -> None:
         """Read the journal, move every watched room to its frontier, tell its viewers."""
         self._drop_left_rooms()
+        await self._compare_clocks()
         watched = [code for code, room in self.rooms.items() if room.viewers and not room.broken]
         pending: list[LiveRoom] = []
         for head in await self.journal.heads(watched):
@@ -114,6 +124,17 @@ class Hub:
         while pending:
             pending = [room for room in pending if not self._slice(room)]
             await asyncio.sleep(0)
+
+    async def _compare_clocks(self) -> None:
+        """When the wall clock was set, our rooms go on as their screens do, by the steady one."""
+        wall_us, steady_us = self.wall(), self.steady()
+        passed_us = steady_us - self.compared[1]
+        should_be_us = self.compared[0] + passed_us
+        self.compared = (wall_us, steady_us)
+        if abs(wall_us - should_be_us) <= limits.WALL_SET_BACK_US:
+            return
+        watched = [code for code, room in self.rooms.items() if room.viewers]
+        await self.journal.rebase(watched, should_be_us)
 
     def _slice(self, room: LiveRoom) -> bool:
         """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
@@ -140,6 +161,7 @@ class Hub:
     async def command(self, room: LiveRoom, viewer: Viewer, said: Said) -> None:
         """One command from a socket: into the journal, once, and `done`. Raises `BadFrame`."""
         check_allowed(viewer.role, said)
+        await self._compare_clocks()
         try:
             if said.cmd in permissions.CLOCK_COMMANDS:
                 receipt = await self._clock_command(room, viewer, said)

@@ -89,6 +89,18 @@ class Room:
         if self.clock.lit_until_us - self.clock.wall_us <= limits.LIGHT_US - limits.LIGHT_EVERY_US:
             self.clock.light(self.clock.wall_us)
 
+    def rebase(self, wall_us: int, should_be_us: int) -> None:
+        """The wall clock says `wall_us` and would say `should_be_us` had nobody set it: go on from there.
+
+        A transaction that has come since it was set has done so already.
+        """
+        last_us = self.clock.wall_us
+        if abs(last_us - wall_us) <= abs(last_us - should_be_us):
+            return
+        self.clock.shift(wall_us - should_be_us)
+        self.seq += 1
+        self.clock_entries += [(self.seq, piece) for piece in self.clock.pieces]
+
     def command(self, wall_us: int, seat: str, id: str, command: AnyCommand) -> Receipt:
         """Stamps and appends a simulation entry, once for each (seat, id)."""
         known = self._known(wall_us, seat, id)
@@ -159,7 +171,10 @@ def check_rate(args: dict[str, Any]) -> int:
     """The rate of `Speed {"rate": 1000}`, one of the speeds there are. Raises `Refused`."""
     rate = args.get("rate")
     if set(args) != {"rate"} or type(rate) is not int or rate not in RATES:
-        raise Refused("bad_arguments", f"Speed takes one rate in thousandths, one of {', '.join(map(str, RATES))}.")
+        raise Refused(
+            "bad_arguments",
+            f"Speed takes one rate in thousandths, one of {', '.join(map(str, RATES))}.",
+        )
     return rate
 
 
@@ -177,6 +192,9 @@ class Journal(Protocol):
     async def head(self, code: str) -> Head: ...
     async def heads(self, watched: Collection[str]) -> list[Head]:
         """The heads of rooms that this process shows, their light renewed: one question for all."""
+
+    async def rebase(self, codes: Collection[str], should_be_us: int) -> None:
+        """The wall clock was set and would otherwise say `should_be_us`: these rooms go on as if it did."""
 
     async def entries(self, code: str, after_seq: int) -> list[Entry]:
         """The present branch's simulation entries behind `after_seq`, in order of seq."""
@@ -224,6 +242,12 @@ class MemoryJournal:
             for room in present:
                 room.light(self.wall())
             return [room.head() for room in present]
+
+    async def rebase(self, codes: Collection[str], should_be_us: int) -> None:
+        with self.lock:
+            for code in codes:
+                if code in self.rooms:
+                    self.rooms[code].rebase(self.wall(), should_be_us)
 
     async def entries(self, code: str, after_seq: int) -> list[Entry]:
         with self.lock:

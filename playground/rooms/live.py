@@ -20,7 +20,8 @@ WAIT_BATCHES = 20
 def maker_of(scenario: Scenario, seed: int) -> Maker:
     """How the engine's simulations of this scenario and seed are made."""
     return Maker(
-        lambda: Simulation(scenario, seed), lambda snapshot: Simulation.restore(scenario, seed, snapshot)
+        lambda: Simulation(scenario, seed),
+        lambda snapshot: Simulation.restore(scenario, seed, snapshot),
     )
 
 
@@ -146,14 +147,14 @@ class LiveRoom:
             first=ticks[0].first, events=wire.join_events(ticks), digest=ticks[-1].digest.hex(),
         )  # fmt: skip
 
-    def _frame(self, kind: str, tick: int, end: int, **fields: Any) -> tuple[int, str, int]:
+    def _frame(self, kind: str, start: int, end: int, /, **fields: Any) -> tuple[int, str, int]:
         """A numbered frame (f, text, next tick), made once for all viewers of this batch."""
-        if (kind, tick) not in self.made:
+        if (kind, start) not in self.made:
             self.f += 1
             replica = self.replica
             text = wire.frame(kind, f=self.f, epoch=replica.epoch, seq=replica.seq, **fields)
-            self.made[kind, tick] = (self.f, text, end)
-        return self.made[kind, tick]
+            self.made[kind, start] = (self.f, text, end)
+        return self.made[kind, start]
 
     def _tell_clock(self, viewer: Viewer, wall_us: int) -> None:
         head = self.head

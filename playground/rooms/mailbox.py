@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from playground.rooms.permissions import Role
 from playground.rooms.limits import WAITING_FRAMES_MAX, WINDOW_FRAMES
+from playground.rooms.permissions import Role
 from playground.rooms.wire import Watch
 
 
@@ -45,7 +45,19 @@ class Viewer:
     acknowledged; `blocked` that it had to be left behind for that; `clock` the clock it was told last.
     """
 
-    __slots__ = ("blocked", "clock", "cut", "epoch", "mailbox", "role", "seat", "tick", "unseen", "waited", "wish")
+    __slots__ = (
+        "blocked",
+        "clock",
+        "cut",
+        "epoch",
+        "mailbox",
+        "role",
+        "seat",
+        "tick",
+        "unseen",
+        "waited",
+        "wish",
+    )
 
     def __init__(self, role: Role, seat: str) -> None:
         self.role = role

@@ -54,7 +54,9 @@ def read_opening(body: bytes, form: dict[str, str] | None) -> Opening:
             opening = msgspec.convert(fields, Opening, strict=False)
         msgspec.json.encode(opening)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise Refused("bad_frame", f"A room cannot be opened with this: {_first_line(error)}.") from None
+        raise Refused(
+            "bad_frame", f"A room cannot be opened with this: {_first_line(error)}."
+        ) from None
     if opening.rate not in (0, *RATES):
         raise Refused("bad_arguments", "A room goes at one of the speeds there are, or stands.")
     return opening
@@ -78,7 +80,13 @@ async def open_room(hub: Hub, opening: Opening, token: str) -> Facts:
         raise Refused("too_fast", limits.OPENED_TOO_FAST)
     seed = scenario.seed if opening.seed is None else opening.seed
     facts = await hub.journal.open(
-        opening.slug, seed, RULES, owner_hash(token), scenario.length_us, opening.now_us, opening.rate
+        opening.slug,
+        seed,
+        RULES,
+        owner_hash(token),
+        scenario.length_us,
+        opening.now_us,
+        opening.rate,
     )
     if command is not None:
         await hub.journal.command(facts.code, seat_in(token, facts.code), opening.id, command)

@@ -83,6 +83,7 @@ class Replica:
         self.kept: list[TickLike] = []
         self.checkpoints = [Checkpoint(0, 1, "", Raw(b"[]"), b"")]
         self.expected: dict[int, bytes] = {}
+        self.reached = 0
         self.mark: int | None = None
 
     # -- the journal ------------------------------------------------------------------------------
@@ -107,6 +108,7 @@ class Replica:
         start = max(checkpoint.tick, self.base) - self.base
         self.expected = {tick.tick: tick.digest for tick in self.kept[start : cut - self.base]}
         del self.kept[start:]
+        self.reached = max(self.reached, self.closed)
         self.base = min(self.base, checkpoint.tick)
         self.closed = checkpoint.tick
         self.simulation = (
@@ -120,8 +122,11 @@ class Replica:
     def work(self, frontier_tick: int, deadline: float) -> bool:
         """Simulate until `frontier_tick` ticks are closed, or `time.monotonic()` reaches `deadline`.
 
-        Returns whether it is done. Raises the engine's errors, and `ReplicaBroken`.
+        What was simulated once is simulated again after a revise, also beyond `frontier_tick` (a pause
+        has moved it back): whoever holds those ticks is told. Returns whether it is done. Raises the
+        engine's errors, and `ReplicaBroken`.
         """
+        frontier_tick = max(frontier_tick, self.reached)
         while self.closed < frontier_tick:
             target = min(frontier_tick, self._next_stop())
             if not self._step(target):
@@ -219,7 +224,9 @@ class Replica:
     def next_event_us(self, after_us: int) -> int | None:
         """The moment of the first event after `after_us` among the closed ticks, None if none is there."""
         for tick in self.since(after_us // TICK_US):
-            moments = [event[1] for event in msgspec.json.decode(tick.events) if event[1] > after_us]
+            moments = [
+                event[1] for event in msgspec.json.decode(tick.events) if event[1] > after_us
+            ]
             if moments:
                 return int(min(moments))
         return None

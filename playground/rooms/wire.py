@@ -137,7 +137,7 @@ def batch_of(ticks: Sequence[TickLike], start: int) -> Sequence[TickLike]:
     """The longest run of whole ticks from index `start` that fits one frame; at least one tick."""
     events = size = 0
     end = start
-    for end in range(start, len(ticks)):  # noqa: B007
+    for end in range(start, len(ticks)):
         events += ticks[end].count
         size += len(ticks[end].events)
         if end > start and (events > FRAME_EVENTS_MAX or size > FRAME_BYTES_MAX - 512):

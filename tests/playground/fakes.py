@@ -1,0 +1,260 @@
+"""A small engine of the same shape as the real one, and a browser without a screen.
+
+The fake's state is a counter that every timer and every command changes, so that any difference in what
+was applied, when and in which order shows in every later event and digest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from engine.errors import CommandError, RunOver
+from playground.rooms.hub import Hub
+from playground.rooms.journal import MemoryJournal
+from playground.rooms.limits import TICK_US
+from playground.rooms.mailbox import Viewer
+from playground.rooms.replica import Maker
+from playground.rooms.wire import Watch
+
+PERIOD_US = 30_000
+"""The fake's timer: mostly one event a tick, sometimes two, sometimes on the border of a tick."""
+
+
+@dataclass(frozen=True)
+class FakeTick:
+    tick: int
+    first: int
+    count: int
+    events: bytes
+    digest: bytes
+
+
+class FakeTicks:
+    def __init__(self) -> None:
+        self.closed: list[FakeTick] = []
+
+    def take(self) -> list[FakeTick]:
+        taken, self.closed = self.closed, []
+        return taken
+
+
+class FakeSimulation:
+    """Events are [99, at_us, cause, counter]. `CrashProducer` is refused while the counter is even."""
+
+    def __init__(self, seed: int, length_us: int) -> None:
+        self.length_us = length_us
+        self.now_us = 0
+        self.number = 0
+        self.counter = seed
+        self.due_us = 0
+        self.ended = False
+        self.tick = 0
+        self.first = 1
+        self.digest = b"\0" * 16
+        self.open: list[Any] = []
+        self.ticks = FakeTicks()
+
+    def _emit(self, cause: int) -> None:
+        self.number += 1
+        self.counter = (self.counter * 31 + self.now_us + self.number) % 1_000_003
+        self.open.append([99, self.now_us, cause, self.counter])
+
+    def _close(self, until_us: int) -> None:
+        while (self.tick + 1) * TICK_US <= until_us:
+            text = msgspec.json.encode(self.open)
+            self.digest = blake2b(self.digest + text, digest_size=16).digest()
+            count = len(self.open)
+            self.ticks.closed.append(FakeTick(self.tick, self.first, count, text, self.digest))
+            self.first += count
+            self.tick += 1
+            self.open = []
+
+    def advance(self, until_us: int, budget: int = 2000) -> bool:
+        until_us = min(until_us, self.length_us)
+        while self.due_us < until_us and not self.ended:
+            if budget <= 0:
+                return False
+            budget -= 1
+            self._close(self.due_us)
+            self.now_us = self.due_us
+            self._emit(0)
+            self.due_us += PERIOD_US
+        self.now_us = max(self.now_us, until_us)
+        self._close(self.now_us)
+        self.ended = self.now_us >= self.length_us
+        return True
+
+    def apply_at(self, at_us: int, command: Any, n: int) -> None:
+        self.advance(at_us + 1)
+        if at_us >= self.length_us:
+            raise RunOver
+        self.now_us = at_us
+        if type(command).__name__ == "CrashProducer" and self.counter % 2 == 0:
+            raise CommandError("the counter is even")
+        self._emit(-n)
+
+    def state_events(self) -> list[Any]:
+        return [[98, self.now_us, 0, self.counter]]
+
+    def snapshot(self) -> bytes:
+        fields = {k: v for k, v in vars(self).items() if k != "ticks"}
+        return msgspec.msgpack.encode(fields)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> FakeSimulation:
+        new = cls(0, 0)
+        vars(new).update(msgspec.msgpack.decode(snapshot))
+        return new
+
+
+def fake_maker(seed: int = 1, length_us: int = 60_000_000) -> Maker:
+    return Maker(lambda: FakeSimulation(seed, length_us), FakeSimulation.restore)
+
+
+class Wall:
+    """A wall clock that goes only when it is told to, beside a steady one that nobody sets."""
+
+    def __init__(self, at_us: int = 1_700_000_000_000_000) -> None:
+        self.us = at_us
+        self.steady_us = 0
+
+    def __call__(self) -> int:
+        return self.us
+
+    def pass_ms(self, ms: float) -> None:
+        self.us += int(ms * 1000)
+        self.steady_us += int(ms * 1000)
+
+    def set_ms(self, ms: int) -> None:
+        """Somebody sets the wall clock by `ms`."""
+        self.us += ms * 1000
+
+    def steady(self) -> int:
+        return self.steady_us
+
+
+def hub_of(wall: Wall, journal: MemoryJournal | None = None, length_us: int = 60_000_000) -> Hub:
+    """A hub of fake simulations, driven by hand."""
+    hub = Hub(
+        journal or MemoryJournal(wall),
+        wall,
+        lambda slug, seed: fake_maker(seed, length_us),
+        wall.steady,
+    )
+    hub.driven = False
+    return hub
+
+
+@dataclass
+class Browser:
+    """What a browser does with frames: holds ticks, follows the clock, acknowledges. Complains of lies."""
+
+    wall: Wall
+    viewer: Viewer
+    epoch: int = 0
+    ticks: dict[int, tuple[int, list[Any]]] = field(default_factory=dict)
+    """By tick: number of its first event, its events."""
+    digests: dict[int, str] = field(default_factory=dict)
+    """By tick: the digest after it, as far as frames have said."""
+    start: int = 0
+    next: int = 0
+    pieces: list[list[int]] = field(default_factory=list)
+    lit_until_us: int = 0
+    offset_us: int = 0
+    shown_us: int = 0
+    acknowledges: bool = True
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    past_revised: list[tuple[int, int]] = field(default_factory=list)
+    went_back: list[tuple[int, int]] = field(default_factory=list)
+    last_frame: int = 0
+
+    def watch(self) -> None:
+        digest = self.digests.get(self.next - 1, "")
+        known = self.next if digest else 0
+        self.viewer.wish = Watch(v=1, epoch=self.epoch, tick=known, digest=digest)
+        self.viewer.unseen.clear()
+
+    def take(self) -> None:
+        """Takes in everything that waits in the mailbox."""
+        while self.viewer.mailbox.waiting:
+            frame = json.loads(self.viewer.mailbox.waiting.popleft())
+            self.frames.append(frame)
+            getattr(self, "_" + frame["t"])(frame)
+            if "f" in frame and self.acknowledges:
+                self.viewer.seen(frame["f"])
+
+    def _hello(self, frame: dict[str, Any]) -> None:
+        pass
+
+    def _state(self, frame: dict[str, Any]) -> None:
+        if frame["epoch"] != self.epoch:
+            self.shown_us = 0
+        self.epoch = frame["epoch"]
+        self.ticks.clear()
+        self.digests.clear()
+        self.start = self.next = frame["tick"]
+        self.digests[self.next - 1] = frame["digest"]
+
+    def _ticks(self, frame: dict[str, Any]) -> None:
+        assert frame["epoch"] == self.epoch
+        assert frame["tick"] == self.next, f"a gap: {frame['tick']} after {self.next}"
+        self._add(frame, frame["tick"])
+
+    def _revise(self, frame: dict[str, Any]) -> None:
+        cut = frame["cut"]
+        assert frame["epoch"] == self.epoch
+        assert cut <= self.next, f"a gap: revised from {cut}, held to {self.next}"
+        if cut * TICK_US + TICK_US <= self.shown_us:
+            self.past_revised.append((cut, self.shown_us))
+        for tick in range(cut, self.next):
+            self.ticks.pop(tick, None)
+            self.digests.pop(tick, None)
+        self._add(frame, cut)
+
+    def _add(self, frame: dict[str, Any], tick: int) -> None:
+        end = tick + frame["n"]
+        number = frame["first"]
+        for index in range(tick, end):
+            inside = [e for e in frame["events"] if e[1] // TICK_US == index]
+            self.ticks[index] = (number, inside)
+            number += len(inside)
+        assert number == frame["first"] + len(frame["events"])
+        self.digests[end - 1] = frame["digest"]
+        self.next = end
+
+    def _clock(self, frame: dict[str, Any]) -> None:
+        self.pieces = frame["pieces"]
+        self.lit_until_us = frame["lit_until_us"]
+        self.offset_us = frame["now_us"] - self.wall.steady()
+
+    def _done(self, frame: dict[str, Any]) -> None:
+        self.done[frame["id"]] = frame
+
+    def _error(self, frame: dict[str, Any]) -> None:
+        self.errors.append(frame)
+
+    def moment(self) -> int:
+        """The simulated moment on this screen now."""
+        if not self.pieces:
+            return 0
+        now_us = min(self.wall.steady() + self.offset_us, self.lit_until_us)
+        ruling = self.pieces[0]
+        for piece in self.pieces:
+            if piece[0] <= now_us:
+                ruling = piece
+        return ruling[1] + max(0, now_us - ruling[0]) * ruling[2] // 1000
+
+    def look(self) -> int:
+        """Shows the present moment, as far as the ticks reach, and notes whether time went back."""
+        moment = min(self.moment(), self.next * TICK_US)
+        if moment < self.shown_us:
+            self.went_back.append((self.shown_us, moment))
+        self.shown_us = max(self.shown_us, moment)
+        return moment
