@@ -6,7 +6,6 @@ looks at replies and pushes only, never into the broker. The format is that of c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -99,7 +98,7 @@ class RabbitMQPlayer:
         given = arguments(step, ALLOWED[action])
         self.seen = {}
         self.pushed = []
-        ACTIONS[action](self, given)
+        getattr(self, action)(given)
         self.kernel.run([self.broker], self.kernel.now_us + QUIET_US)
         self._look(bool(given.get("confirm")))
         self.kernel.take_log()
@@ -353,11 +352,6 @@ class RabbitMQPlayer:
         if reply.dead_lettering:
             told["dead_lettering"] = reply.dead_lettering
         return told
-
-
-ACTIONS: dict[str, Callable[[RabbitMQPlayer, dict[str, Any]], None]] = {
-    action: getattr(RabbitMQPlayer, action) for action in ALLOWED
-}
 
 
 def _channel(given: dict[str, Any]) -> str:

@@ -115,11 +115,13 @@ def get(broker: RabbitMQ, client: str, op: BasicGet) -> GetOk | GetEmpty:
 def ack(broker: RabbitMQ, client: str, op: BasicAck) -> None:
     channel = broker.channels[client]
     settled = channel.settle(op.delivery_tag, op.multiple)
+    freed = make_room(channel, settled)
     for group in by_consumer(settled, broker.names):
         queue = broker.queues.get(group[0].queue)
         if queue is not None:
             queue.ack(broker, client, group)
-    notify_limiter(broker, channel, settled)
+    if freed:
+        _resume(broker, channel)
 
 
 def nack(broker: RabbitMQ, client: str, op: BasicNack) -> None:
@@ -144,6 +146,7 @@ def recover(broker: RabbitMQ, client: str, op: BasicRecover) -> Ok:
 
 
 def _turn_back(broker: RabbitMQ, channel: Channel, settled: list[Pending], requeue: bool, failed: bool) -> None:
+    freed = make_room(channel, settled)
     for group in by_consumer(settled, broker.names):
         queue = broker.queues.get(group[0].queue)
         if queue is None:
@@ -152,7 +155,8 @@ def _turn_back(broker: RabbitMQ, channel: Channel, settled: list[Pending], reque
             queue.requeue(broker, channel.client, group, failed)
         else:
             queue.discard(broker, channel.client, group, failed)
-    notify_limiter(broker, channel, settled)
+    if freed:
+        _resume(broker, channel)
 
 
 # -- prefetch -------------------------------------------------------------------------------------
@@ -182,16 +186,18 @@ def set_limit(broker: RabbitMQ, channel: Channel, limit: int) -> None:
         _resume(broker, channel)
 
 
-def notify_limiter(broker: RabbitMQ, channel: Channel, settled: list[Pending]) -> None:
-    """Settled deliveries make room under the channel's shared limit; those of basic.get do not."""
+def make_room(channel: Channel, settled: list[Pending]) -> bool:
+    """Settled deliveries make room under the channel's shared limit; those of basic.get do not.
+
+    Whether queues that the limit had stopped may go on. The room is there before the queues hear of
+    the settlement: they ask for it only then.
+    """
     if not channel.limit:
-        return
+        return False
     was_full = channel.full
-    freed = sum(1 for pending in settled if pending.tag)
     if channel.volume:
-        channel.volume -= freed
-    if was_full and not channel.full:
-        _resume(broker, channel)
+        channel.volume -= sum(1 for pending in settled if pending.tag)
+    return was_full and not channel.full
 
 
 def _resume(broker: RabbitMQ, channel: Channel) -> None:

@@ -254,6 +254,9 @@ def declare_queue(broker: RabbitMQ, client: str, op: QueueDeclare) -> DeclareOk:
     checks.check_queue(name, kind, op.arguments, switches)
     if not switches.transient_queues and not durable and not op.exclusive:
         raise Refused("INTERNAL_ERROR", "Feature `transient_nonexcl_queues` is deprecated.")
+    locator = op.arguments.get("x-queue-master-locator")
+    if kind == "classic" and locator is not None and locator not in switches.master_locators:
+        raise Refused("INTERNAL_ERROR", f"queue '{name}': queue master locator {locator!r} is not to be had")
     if kind == "stream":
         raise precondition_failed(f"queue '{name}': streams are not part of this model")
     owner = broker.channels[client].connection if op.exclusive else ""

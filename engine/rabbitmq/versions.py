@@ -32,6 +32,8 @@ class Switches(msgspec.Struct, frozen=True):
     stream_consumer_arguments: frozenset[str]
     queue_types: frozenset[str]
     leader_locators: frozenset[str]
+    master_locators: frozenset[str]
+    """What x-queue-master-locator may be; anything else is an internal error."""
     queue_modes_checked: bool
     """Whether x-queue-mode must be default or lazy."""
     queue_version_min: int
@@ -122,6 +124,7 @@ VERSIONS: dict[str, Switches] = {
         ),
         queue_types=frozenset({"classic", "quorum", "stream"}),
         leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
+        master_locators=frozenset(),
         queue_modes_checked=False,
         queue_version_min=2,
         default_delivery_limit=20,
@@ -158,6 +161,7 @@ VERSIONS: dict[str, Switches] = {
         stream_consumer_arguments=frozenset({"x-stream-offset", "x-credit"}),
         queue_types=frozenset({"classic", "quorum", "stream"}),
         leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
+        master_locators=frozenset({"min-masters", "client-local", "random"}),
         queue_modes_checked=True,
         queue_version_min=1,
         default_delivery_limit=None,
