@@ -161,7 +161,7 @@ export class QueueStage extends HTMLElement {
     this.raf ??= requestAnimationFrame(() => {
       this.raf = null;
       this.draw();
-      if (this.clock.playing) this.wake();
+      if (this.clock.moving(performance.now())) this.wake();
     });
   }
 

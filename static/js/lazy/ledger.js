@@ -12,7 +12,7 @@ const BROKEN_BY = {
 export function furnishLedger(stage) {
   const box = stage.parts.ledger;
   stage.addEventListener("change", () => {
-    const rows = ledgerRows(stage.shownScene, stage.timeline.reached);
+    const rows = ledgerRows(stage.shownScene, stage.timeline);
     const shape = rows.map((row) => `${row.name} ${row.terms.map((t) => t.place)}`).join("|");
     if (shape !== box.shape) build(box, rows, shape);
     rows.forEach((row, i) => row.terms.forEach((term, j) => write(box.cells[i][j], term)));
@@ -20,9 +20,9 @@ export function furnishLedger(stage) {
 }
 
 /** One row a destination: its name, and terms {place, word, count, mark}. Pure. */
-export function ledgerRows(scene, reached) {
+export function ledgerRows(scene, { reached, destinations }) {
   const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
-  const stands = [...scene.nodes.values()].filter((n) => n.kind === "queue" && isDestination(scene, n.node));
+  const stands = [...scene.nodes.values()].filter((n) => n.kind === "queue" && destinations.has(n.node));
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
     const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
@@ -33,8 +33,6 @@ export function ledgerRows(scene, reached) {
     return { name: node.name, terms: all };
   });
 }
-
-const isDestination = (scene, node) => scene.ledger.has(node) || [...scene.wires.values()].some((w) => w.kind === "binding" && w.target === node);
 
 function markOf(scene, destination, { place, count }) {
   if (!count) return "";

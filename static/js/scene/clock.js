@@ -5,6 +5,7 @@
 
 const SNAP_US = 1_000_000;
 const SLEW = 0.1;
+const SLEW_STANDING = 0.6;
 
 /** The clock of a recording, or of somebody who looks back: play, pause, seek, speed; stops at its bounds. */
 export class LocalClock {
@@ -15,6 +16,8 @@ export class LocalClock {
   }
 
   get playing() { return this.since_ms !== null; }
+
+  moving() { return this.playing; }
 
   /** `edge_us` is how far events are known: the clock waits there and goes on from there. */
   at(wall_ms, edge_us = Infinity) {
@@ -86,8 +89,13 @@ export class RoomClock {
 
   get playing() { return this.rate > 0; }
 
+  /** Whether what it shows still changes by itself (a clock that stands may have a step to take, or a piece ahead). */
+  moving(wall_ms) {
+    return this.playing || this.remainder_us !== 0 || this.known && this.pieces[this.pieces.length - 1][0] > wall_ms * 1000 + this.offset_us;
+  }
+
   at(wall_ms, edge_us = Infinity) {
-    const passed_us = Math.max(0, wall_ms - this.asked_ms) * 1000 * SLEW;
+    const passed_us = Math.max(0, wall_ms - this.asked_ms) * 1000 * (this.rate ? SLEW : SLEW_STANDING);
     this.asked_ms = wall_ms;
     this.remainder_us -= Math.sign(this.remainder_us) * Math.min(Math.abs(this.remainder_us), passed_us);
     return Math.min(Math.max(0, this.truth(wall_ms) + this.remainder_us), edge_us);

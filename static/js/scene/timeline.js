@@ -28,6 +28,7 @@ export class Timeline {
     this.planVersion = 0;
     this.digests = new Map();
     this.reached = new Set();
+    this.destinations = new Set();
     this.last = false;
     this.version += 1;
   }
@@ -122,8 +123,10 @@ export class Timeline {
   /** What the whole run so far has on its stage, for a layout that does not move; and everybody's names. */
   learn(events) {
     for (const event of events) {
-      if (event.type === "Settled") this.reached.add(event.now);
-      else if (event.type === "Tallied") this.reached.add(event.what);
+      if (event.type === "Settled") {
+        this.reached.add(event.now);
+        this.destinations.add(event.destination);
+      } else if (event.type === "Tallied") this.reached.add(event.what);
       else if (event.type === "LedgerStands") this.learnStand(event);
       if (event.type === "MessageCreated" || event.type === "Routed") reduce(this.plan, event);
       else if (PLANNED.has(event.type) && this.plan.nodes.get(event.node)?.name !== (event.name ?? "")) {
@@ -140,7 +143,8 @@ export class Timeline {
     else if (event.type === "Routed") for (const { copy } of event.copies) this.facts.copies.delete(copy);
   }
 
-  learnStand({ places, tallies }) {
+  learnStand({ destination, places, tallies }) {
+    this.destinations.add(destination);
     places.forEach((count, i) => { if (count) this.reached.add(PLACES[i]); });
     tallies.forEach((count, i) => { if (count) this.reached.add(TALLIES[i]); });
   }

@@ -8,7 +8,7 @@ import { path } from "mailroom/scene/tween.js";
 const NARROW = 720;
 const LANE = { cell: 54, height: 64, above: 52, below: 26 };
 const CONSUMER = { width: 176, height: 80, above: 26, gap: 14 };
-const PRODUCER = { width: 104, height: 58, gap: 26 };
+const PRODUCER = { width: 138, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
 
 /** @returns {{width, height, narrow, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in a figure `width` wide. */
@@ -48,7 +48,7 @@ function sort(plan) {
 function placeWide(parts, width, nodes) {
   const gap = Math.round(Math.min(96, Math.max(40, width * 0.06)));
   const exchangeX = PRODUCER.width + gap + EXCHANGE.radius;
-  const laneX = exchangeX + EXCHANGE.radius + gap;
+  const laneX = exchangeX + EXCHANGE.radius + Math.max(gap, labelRoom(parts));
   const consumerX = width - CONSUMER.width - 2;
   const laneWidth = consumerX - gap - laneX;
   const receipts = Math.max(1, Math.min(4, ...parts.queues.map(kept).sort((a, b) => b - a).slice(0, 1)));
@@ -77,6 +77,9 @@ function placeWide(parts, width, nodes) {
   const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
   return { height, heads: heads.map(([kind, x]) => ({ kind, x, count: count(parts, kind) })) };
 }
+
+/** What the longest binding key needs between exchanges and lanes. */
+const labelRoom = ({ wires }) => Math.min(150, Math.max(0, ...wires.map((w) => (w.kind === "binding" ? w.label.length * 7.9 + 30 : 0))));
 
 const count = (parts, kind) => parts[`${kind}s`]?.length ?? parts.queues.flatMap((row) => row.consumers).length;
 
@@ -111,12 +114,12 @@ function placeNarrow(parts, width, nodes) {
   const gutter = 22;
   let left = 8;
   for (const node of parts.producers) {
-    nodes.set(node.node, producer(1, left));
+    nodes.set(node.node, producer(1, left, 126));
     left += PRODUCER.height + 14;
   }
   let right = 8 + EXCHANGE.radius;
   for (const node of parts.exchanges) {
-    nodes.set(node.node, exchange(node, Math.round(width * 0.5), right));
+    nodes.set(node.node, exchange(node, Math.round(width * 0.6), right));
     right += EXCHANGE.radius * 2 + EXCHANGE.below;
   }
   let y = Math.max(left, right - EXCHANGE.radius) + 12;
@@ -125,11 +128,11 @@ function placeNarrow(parts, width, nodes) {
     y += LANE.above + LANE.height + 26;
     const each = Math.min(CONSUMER.width, (width - gutter - 14) / 2);
     row.consumers.forEach((node, i) => {
-      if (i && i % 2 === 0) y += CONSUMER.height + CONSUMER.above + 12;
+      if (i && i % 2 === 0) y += CONSUMER.height + 54;
       const column = row.consumers.length === 1 ? 1 : i % 2;
       nodes.set(node.node, consumer(width - 2 - each - (column ? 0 : each + 12), y, each));
     });
-    if (row.consumers.length) y += CONSUMER.height + CONSUMER.above;
+    if (row.consumers.length) y += CONSUMER.height + 44;
     y += 14;
   }
   return { height: y + 4, heads: [] };
@@ -137,11 +140,9 @@ function placeNarrow(parts, width, nodes) {
 
 // -- boxes --------------------------------------------------------------------------------------
 
-const producer = (x, y) => ({ kind: "producer", x, y, ...size(PRODUCER) });
+const producer = (x, y, width = PRODUCER.width) => ({ kind: "producer", x, y, width, height: PRODUCER.height });
 
 const consumer = (x, y, width = CONSUMER.width) => ({ kind: "consumer", x, y, width, height: CONSUMER.height });
-
-const size = ({ width, height }) => ({ width, height });
 
 function exchange(node, x, middle) {
   const radius = node.name === "" ? 20 : EXCHANGE.radius;
@@ -182,7 +183,9 @@ function outlet(figure, box, to) {
 
 function inlet(figure, from, box) {
   const middle = box.y + box.height / 2;
-  if (figure.narrow && box.kind === "consumer") return [box.x + box.width / 2, box.y - 2];
+  if (figure.narrow && box.kind === "consumer") {
+    return [Math.max(box.x + 24, Math.min(box.x + box.width - 24, outlet(figure, from, box)[0])), box.y - 2];
+  }
   return [box.x - 3, middle];
 }
 

@@ -38,7 +38,8 @@ function write(entry, node, words) {
   const text = JSON.stringify(words);
   if (entry.text === text) return;
   entry.text = text;
-  entry.item.className = `node ${node.kind} ${node.state}`;
+  const long = node.kind === "consumer" && words.name.length + words.note.length > 21 ? " long" : "";
+  entry.item.className = `node ${node.kind} ${node.state}${long}`;
   for (const [name, value] of Object.entries(words)) span(entry, name, value);
   for (const [name, old] of entry.spans) if (!(name in words)) { old.remove(); entry.spans.delete(name); }
 }
@@ -87,7 +88,7 @@ function consumerNote(node) {
 }
 
 function queueNote(node) {
-  const notes = Object.entries(node.arguments ?? {}).filter(([name]) => name !== "x-queue-type")
+  const notes = Object.entries(node.arguments ?? {}).filter(([name]) => name !== "x-queue-type" && !name.startsWith("x-dead-letter"))
     .map(([name, value]) => `${name.replace("x-", "")} ${value}`);
   return [`${node.queue_type ?? "classic"} queue`, ...notes].join(", ");
 }

@@ -1,7 +1,7 @@
 // Paints what positions.js says onto the one canvas. Pictures of messages are painted once per kind, look,
-// scale and theme, and their labels once each, on a page of their own (the atlas), and stamped from there.
+// scale and theme, and their labels once each (the atlas), and stamped from there.
 
-const PAGE = 2048;
+const SPRITES_MAX = 3_000;
 const SHAPES = {
   k0: (p) => { p.moveTo(-18, -20); p.lineTo(9, -20); p.lineTo(18, -11); p.lineTo(18, 20); p.lineTo(-18, 20); p.closePath(); },
   k1: (p) => p.arc(0, 0, 19.5, 0, 7),
@@ -23,18 +23,13 @@ const labelY = (kind) => (kind === "k5" ? 8 : 0);
 
 export class Atlas {
   constructor() {
-    this.page = document.createElement("canvas");
-    this.page.width = this.page.height = PAGE;
-    this.context = this.page.getContext("2d");
     this.theme = "";
     this.forget();
   }
 
   forget() {
-    this.context.setTransform(1, 0, 0, 1, 0, 0);
-    this.context.clearRect(0, 0, PAGE, PAGE);
+    for (const sprite of this.sprites?.values() ?? []) sprite.close();
     this.sprites = new Map();
-    this.x = this.y = this.row = 0;
   }
 
   /** Reads the theme's colours off `element`; a changed theme or pixel ratio empties the atlas. */
@@ -68,18 +63,18 @@ export class Atlas {
 
   stamp(target, key, x, y, width, height, paint) {
     const sprite = this.sprites.get(key) ?? this.make(key, Math.ceil(width * this.ratio), Math.ceil(height * this.ratio), paint);
-    const { w, h } = sprite;
-    target.drawImage(this.page, sprite.x, sprite.y, w, h, x - w / this.ratio / 2, y - h / this.ratio / 2, w / this.ratio, h / this.ratio);
+    const { width: w, height: h } = sprite;
+    target.drawImage(sprite, x - w / this.ratio / 2, y - h / this.ratio / 2, w / this.ratio, h / this.ratio);
   }
 
+  /** An immutable bitmap each: a page that they share would be copied whenever one is added. */
   make(key, w, h, paint) {
-    if (this.x + w > PAGE) [this.x, this.y, this.row] = [0, this.y + this.row + 1, 0];
-    if (this.y + h > PAGE) this.forget();
-    const sprite = { x: this.x, y: this.y, w, h };
-    this.x += w + 1;
-    this.row = Math.max(this.row, h);
-    this.context.setTransform(this.ratio, 0, 0, this.ratio, sprite.x + w / 2, sprite.y + h / 2);
-    paint(this.context);
+    if (this.sprites.size >= SPRITES_MAX) this.forget();
+    const page = new OffscreenCanvas(w, h);
+    const context = page.getContext("2d");
+    context.setTransform(this.ratio, 0, 0, this.ratio, w / 2, h / 2);
+    paint(context);
+    const sprite = page.transferToImageBitmap();
     this.sprites.set(key, sprite);
     return sprite;
   }

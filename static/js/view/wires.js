@@ -4,7 +4,7 @@ const NS = "http://www.w3.org/2000/svg";
 
 /** Draws `figure` (a layout) for `scene` into `svg`, if anything of it has changed since the last time. */
 export function drawWires(svg, figure, scene) {
-  const shapes = [...wires(figure, scene), ...outlines(figure, scene)];
+  const shapes = [...heads(figure), ...wires(figure, scene), ...outlines(figure, scene)];
   const key = JSON.stringify([figure.width, figure.height, shapes]);
   if (svg.drawnKey === key) return;
   svg.drawnKey = key;
@@ -24,13 +24,17 @@ function element([name, attributes]) {
 
 const shape = (klass, d) => ["path", { class: klass, d }];
 
+const heads = (figure) => figure.heads.filter((head) => head.count)
+  .map(({ kind, x, count }) => ["text", { class: "column-head", x, y: 18, text: count > 1 ? `${kind}s` : kind }]);
+
 // -- wires --------------------------------------------------------------------------------------
 
 function wires(figure, scene) {
   const shapes = [];
   for (const [key, wire] of scene.wires) {
     const way = figure.wires.get(key);
-    if (way) shapes.push(...wireShapes(way.points, linkOf(scene, wire), wire.label, figure));
+    const label = scene.nodes.get(wire.source)?.name === "" ? "" : wire.label;
+    if (way) shapes.push(...wireShapes(way.points, linkOf(scene, wire), label, figure));
   }
   return [...shapes, ...brokenWires(figure, scene)];
 }
@@ -51,11 +55,8 @@ const linkOf = (scene, { source, target, kind }) => scene.nodes.get(kind === "pu
 function wireShapes(points, link, label, figure) {
   if (link !== "up") return cutShapes(points);
   const shapes = [shape("wire", line(points)), arrow(points)];
-  const [[x0, y0]] = points;
-  const room = points[points.length - 1][0] - x0;
-  if (label && !figure.narrow && room > label.length * 5) {
-    shapes.push(["text", { class: "wire-label", x: round(x0 + 8), y: round(y0 - 8), text: label }]);
-  }
+  const [x1, y1] = points[points.length - 1];
+  if (label && !figure.narrow) shapes.push(["text", { class: "wire-label", x: round(x1 - 14), y: round(y1 > points[0][1] + 20 ? y1 + 19 : y1 - 9), text: label }]);
   return shapes;
 }
 
