@@ -9,14 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import InvariantBroken
-from engine.ledger import PLACE_INDEX
+from engine.ledger import DEAD, HELD, NOWHERE, ON_THE_WIRE, READY, UNACKED, WAITING
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
-
-HELD_BY_BROKERS = [PLACE_INDEX[place] for place in ("ready", "unacked", "waiting", "dead")]
-ALIVE = [*HELD_BY_BROKERS, PLACE_INDEX["on_the_wire"], PLACE_INDEX["held"]]
-
 
 def check(simulation: Simulation) -> None:
     """Between timers. Costs a few sums. Raises `InvariantBroken`."""
@@ -24,10 +20,11 @@ def check(simulation: Simulation) -> None:
     held = alive = 0
     for node, account in ledger.accounts.items():
         places = account.places
-        if sum(places) != account.owed:
+        if sum(places) - places[NOWHERE] != account.owed:
             _broken(simulation, f"destination {node} is owed {account.owed} copies, its places are {places}")
-        held += sum([places[index] for index in HELD_BY_BROKERS])
-        alive += sum([places[index] for index in ALIVE])
+        in_hold = places[READY] + places[UNACKED] + places[WAITING] + places[DEAD]
+        held += in_hold
+        alive += in_hold + places[ON_THE_WIRE] + places[HELD]
     in_brokers = sum([sum(counts) for broker in simulation.brokers for counts in broker.queue_counts().values()])
     if not held <= in_brokers <= held + ledger.superseded:
         _broken(simulation, f"the ledger counts {held} copies in brokers, the brokers hold {in_brokers}")

@@ -17,7 +17,7 @@ and acknowledgement), two copies are owed from then on: the count says so.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -45,24 +45,25 @@ from engine.kernel import Kernel
 from engine.rabbitmq.events import ConsumerRegistered, DeadLettered, PublishRefused, Unroutable
 from engine.world import NO_KEY, ROUTED, World
 
-PLACES: tuple[Place, ...] = get_args(Place)[1:]
+PLACES: tuple[Place, ...] = get_args(Place)
+"""Place 0 is nowhere: a copy that is not counted (yet, or any longer)."""
 TALLIES: tuple[Tally, ...] = get_args(Tally)
-PLACE_INDEX: dict[str, int] = {place: index for index, place in enumerate(PLACES)}
-TALLY_INDEX: dict[str, int] = {tally: index for index, tally in enumerate(TALLIES)}
+PLACE: dict[str, int] = {place: index for index, place in enumerate(PLACES)}
+TALLY: dict[str, int] = {tally: index for index, tally in enumerate(TALLIES)}
 
-ENDED = frozenset(("done", "expired", "dropped", "lost"))
+NOWHERE, ON_THE_WIRE, READY, UNACKED, WAITING, HELD, DONE, DEAD, EXPIRED, DROPPED, LOST = range(len(PLACES))
 
-PROMISE_OF_PLACE = {"lost": "nothing_lost", "dropped": "nothing_lost", "expired": "nothing_lost",
-                    "dead": "nothing_dead"}  # fmt: skip
+PROMISE_OF_PLACE = {LOST: "nothing_lost", DROPPED: "nothing_lost", EXPIRED: "nothing_lost",
+                    DEAD: "nothing_dead"}  # fmt: skip
 PROMISE_OF_TALLY = {"duplicated_effects": "each_effect_once", "out_of_order": "order_per_key"}
 
 
 class CopyRecord(msgspec.Struct, array_like=True):
-    """One copy that has not come to its end."""
+    """One copy that has not come to its end. `place` is an index of `PLACES`."""
 
     message: int
     destination: int
-    place: Place = ""
+    place: int = NOWHERE
     deliveries: int = 0
     bodies: int = 0
     effect: bool = False
@@ -84,6 +85,7 @@ class Account(msgspec.Struct, array_like=True):
 
     owed: int
     places: list[int]
+    """What place 0 counts means nothing."""
     tallies: list[int]
     latest: list[int]
     """Per key: the latest message whose effect has happened."""
@@ -97,108 +99,96 @@ class QueueOrder(msgspec.Struct, array_like=True):
     ready: int = 0
 
 
-class Ledger(msgspec.Struct):
-    """See the module. `begin` makes it an observer of a kernel."""
+class LedgerState(msgspec.Struct):
+    """What a snapshot keeps: everything but the kernel and the world."""
 
     promises: list[str]
-    stands_for: dict[int, tuple[int, str]] = {}
-    """Node of a retry or dead-letter queue → (its destination, "waiting" or "dead")."""
-    copies: dict[int, CopyRecord] = {}
-    accounts: dict[int, Account] = {}
-    orders: dict[int, QueueOrder] = {}
-    registrations: dict[int, tuple[int, int]] = {}
-    """Consumer node → (its present registration's event number, its prefetch or 0)."""
-    in_flight: dict[int, int] = {}
-    """Registration → deliveries that it has not settled."""
-    broken: list[str] = []
-    """"promise/destination" of promises broken so far."""
-    superseded: int = 0
+    stands_for: dict[int, tuple[int, int]]
+    copies: dict[int, CopyRecord]
+    accounts: dict[int, Account]
+    orders: dict[int, QueueOrder]
+    registrations: dict[int, tuple[int, int]]
+    in_flight: dict[int, int]
+    broken: list[str]
+    superseded: int
 
-    def begin(self, kernel: Kernel) -> None:
-        """Fold every event that `kernel` emits from now on."""
-        world: World = kernel.parts[0]
 
-        def made(event: MessageCreated, number: int) -> None:
-            world.made(event.message, event.key, event.poison, event.node)
+class Ledger:
+    """See the module. Made as an observer of `kernel`: folds every event emitted from then on.
 
-        def routed(event: Routed, number: int) -> None:
-            self._routed(kernel, world, event)
+    `stands_for`: node of a retry or dead-letter queue → (its destination, WAITING or DEAD).
+    `registrations`: consumer node → (its present registration's event number, its prefetch or 0).
+    `in_flight`: registration → deliveries that it has not settled. `broken`: "promise/destination" of
+    promises broken so far. `superseded`: how many records stand outside the count.
+    """
 
-        def placed(event: Placed, number: int) -> None:
-            if event.attempt == 0:
-                self._placed(kernel, event, number)
-            elif event.zone == "prefetched":
-                self._arrived(kernel, event.copy, number)
-            elif event.zone == "socket":
-                self._handed_out(kernel, event.copy, event.attempt, event.node, number)
+    __slots__ = (
+        "accounts", "broken", "copies", "in_flight", "kernel", "orders", "promises", "registrations",
+        "stands_for", "superseded", "world",
+    )  # fmt: skip
 
-        def moved(event: Moved, number: int) -> None:
-            self._moved(kernel, event, number)
-
-        def left(event: Left, number: int) -> None:
-            self._left(kernel, event, number)
-
-        def started(event: WorkStarted, number: int) -> None:
-            self._arrived(kernel, event.copy, number)
-
-        def finished(event: WorkFinished, number: int) -> None:
-            self._body_gone(kernel, event.copy, number)
-
-        def effect(event: EffectApplied, number: int) -> None:
-            self._effect(kernel, world, event, number)
-
-        def asked(event: StoreAsked, number: int) -> None:
-            if event.seen:
-                self._effect_known(kernel, event.copy, number)
-
-        def unroutable(event: Unroutable, number: int) -> None:
-            if not event.returned:
-                self._settle_new(kernel, event.exchange, "dropped", number)
-
-        def refused(event: PublishRefused, number: int) -> None:
-            self._settle_new(kernel, self._home(event.queue), "dropped", number)
-
-        def given_up(event: GivenUp, number: int) -> None:
-            if not world.flags[event.message] & ROUTED:
-                self._settle_new(kernel, event.node, "lost", number)
-
-        def registered(event: ConsumerRegistered, number: int) -> None:
-            self.registrations[event.node] = (number, event.prefetch)
-
-        def died(event: DeadLettered, number: int) -> None:
-            record = self.copies.get(event.copy)
-            if record is not None:
-                self._let_go(record)
-                if record.ready:
-                    self._not_ready(record)
-
+    def __init__(self, kernel: Kernel, world: World, state: LedgerState) -> None:
+        self.kernel = kernel
+        self.world = world
+        self.promises = state.promises
+        self.stands_for = state.stands_for
+        self.copies = state.copies
+        self.accounts = state.accounts
+        self.orders = state.orders
+        self.registrations = state.registrations
+        self.in_flight = state.in_flight
+        self.broken = state.broken
+        self.superseded = state.superseded
         kernel.folds.update({
-            MessageCreated: made, Routed: routed, Placed: placed, Moved: moved, Left: left,
-            WorkStarted: started, WorkFinished: finished, EffectApplied: effect, StoreAsked: asked,
-            Unroutable: unroutable, PublishRefused: refused, GivenUp: given_up,
-            ConsumerRegistered: registered, DeadLettered: died,
+            MessageCreated: self.made, Routed: self.routed, Placed: self.placed, Moved: self.moved,
+            Left: self.left, WorkStarted: self.work_started, WorkFinished: self.work_finished,
+            EffectApplied: self.effect_applied, StoreAsked: self.store_asked, GivenUp: self.given_up,
+            Unroutable: self.unroutable, PublishRefused: self.publish_refused,
+            DeadLettered: self.dead_lettered, ConsumerRegistered: self.consumer_registered,
         })  # fmt: skip
 
-    # -- folds ----------------------------------------------------------------------------------
+    @classmethod
+    def empty(cls, kernel: Kernel, world: World, promises: list[str]) -> Ledger:
+        """The count at the start of a run."""
+        return cls(kernel, world, LedgerState(promises, {}, {}, {}, {}, {}, {}, [], 0))
 
-    def _routed(self, kernel: Kernel, world: World, event: Routed) -> None:
-        if event.message < len(world.flags):
-            world.flags[event.message] |= ROUTED
+    def state(self) -> LedgerState:
+        """As plain data; shares its lists with the ledger, so encode it at once."""
+        return LedgerState(
+            self.promises, self.stands_for, self.copies, self.accounts, self.orders, self.registrations,
+            self.in_flight, self.broken, self.superseded,
+        )  # fmt: skip
+
+    # -- messages and copies --------------------------------------------------------------------
+
+    def made(self, event: MessageCreated, number: int) -> None:
+        self.world.made(event.message, event.key, event.poison, event.node)
+
+    def routed(self, event: Routed, number: int) -> None:
+        flags = self.world.flags
+        if event.message < len(flags):
+            flags[event.message] |= ROUTED
         for owed in event.copies:
             old = self.copies.get(owed.after) if owed.after else None
             if old is not None and not old.superseded:
-                self.copies[owed.copy] = self._taken_over(kernel, owed.after, old)
-            else:
-                home = self._home(owed.destination) if self.stands_for else owed.destination
-                self.copies[owed.copy] = CopyRecord(event.message, home)
-                self._account(home).owed += 1
+                self.copies[owed.copy] = self._taken_over(owed.after, old, number)
+                continue
+            home = owed.destination
+            if home in self.stands_for:
+                home = self.stands_for[home][0]
+            self.copies[owed.copy] = CopyRecord(event.message, home)
+            account = self.accounts.get(home)
+            if account is None:
+                account = self._account(home)
+            account.owed += 1
 
-    def _taken_over(self, kernel: Kernel, copy: int, old: CopyRecord) -> CopyRecord:
+    def _taken_over(self, copy: int, old: CopyRecord, cause: int) -> CopyRecord:
         """The record of a new copy that goes on with the work of `copy`, which is counted no longer."""
         if old.place:
-            self.accounts[old.destination].places[PLACE_INDEX[old.place]] -= 1
-            kernel.emit(Settled(kernel.now_us, kernel.number, (copy,), old.destination, old.place, ""))
-        old.place, old.superseded = "", True
+            account = self.accounts[old.destination]
+            account.places[old.place] -= 1
+            self._say_settled(copy, old.destination, old.place, NOWHERE, cause)
+        old.place, old.superseded = NOWHERE, True
         self.superseded += 1
         self._forget_superseded(copy, old)
         return CopyRecord(old.message, old.destination, deliveries=old.deliveries, effect=old.effect)
@@ -208,25 +198,46 @@ class Ledger(msgspec.Struct):
             del self.copies[copy]
             self.superseded -= 1
 
-    def _placed(self, kernel: Kernel, event: Placed, number: int) -> None:
+    def unroutable(self, event: Unroutable, number: int) -> None:
+        if not event.returned:
+            self._settle_new(event.exchange, DROPPED, number)
+
+    def publish_refused(self, event: PublishRefused, number: int) -> None:
+        self._settle_new(self._home(event.queue), DROPPED, number)
+
+    def given_up(self, event: GivenUp, number: int) -> None:
+        if not self.world.flags[event.message] & ROUTED:
+            self._settle_new(event.node, LOST, number)
+
+    # -- a broker's hold ------------------------------------------------------------------------
+
+    def placed(self, event: Placed, number: int) -> None:
+        zone = event.zone
+        if event.attempt:
+            if zone == "prefetched":
+                self._arrived(event.copy, number)
+            elif zone == "socket":
+                self._handed_out(event.copy, event.attempt, event.node, number)
+            return
         record = self.copies.get(event.copy)
         if record is None:
             return
-        node, zone = event.node, event.zone
+        node = event.node
         if record.ready:
             self._not_ready(record)
-        if zone == "ready":
-            self._let_go(record)
-            self._ready(record, node, event.index)
-            place: Place = "ready" if node == record.destination else self._standing(node)
-        elif zone == "unacked":
-            place = "unacked" if node == record.destination else self._standing(node)
+        if zone == "unacked":
+            place = UNACKED if node == record.destination else self._standing(node)
         else:
-            self._let_go(record)
+            if record.holder:
+                self._let_go(record)
+            if zone == "ready":
+                self._ready(record, node, event.index)
+                place = READY if node == record.destination else self._standing(node)
+            else:
+                place = WAITING if zone == "delayed" else self._standing(node)
             record.queue = node
-            place = "waiting" if zone == "delayed" else self._standing(node)
         if place != record.place:
-            self._settle(kernel, event.copy, record, place, number)
+            self._settle(event.copy, record, place, number)
 
     def _ready(self, record: CopyRecord, node: int, index: int) -> None:
         order = self.orders.get(node)
@@ -237,9 +248,47 @@ class Ledger(msgspec.Struct):
         else:
             record.sequence = 0
         order.ready += 1
-        record.queue, record.ready = node, True
+        record.ready = True
 
-    def _handed_out(self, kernel: Kernel, copy: int, attempt: int, source: int, number: int) -> None:
+    def _not_ready(self, record: CopyRecord) -> None:
+        self.orders[record.queue].ready -= 1
+        record.ready = False
+
+    def dead_lettered(self, event: DeadLettered, number: int) -> None:
+        """It holds no slot and no place in a line any longer; where it goes, its next event says."""
+        record = self.copies.get(event.copy)
+        if record is not None:
+            if record.holder:
+                self._let_go(record)
+            if record.ready:
+                self._not_ready(record)
+
+    # -- deliveries -----------------------------------------------------------------------------
+
+    def consumer_registered(self, event: ConsumerRegistered, number: int) -> None:
+        self.registrations[event.node] = (number, event.prefetch)
+
+    def moved(self, event: Moved, number: int) -> None:
+        copy = event.copy
+        record = self.copies.get(copy)
+        if record is None:
+            return
+        source = event.source
+        if event.attempt > record.deliveries:
+            self._handed_out(copy, event.attempt, source, number)
+        if record.ready:
+            self._not_ready(record)
+        if event.keeps:
+            if not record.holder:
+                self._hold(record, event.target, number)
+            place = UNACKED if source == record.destination else self._standing(source)
+        else:
+            record.kept = False
+            place = ON_THE_WIRE
+        if place != record.place:
+            self._settle(copy, record, place, number)
+
+    def _handed_out(self, copy: int, attempt: int, source: int, number: int) -> None:
         """A body of `copy` exists from now on: check its turn, and count it when it is not the first."""
         record = self.copies.get(copy)
         if record is None or attempt <= record.deliveries:
@@ -247,38 +296,20 @@ class Ledger(msgspec.Struct):
         record.bodies += 1
         record.deliveries = attempt
         if attempt > 1:
-            self._tally(kernel, record.destination, "duplicated_deliveries", copy, 0, number)
+            self._tally(record.destination, "duplicated_deliveries", copy, 0, number)
         if record.sequence:
-            self._check_turn(copy, record, source, number)
+            order = self.orders[source]
+            if record.sequence <= order.delivered:
+                self._out_of_turn(copy, record, source, number)
+            order.delivered = record.sequence
             record.sequence = 0
 
-    def _check_turn(self, copy: int, record: CopyRecord, source: int, number: int) -> None:
+    def _out_of_turn(self, copy: int, record: CopyRecord, source: int, number: int) -> None:
         """What arrived at the tail leaves in the order of arrival, whatever is served before it."""
-        order = self.orders[source]
-        if record.sequence <= order.delivered:
-            raise InvariantBroken(
-                f"event {number}: copy {copy} (arrival {record.sequence}) leaves node {source} after "
-                f"arrival {order.delivered}"
-            )
-        order.delivered = record.sequence
-
-    def _moved(self, kernel: Kernel, event: Moved, number: int) -> None:
-        record = self.copies.get(event.copy)
-        if record is None:
-            return
-        if event.attempt > record.deliveries:
-            self._handed_out(kernel, event.copy, event.attempt, event.source, number)
-        if record.ready:
-            self._not_ready(record)
-        if event.keeps:
-            if not record.holder:
-                self._hold(record, event.target, number)
-            place: Place = "unacked" if event.source == record.destination else self._standing(event.source)
-        else:
-            record.kept = False
-            place = "on_the_wire"
-        if place != record.place:
-            self._settle(kernel, event.copy, record, place, number)
+        raise InvariantBroken(
+            f"event {number}: copy {copy} (arrival {record.sequence}) leaves node {source} after "
+            f"arrival {self.orders[source].delivered}"
+        )
 
     def _hold(self, record: CopyRecord, node: int, number: int) -> None:
         """One more unsettled delivery of the node's registration: never more than its prefetch."""
@@ -290,74 +321,92 @@ class Ledger(msgspec.Struct):
                 f"event {number}: {count} deliveries in flight to node {node}, prefetch {limit}"
             )
 
-    def _arrived(self, kernel: Kernel, copy: int, number: int) -> None:
-        record = self.copies.get(copy)
-        if record is not None and record.place == "on_the_wire":
-            self._settle(kernel, copy, record, "held", number)
+    def _let_go(self, record: CopyRecord) -> None:
+        self.in_flight[record.holder] -= 1
+        record.holder = 0
 
-    def _left(self, kernel: Kernel, event: Left, number: int) -> None:
+    def left(self, event: Left, number: int) -> None:
         if event.attempt:
             for copy in event.copies:
-                self._body_gone(kernel, copy, number)
+                self._body_gone(copy, number)
             return
         for copy in event.copies:
             record = self.copies.get(copy)
             if record is None:
                 continue
-            self._let_go(record)
+            if record.holder:
+                self._let_go(record)
             if record.ready:
                 self._not_ready(record)
             record.kept = False
             if record.superseded:
                 self._forget_superseded(copy, record)
             else:
-                self._settle(kernel, copy, record, self._end(record, event.reason), number)
+                self._settle(copy, record, self._end(record, event.reason), number)
 
-    def _end(self, record: CopyRecord, reason: str) -> Place:
+    def _end(self, record: CopyRecord, reason: str) -> int:
         """Where a copy stands once its broker holds it no longer."""
         if reason == "acknowledged":
-            return "done" if record.effect else "held" if record.bodies > 0 else "lost"
+            return DONE if record.effect else HELD if record.bodies > 0 else LOST
         if reason == "automatic":
-            return "on_the_wire" if record.bodies > 0 else "held"
-        return "expired" if reason == "expired" else "dropped"
+            return ON_THE_WIRE if record.bodies > 0 else HELD
+        return EXPIRED if reason == "expired" else DROPPED
 
-    def _body_gone(self, kernel: Kernel, copy: int, number: int) -> None:
+    # -- bodies and work ------------------------------------------------------------------------
+
+    def _arrived(self, copy: int, number: int) -> None:
+        record = self.copies.get(copy)
+        if record is not None and record.place == ON_THE_WIRE:
+            self._settle(copy, record, HELD, number)
+
+    def work_started(self, event: WorkStarted, number: int) -> None:
+        record = self.copies.get(event.copy)
+        if record is not None and record.place == ON_THE_WIRE:
+            self._settle(event.copy, record, HELD, number)
+
+    def work_finished(self, event: WorkFinished, number: int) -> None:
+        self._body_gone(event.copy, number)
+
+    def _body_gone(self, copy: int, number: int) -> None:
         record = self.copies.get(copy)
         if record is None:
             return
         record.bodies -= 1
-        if record.bodies <= 0 and (record.place == "held" or record.place == "on_the_wire"):
-            self._settle(kernel, copy, record, "done" if record.effect else "lost", number)
-        elif record.superseded:
-            self._forget_superseded(copy, record)
+        if record.bodies <= 0:
+            if record.place == HELD or record.place == ON_THE_WIRE:
+                self._settle(copy, record, DONE if record.effect else LOST, number)
+            elif record.superseded:
+                self._forget_superseded(copy, record)
 
-    def _effect(self, kernel: Kernel, world: World, event: EffectApplied, number: int) -> None:
+    def effect_applied(self, event: EffectApplied, number: int) -> None:
         record = self.copies.get(event.copy)
         destination = self._home(event.destination) if record is None else record.destination
         if event.effect_number > 1:
-            self._tally(kernel, destination, "duplicated_effects", event.copy, 0, number)
-        self._check_key_order(kernel, world, event.copy, event.message, destination, number)
-        self._effect_known(kernel, event.copy, number)
+            self._tally(destination, "duplicated_effects", event.copy, 0, number)
+        key = self.world.key_of[event.message]
+        if key != NO_KEY:
+            self._check_key_order(event, destination, key, number)
+        if record is not None:
+            record.effect = True
+            if record.place == HELD:
+                self._settle(event.copy, record, DONE, number)
 
-    def _check_key_order(self, kernel: Kernel, world: World, copy: int, message: int, destination: int,
-                         number: int) -> None:  # fmt: skip
-        key = world.key_of[message] if message < len(world.key_of) else NO_KEY
-        if key == NO_KEY:
-            return
+    def _check_key_order(self, event: EffectApplied, destination: int, key: int, number: int) -> None:
         latest = self._account(destination).latest
         while len(latest) <= key:
             latest.append(0)
-        if latest[key] > message:
-            self._tally(kernel, destination, "out_of_order", copy, latest[key], number)
+        if latest[key] > event.message:
+            self._tally(destination, "out_of_order", event.copy, latest[key], number)
         else:
-            latest[key] = message
+            latest[key] = event.message
 
-    def _effect_known(self, kernel: Kernel, copy: int, number: int) -> None:
-        record = self.copies.get(copy)
-        if record is not None:
+    def store_asked(self, event: StoreAsked, number: int) -> None:
+        """What the store remembers has had its effect."""
+        record = self.copies.get(event.copy)
+        if event.seen and record is not None:
             record.effect = True
-            if record.place == "held":
-                self._settle(kernel, copy, record, "done", number)
+            if record.place == HELD:
+                self._settle(event.copy, record, DONE, number)
 
     # -- counts ---------------------------------------------------------------------------------
 
@@ -371,56 +420,54 @@ class Ledger(msgspec.Struct):
         stands = self.stands_for.get(node)
         return node if stands is None else stands[0]
 
-    def _standing(self, node: int) -> Place:
+    def _standing(self, node: int) -> int:
         stands = self.stands_for.get(node)
-        return "dead" if stands is None or stands[1] == "dead" else "waiting"
+        return DEAD if stands is None else stands[1]
 
-    def _settle(self, kernel: Kernel, copy: int, record: CopyRecord, now: Place, cause: int) -> None:
-        account = self.accounts[record.destination]
-        was = record.place
-        if was:
-            account.places[PLACE_INDEX[was]] -= 1
-        elif record.superseded:
+    def _settle(self, copy: int, record: CopyRecord, now: int, cause: int) -> None:
+        destination, was = record.destination, record.place
+        account = self.accounts[destination]
+        if record.superseded:
+            # It was taken over, and comes back all the same: from now on it is owed by itself.
             record.superseded = False
             self.superseded -= 1
             account.owed += 1
-        account.places[PLACE_INDEX[now]] += 1
+        places = account.places
+        places[was] -= 1
+        places[now] += 1
         record.place = now
-        kernel.emit(Settled(kernel.now_us, cause, (copy,), record.destination, was, now))
-        if now in ENDED:
-            del self.copies[copy]
-        if now in PROMISE_OF_PLACE:
-            self._broken(kernel, PROMISE_OF_PLACE[now], record.destination, cause)
+        self._say_settled(copy, destination, was, now, cause)
+        if now >= DONE:
+            if now != DEAD:
+                del self.copies[copy]
+            if now != DONE:
+                self._broken(PROMISE_OF_PLACE[now], destination, cause)
 
-    def _settle_new(self, kernel: Kernel, destination: int, place: Place, cause: int) -> None:
+    def _say_settled(self, copy: int, destination: int, was: int, now: int, cause: int) -> None:
+        kernel = self.kernel
+        kernel.number += 1  # as `emit` does for what nobody folds
+        kernel.log.append(Settled(kernel.now_us, cause, (copy,), destination, PLACES[was], PLACES[now]))
+
+    def _settle_new(self, destination: int, place: int, cause: int) -> None:
         """A message comes to its end without ever having been in a queue."""
         account = self._account(destination)
         account.owed += 1
-        account.places[PLACE_INDEX[place]] += 1
-        kernel.emit(Settled(kernel.now_us, cause, (kernel.next_copy(),), destination, "", place))
-        self._broken(kernel, PROMISE_OF_PLACE[place], destination, cause)
+        account.places[place] += 1
+        self._say_settled(self.kernel.next_copy(), destination, NOWHERE, place, cause)
+        self._broken(PROMISE_OF_PLACE[place], destination, cause)
 
-    def _tally(self, kernel: Kernel, destination: int, what: Tally, copy: int, other: int, cause: int) -> None:
-        self._account(destination).tallies[TALLY_INDEX[what]] += 1
+    def _tally(self, destination: int, what: Tally, copy: int, other: int, cause: int) -> None:
+        kernel = self.kernel
+        self._account(destination).tallies[TALLY[what]] += 1
         kernel.emit(Tallied(kernel.now_us, cause, destination, what, copy, other))
         if what in PROMISE_OF_TALLY:
-            self._broken(kernel, PROMISE_OF_TALLY[what], destination, cause)
+            self._broken(PROMISE_OF_TALLY[what], destination, cause)
 
-    def _broken(self, kernel: Kernel, promise: str, destination: int, cause: int) -> None:
+    def _broken(self, promise: str, destination: int, cause: int) -> None:
         name = f"{promise}/{destination}"
         if promise in self.promises and name not in self.broken:
             self.broken.append(name)
-            kernel.emit(PromiseBroken(kernel.now_us, cause, promise, destination))
-
-    def _let_go(self, record: CopyRecord) -> None:
-        holder = record.holder
-        if holder:
-            self.in_flight[holder] -= 1
-            record.holder = 0
-
-    def _not_ready(self, record: CopyRecord) -> None:
-        self.orders[record.queue].ready -= 1
-        record.ready = False
+            self.kernel.emit(PromiseBroken(self.kernel.now_us, cause, promise, destination))
 
     # -- the present ----------------------------------------------------------------------------
 
@@ -429,7 +476,8 @@ class Ledger(msgspec.Struct):
         accounts = self.accounts.values()
         total = {"owed": sum(a.owed for a in accounts)}
         for index, place in enumerate(PLACES):
-            total[place] = sum(a.places[index] for a in accounts)
+            if index != NOWHERE:
+                total[place] = sum(a.places[index] for a in accounts)
         for index, tally in enumerate(TALLIES):
             total[tally] = sum(a.tallies[index] for a in accounts)
         return total
@@ -437,7 +485,7 @@ class Ledger(msgspec.Struct):
     def state_events(self, now_us: int) -> list[Event]:
         """The counts, outright."""
         told: list[Event] = [
-            LedgerStands(now_us, 0, node, tuple(a.places), tuple(a.tallies))
+            LedgerStands(now_us, 0, node, tuple(a.places[1:]), tuple(a.tallies))
             for node, a in self.accounts.items()
         ]
         for name in self.broken:

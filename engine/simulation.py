@@ -22,7 +22,7 @@ from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver
 from engine.events import Event, NodeAdded, WireAdded
 from engine.invariants import check
 from engine.kernel import Kernel, KernelState
-from engine.ledger import Ledger
+from engine.ledger import DEAD, WAITING, Ledger, LedgerState
 from engine.link import Link
 from engine.presence import state_events
 from engine.rabbitmq import operations as amqp
@@ -56,7 +56,7 @@ class SimulationState(msgspec.Struct):
     brokers: list[RabbitMQState]
     links: list[Link]
     actors: list[AmqpProducer | AmqpConsumer]
-    ledger: Ledger
+    ledger: LedgerState
     ticks: TicksState | None
     faults_given: int
     journal: int
@@ -74,7 +74,7 @@ class Simulation:
         self.ticks: Ticks | None = Ticks() if watched else None
         self.kernel = Kernel(seed)
         self.world = World(list(scenario.kinds))
-        self.ledger = Ledger(list(scenario.promises))
+        self.ledger = Ledger.empty(self.kernel, self.world, list(scenario.promises))
         self.brokers: list[RabbitMQ] = []
         self.links: list[Link] = []
         self.actors: list[AmqpProducer | AmqpConsumer] = []
@@ -84,7 +84,6 @@ class Simulation:
         self.faults_given = 0
         self.switchboard = Switchboard()
         self.kernel.parts = [self.world]
-        self.ledger.begin(self.kernel)
         self._build()
         self.kernel.schedule(scenario.length_us - 1, 0, "end", 0)
         self._drain()
@@ -141,7 +140,7 @@ class Simulation:
         home = queue.retries_for or queue.dead_letters_for
         if home:
             node = broker.find("queue", queue.name)
-            place = "waiting" if queue.retries_for else "dead"
+            place = WAITING if queue.retries_for else DEAD
             self.ledger.stands_for[node] = (broker.find("queue", home), place)
 
     def _link(self, name: str, system_name: str, node: int) -> Link:
@@ -261,33 +260,46 @@ class Simulation:
     def _run(self, until_us: int, number_max: int, rest_us: int) -> bool:
         kernel = self.kernel
         if self.ended:
-            self._close_ticks(kernel.now_us + 1)
             return True
+        ticks = self.ticks
+        if ticks is None:
+            return self._run_kernel(until_us, number_max, rest_us)
+        while (boundary_us := (ticks.tick + 1) * TICK_US) <= rest_us:
+            if not self._run_kernel(boundary_us, number_max, boundary_us):
+                return False
+            if self.ended:
+                break
+            self._close_tick(ticks)
+        if self.ended or self._run_kernel(until_us, number_max, rest_us):
+            if self.ended:
+                kernel.now_us = self.world.over_us
+                self._close_tick(ticks)
+            return True
+        return False
+
+    def _run_kernel(self, until_us: int, number_max: int, rest_us: int) -> bool:
+        """The kernel's run, its events drained, its errors with the names and place that people know."""
         try:
-            done = kernel.run(kernel.parts, until_us, number_max, rest_us)
+            return self.kernel.run(self.kernel.parts, until_us, number_max, rest_us)
         except EndlessInstant as error:
             names = [self.part_name(owner) for owner, _ in error.steps]
             raise EngineLoop(error, names) from None
         except InvariantBroken as error:
             raise InvariantBroken(f"{self.where()}: {error}") from None
-        self._drain()
-        if self.ended:
-            kernel.now_us = self.world.over_us
-            self._close_ticks(kernel.now_us + TICK_US)
-        elif done:
-            self._close_ticks(kernel.now_us)
-        return done
+        finally:
+            self._drain()
 
-    def _close_ticks(self, now_us: int) -> None:
-        ticks = self.ticks
-        if ticks is not None and now_us >= (ticks.tick + 1) * TICK_US:
+    def _close_tick(self, ticks: Ticks) -> None:
+        if ticks.open:
             check(self)
-            ticks.close(now_us // TICK_US)
+        ticks.close(ticks.tick + 1)
 
     def _drain(self) -> None:
-        log = self.kernel.take_log()
-        if self.ticks is not None and log:
-            self.ticks.add(log)
+        log = self.kernel.log
+        if log:
+            if self.ticks is not None:
+                self.ticks.open += log
+            log.clear()
 
     def where(self) -> str:
         """The place of an error: scenario, seed, journal position, time."""
@@ -325,7 +337,7 @@ class Simulation:
         return msgspec.msgpack.encode(
             SimulationState(
                 RULES, self.kernel.state(), self.world, [b.state() for b in self.brokers], self.links,
-                self.actors, self.ledger, None if self.ticks is None else self.ticks.state(),
+                self.actors, self.ledger.state(), None if self.ticks is None else self.ticks.state(),
                 self.faults_given, self.journal,
             )
         )  # fmt: skip
@@ -337,7 +349,8 @@ class Simulation:
         self = cls.__new__(cls)
         self.scenario = scenario
         self.kernel = Kernel.from_state(state.kernel)
-        self.world, self.ledger = state.world, state.ledger
+        self.world = state.world
+        self.ledger = Ledger(self.kernel, self.world, state.ledger)
         self.links, self.actors = state.links, state.actors
         self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks)
         self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
@@ -352,7 +365,6 @@ class Simulation:
             parts += [link, actor]
             self.switchboard.links[actor.spec.name] = link
         self.kernel.parts = parts
-        self.ledger.begin(self.kernel)
         return self
 
 

@@ -39,7 +39,7 @@ class TicksState(msgspec.Struct, array_like=True):
 
 
 class Ticks:
-    """Collects events in order and closes ticks behind them."""
+    """Ticks so far. Whoever drives the kernel puts a tick's events into `open`, then closes it."""
 
     def __init__(self) -> None:
         self.tick = 0
@@ -47,15 +47,6 @@ class Ticks:
         self.digest = bytes(DIGEST_BYTES)
         self.open: list[Event] = []
         self.closed: list[Tick] = []
-
-    def add(self, events: Sequence[Event]) -> None:
-        """Events in the order they happened, none in a closed tick."""
-        end_us = (self.tick + 1) * TICK_US
-        for event in events:
-            if event.at_us >= end_us:
-                self.close(event.at_us // TICK_US)
-                end_us = (self.tick + 1) * TICK_US
-            self.open.append(event)
 
     def close(self, tick: int) -> None:
         """Close every tick before `tick`."""
