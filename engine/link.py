@@ -159,13 +159,13 @@ class Link(msgspec.Struct):
     # -- arrivals -------------------------------------------------------------------------------
 
     def fire(self, kernel: Kernel, timer: Timer) -> None:
-        what, serial, generation = timer[4], timer[5], timer[6]
-        if generation != self.generation:
+        if timer[6] != self.generation:
             return
+        what = timer[4]
         if what == "up":
-            self._arrive_up(kernel, self.up.pop(serial))
+            self._arrive_up(kernel, self.up.pop(timer[5]))
         elif what == "down":
-            self._arrive_down(kernel, self.down.pop(serial))
+            self._arrive_down(kernel, self.down.pop(timer[5]))
         else:
             self._close(kernel)
 
@@ -174,9 +174,7 @@ class Link(msgspec.Struct):
             kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.number))
             return
         self.executing = True
-        cause = kernel.cause
         reply = kernel.parts[self.broker].execute(kernel, item.client, item.operation)
-        kernel.cause = cause
         self.executing = False
         if reply is not None:
             self._answer(kernel, item, reply)

@@ -40,11 +40,16 @@ class Switchboard:
 
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
+        """By actor's name, and by every channel name ("A#2") that has been spoken to."""
 
     def push(self, kernel: Kernel, client: str, node: int, push: Push) -> None:
-        link = self.links.get(client.partition("#")[0])
-        if link is not None:
-            link.push(kernel, client, node, push)
+        link = self.links.get(client)
+        if link is None:
+            link = self.links.get(client.rpartition("#")[0])
+            if link is None:
+                return
+            self.links[client] = link
+        link.push(kernel, client, node, push)
 
 
 class SimulationState(msgspec.Struct):
@@ -160,7 +165,7 @@ class Simulation:
         link = self._link(spec.name, spec.system, node)
         broker = kernel.parts[link.broker]
         exchange = self._shown_exchange(broker, spec.to.exchange, spec.to.queue)
-        actor = AmqpProducer(spec, link.actor, link.owner, node, exchange)
+        actor = AmqpProducer(spec, link.actor, link.owner, node, exchange, f"{spec.name}/arrivals")
         kernel.emit(NodeAdded(0, 0, node, "producer", spec.name, spec.system, actor.about()))
         kernel.emit(WireAdded(0, 0, node, exchange, "publish", ""))
         self.actors.append(actor)
@@ -180,7 +185,8 @@ class Simulation:
         node = kernel.next_node()
         link = self._link(spec.name, spec.system, node)
         queue_node = kernel.parts[link.broker].find("queue", spec.from_.queue)
-        actor = AmqpConsumer(spec, link.actor, link.owner, node, queue_node)
+        effect_key = f"{spec.effect.name}/{queue_node}"
+        actor = AmqpConsumer(spec, link.actor, link.owner, node, queue_node, f"{spec.name}/work", effect_key)
         kernel.emit(NodeAdded(0, 0, node, "consumer", spec.name, spec.system, actor.about()))
         self.actors.append(actor)
         kernel.parts.append(actor)

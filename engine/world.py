@@ -40,9 +40,15 @@ class World(msgspec.Struct):
 
     def made(self, message: int, key: str, poison: bool, node: int) -> None:
         """A producer (at `node`) has made `message`, the next in number."""
-        if key and key not in self.keys:
-            self.keys.append(key)
-        self.key_of.append(self.keys.index(key) if key else NO_KEY)
+        keys = self.keys
+        if not key:
+            index = NO_KEY
+        elif key in keys:
+            index = keys.index(key)
+        else:
+            index = len(keys)
+            keys.append(key)
+        self.key_of.append(index)
         self.flags.append(POISON if poison else 0)
         self.producer_of.append(node)
 
@@ -53,10 +59,16 @@ class World(msgspec.Struct):
     def is_poison(self, message: int) -> bool:
         return bool(self.flags[message] & POISON)
 
-    def do_effect(self, effect: str, amount: int, message: int, destination: int) -> tuple[int, int]:
-        """Do it. Returns (which time for this message and destination, the effect's new total)."""
-        done = _grown(self.effects, f"{effect}/{destination}", message)
-        done[message] = number = min(done[message] + 1, 255)
+    def do_effect(self, key: str, effect: str, amount: int, message: int) -> tuple[int, int]:
+        """Do it. `key` is "effect/destination". Returns (which time for this message and destination,
+        the effect's new total)."""
+        done = self.effects.get(key)
+        if done is None or message >= len(done):
+            done = _grown(self.effects, key, message)
+        number = done[message]
+        if number < 255:
+            number += 1
+            done[message] = number
         self.totals[effect] = total = self.totals.get(effect, 0) + amount
         return number, total
 
@@ -82,5 +94,5 @@ def _grown(arrays: dict[str, bytearray], name: str, index: int) -> bytearray:
     if array is None:
         array = arrays[name] = bytearray(index + 64)
     elif index >= len(array):
-        array.extend(bytes(index + 64 - len(array)))
+        array.extend(bytes(index + 1_024 - len(array)))
     return array

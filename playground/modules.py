@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.utils.safestring import SafeString
@@ -38,15 +39,17 @@ def modules(request: HttpRequest) -> dict[str, Any]:
 
 def module_names() -> list[str]:
     """All modules under static/js as `folder/name.js`, sorted. Read anew while files may be edited."""
-    return list(_names()) if settings.STATIC_COLLECTED else _read_names()
+    return list(_collected()) if settings.STATIC_COLLECTED else _lying_there()
 
 
 @functools.cache
-def _names() -> tuple[str, ...]:
-    return tuple(_read_names())
+def _collected() -> tuple[str, ...]:
+    """What was collected, and nothing that has been added to the folder since."""
+    names = staticfiles_storage.hashed_files
+    return tuple(sorted(name[3:] for name in names if name.startswith("js/") and name.endswith(".js")))
 
 
-def _read_names() -> list[str]:
+def _lying_there() -> list[str]:
     folder = Path(settings.STATICFILES_DIRS[0]) / "js"
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from inspect import iscoroutinefunction
 
-from asgiref.sync import markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
 NONCE_BYTES = 18
@@ -42,6 +41,7 @@ class ContentSecurityMiddleware:
     def _with_policy(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.headers.setdefault("Content-Security-Policy", policy(request))
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        response.headers.setdefault("Cache-Control", "private, no-cache")  # the nonce is for one answer
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 

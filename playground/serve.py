@@ -5,6 +5,7 @@ from __future__ import annotations
 # Daphne chooses Twisted's reactor and must come before anything that could import it.
 from daphne.server import Server  # isort: skip
 from daphne.endpoints import build_endpoint_description_strings  # isort: skip
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol  # isort: skip
 
 import argparse
 import asyncio
@@ -14,6 +15,26 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from playground.rooms.limits import HTTP_TIMEOUT_S, SOCKET_MESSAGE_BYTES_MAX
+
+REASON_BYTES_MAX = 123
+"""What a close frame has room for. Our reasons are ASCII, so a cut hits no character."""
+
+
+class Socket(WebSocketProtocol):
+    """Daphne's socket, able to close with the codes that servers may use (1009, 1012) and with a reason.
+
+    Autobahn's `sendClose` allows applications 1000 and 3000–4999 only.
+    """
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:
+            reason = message.get("reason") or ""
+            self.sendCloseFrame(message.get("code") or 1000, reason.encode()[:REASON_BYTES_MAX] or None)
+        else:
+            super().handle_reply(message)
+
+
+WebSocketFactory.protocol = Socket
 
 
 class MailroomServer(Server):

@@ -41,8 +41,6 @@ class Held(msgspec.Struct, array_like=True):
     queue: int
     client: str
     tag: int
-    key: str
-    poison: bool
     delivery: amqp.Delivery | None = None
     """Kept only where a retry may publish it again."""
     known: bool = False
@@ -57,6 +55,10 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     link: int
     node: int
     queue_node: int
+    work_stream: str
+    """The random stream of its service times."""
+    effect_key: str
+    """What the world counts its effects by: effect and queue."""
     state: str = "up"
     factor: int = NORMAL
     life: int = 0
@@ -210,12 +212,11 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
                 Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, self.node, "cancelled")
             )
             return
-        world: World = kernel.parts[0]
+        retry = self.spec.retry
         held = Held(
             said.copy, said.attempt, said.message, said.queue,
             "" if said.no_ack else kernel.parts[self.link].client, said.delivery_tag,
-            world.key(said.message), world.is_poison(said.message),
-            said if self.spec.retry.do == "republish" or self.spec.retry.then else None,
+            said if retry.do == "republish" or retry.then else None,
         )  # fmt: skip
         if self.working is None:
             self._start(kernel, held)
@@ -239,10 +240,13 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             world: World = kernel.parts[0]
             held.known = world.remembers(idempotency.store, held.message)
             kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
-        us = 0 if held.known else work_us(kernel, f"{spec.name}/work", spec.work, self.factor)
-        self.started_us, self.until_us = now_us, now_us + us + (0 if held.known else spec.wrap_up)
+        us = wrap_up_us = 0
+        if not held.known:
+            us, wrap_up_us = work_us(kernel, self.work_stream, spec.work, self.factor), spec.wrap_up
+        self.started_us = now_us
+        self.until_us = until_us = now_us + us + wrap_up_us
         number = kernel.emit(
-            WorkStarted(now_us, kernel.cause, held.copy, held.attempt, self.node, self.until_us)
+            WorkStarted(now_us, kernel.cause, held.copy, held.attempt, self.node, until_us)
         )
         kernel.schedule(now_us + us, self.owner, "work", 0, self.life, number)
 
@@ -267,10 +271,13 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         if held.known:
             self._finish(kernel, "")
             return
-        why = failure(kernel, f"{spec.name}/failure", spec.fail, held.key, held.poison)
-        if why:
-            self._finish(kernel, why)
-            return
+        world: World = kernel.parts[0]
+        if spec.fail is not None or world.is_poison(held.message):
+            key, poison = world.key(held.message), world.is_poison(held.message)
+            why = failure(kernel, f"{spec.name}/failure", spec.fail, key, poison)
+            if why:
+                self._finish(kernel, why)
+                return
         self._do_effect(kernel, held)
         if spec.wrap_up:
             kernel.schedule(kernel.now_us + spec.wrap_up, self.owner, "wrap_up", 0, self.life)
@@ -280,16 +287,19 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     def _do_effect(self, kernel: Kernel, held: Held) -> None:
         """In one step with its store, where the handler has one that is kept with the effect."""
         spec, world, now_us = self.spec, kernel.parts[0], kernel.now_us
-        one_step = spec.idempotency is not None and spec.idempotency.keep == "with the effect"
+        idempotency = spec.idempotency
+        one_step = idempotency is not None and idempotency.keep == "with the effect"
         if one_step:
-            assert spec.idempotency is not None
-            held.known = world.remembers(spec.idempotency.store, held.message)
+            assert idempotency is not None
+            held.known = world.remembers(idempotency.store, held.message)
             kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
             if held.known:
                 return
-            world.remember(spec.idempotency.store, held.message)
+            world.remember(idempotency.store, held.message)
         effect = spec.effect
-        number, total = world.do_effect(effect.name, effect.amount, held.message, held.queue)
+        number, total = world.do_effect(
+            self.effect_key, effect.name, effect.amount, held.message
+        )
         kernel.emit(
             EffectApplied(now_us, kernel.cause, held.copy, held.attempt, self.node, held.message,
                           held.queue, effect.name, number, total)

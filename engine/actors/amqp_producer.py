@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from engine import limits
+from engine.chance import below
 from engine.durations import UNITS_US, spoken
 from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kernel import Kernel, Timer
-from engine.policies.arrivals import is_poison, key_of, next_gap_us
+from engine.policies.arrivals import is_poison, next_gap_us
 from engine.rabbitmq import operations as amqp
 from engine.scenario import Arrivals, ProducerSpec
 
@@ -33,6 +34,8 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
     link: int
     node: int
     exchange_node: int
+    arrivals_stream: str
+    """The random stream of its gaps."""
     state: str = "up"
     life: int = 0
     """Goes up when the process starts; a timer of an earlier life is nobody's."""
@@ -123,7 +126,7 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         self.plan += 1
         if self.paused or self.stopped or (spec.count is not None and self.made >= spec.count):
             return
-        gap_us = next_gap_us(kernel, self._stream("arrivals"), spec.arrivals, self.made, spec.start)
+        gap_us = next_gap_us(kernel, self.arrivals_stream, spec.arrivals, self.made, spec.start)
         if gap_us is not None:
             kernel.schedule(kernel.now_us + gap_us, self.owner, "arrival", self.plan, self.life, 0)
 
@@ -134,8 +137,10 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             kernel.schedule(kernel.now_us, 0, "end", 1)
             return
         self.made += 1
-        poison = self.poison_next or is_poison(kernel, self._stream("poison"), spec.poison, self.made)
+        poison = self.poison_next
         self.poison_next = False
+        if spec.poison is not None and not poison:
+            poison = is_poison(kernel, self._stream("poison"), spec.poison, self.made)
         message = kernel.next_message()
         kernel.cause = kernel.emit(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
@@ -144,7 +149,12 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
 
     def next_key(self, kernel: Kernel) -> str:
         """The key of its next message, in turn or drawn."""
-        return key_of(kernel, self._stream("keys"), self.spec, self.made)
+        keys = self.spec.keys
+        if not keys:
+            return ""
+        if self.spec.draw_keys:
+            return keys[below(kernel, self._stream("keys"), len(keys))]
+        return keys[self.made % len(keys)]
 
     def _operation(self, key: str, message: int) -> amqp.BasicPublish:
         spec = self.spec

@@ -1,11 +1,11 @@
-"""When a producer makes its next message, and with which key."""
+"""When a producer makes its next message, and whether it is poison."""
 
 from __future__ import annotations
 
-from engine.chance import below, exponential_us, happens
+from engine.chance import exponential_us, happens
 from engine.durations import UNITS_US
 from engine.kernel import Kernel
-from engine.scenario import Arrivals, PoisonRule, ProducerSpec
+from engine.scenario import Arrivals, PoisonRule
 
 
 def next_gap_us(kernel: Kernel, stream: str, arrivals: Arrivals, made: int, start_us: int) -> int | None:
@@ -23,14 +23,6 @@ def next_gap_us(kernel: Kernel, stream: str, arrivals: Arrivals, made: int, star
     if arrivals.burst is not None and made % arrivals.burst:
         return 0
     return 0 if made == 0 else int(arrivals.every)
-
-
-def key_of(kernel: Kernel, stream: str, spec: ProducerSpec, made: int) -> str:
-    """The key of the producer's message after `made` of them; "" without keys."""
-    keys = spec.keys
-    if not keys:
-        return ""
-    return keys[below(kernel, stream, len(keys))] if spec.draw_keys else keys[made % len(keys)]
 
 
 def is_poison(kernel: Kernel, stream: str, rule: PoisonRule | None, ordinal: int) -> bool:

@@ -59,8 +59,7 @@ class StageConsumer(AsyncWebsocketConsumer):
         if viewer is None:
             return
         if len(text_data or bytes_data or "") > limits.FRAME_IN_BYTES_MAX:
-            viewer.mailbox.put(wire.error(None, "bad_frame", limits.FRAME_IN_TOO_LARGE))
-            await self.close(TOO_LARGE)
+            await self.close(TOO_LARGE, limits.FRAME_IN_TOO_LARGE)
             return
         try:
             if text_data is None:
@@ -77,15 +76,13 @@ class StageConsumer(AsyncWebsocketConsumer):
         """A client that only sends what makes no sense is sent away."""
         self.bad_frames += 1
         if self.bad_frames > limits.BAD_FRAMES_MAX:
-            viewer.mailbox.put(wire.error(None, "bad_frame", limits.BAD_FRAMES))
-            await asyncio.sleep(0)
-            await self.close(TOO_SLOW)
+            await self.close(TOO_SLOW, limits.BAD_FRAMES)
 
     async def _write(self, viewer: Viewer) -> None:
         while True:
             text = await viewer.mailbox.get()
             if text is None:
-                await self.close(TOO_SLOW)
+                await self.close(TOO_SLOW, limits.WAITING_TOO_LONG)
                 return
             await self.send(text)
 

@@ -106,9 +106,11 @@ class Room:
         known = self._known(wall_us, seat, id)
         if known is not None:
             return known
+        at_us = self.clock.command_at(self.clock.wall_us)
+        if at_us >= self.clock.end_us:
+            raise Refused("run_over", "The run is over: act earlier or start anew.")
         self.seq += 1
         self.n += 1
-        at_us = self.clock.command_at(self.clock.wall_us)
         self.entries.append(Entry(self.seq, self.n, at_us, command, self.epoch))
         return self._keep(seat, id, Receipt(self.seq, self.n, at_us))
 

@@ -105,7 +105,8 @@ class Trial:
         try:
             await hub.command(room, browser.viewer, said)
         except BadFrame as refusal:
-            assert refusal.code == "run_over"
+            if refusal.code != "run_over":
+                raise
             return
         self.sent[said.id] = said
         self.done += 1

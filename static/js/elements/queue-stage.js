@@ -160,8 +160,9 @@ export class QueueStage extends HTMLElement {
   wake() {
     this.raf ??= requestAnimationFrame(() => {
       this.raf = null;
+      const more = this.clock.moving(performance.now());
       this.draw();
-      if (this.clock.moving(performance.now())) this.wake();
+      if (more) this.wake();
     });
   }
 
