@@ -22,7 +22,8 @@ export function furnishLedger(stage) {
 /** One row a destination: its name, and terms {place, word, count, mark}. Pure. */
 export function ledgerRows(scene, { reached, destinations }) {
   const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
-  const stands = [...scene.nodes.values()].filter((n) => n.kind === "queue" && destinations.has(n.node));
+  const stands = [...scene.nodes.values()].filter((n) => destinations.has(n.node))
+    .sort((a, b) => (b.kind === "queue") - (a.kind === "queue") || a.node - b.node);
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
     const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
@@ -30,7 +31,7 @@ export function ledgerRows(scene, { reached, destinations }) {
     const beside = Object.entries(BESIDE).filter(([place]) => place !== "duplicated_effects" || reached.has(place)).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
     const all = [owed, ...terms, ...beside];
     for (const term of all) term.mark = markOf(scene, node.node, term);
-    return { name: node.name, terms: all };
+    return { name: node.kind === "queue" ? node.name : `no queue (${node.name || "default exchange"})`, terms: all };
   });
 }
 

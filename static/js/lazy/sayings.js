@@ -118,7 +118,7 @@ const SENTENCES = {
     return [2, words`${t.message(e.message)} matches no queue at ${t.name(e.exchange)}: ${end}.`, words`${t.message(e.message)} matches no queue: ${end}.`];
   },
   PublishRefused: (t, e) => [2, words`${t.name(e.queue)} is full and refuses ${t.message(e.message)}.`],
-  GivenUp: (t, e) => [2, words`${t.name(e.node)} gives ${t.message(e.message)} up: it will not send it again.`, words`${t.message(e.message)} is given up.`],
+  GivenUp: (t, e) => [3, words`${t.message(e.message)} is lost: no broker has it and ${t.name(e.node)} will not send it again.`, words`${t.message(e.message)} is lost.`],
 
   Placed(t, e) {
     if (e.zone === "prefetched") return [0, words`${t.copy(e.copy)} waits in ${t.name(e.node)}’s hands: another one comes first.`, words`${t.copy(e.copy)} waits at ${t.name(e.node)}.`];
@@ -170,7 +170,7 @@ const SENTENCES = {
   StoreKept: (t, e) => [0, words`${t.name(e.node)} notes that ${t.copy(e.copy)} is done.`],
 
   Settled(t, e) {
-    if (e.now !== "lost" || e.copies.length !== 1) return null;
+    if (e.now !== "lost" || e.copies.length !== 1 || !t.timeline.facts.copies.has(e.copies[0])) return null;
     return [3, words`${t.copy(e.copies[0])} is lost: nobody holds it and its effect never happened.`, words`${t.copy(e.copies[0])} is lost.`];
   },
   Tallied(t, e) {
