@@ -26,10 +26,16 @@ class Socket(WebSocketProtocol):
     Autobahn's `sendClose` allows applications 1000 and 3000–4999 only.
     """
 
+    def onOpen(self) -> None:
+        self.failByDrop = False  # say 1009 when a message is too large, do not just hang up
+        super().onOpen()
+
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:
             reason = message.get("reason") or ""
-            self.sendCloseFrame(message.get("code") or 1000, reason.encode()[:REASON_BYTES_MAX] or None)
+            self.sendCloseFrame(
+                message.get("code") or 1000, reason.encode()[:REASON_BYTES_MAX] or None
+            )
         else:
             super().handle_reply(message)
 

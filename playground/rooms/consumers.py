@@ -23,6 +23,9 @@ from playground.rooms.wire import BadFrame, Said, Seen, Watch
 
 GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
 
+FAREWELL_S = 0.2
+"""What is written leaves in a later turn of the event loop; without this it would be thrown away."""
+
 
 class StageConsumer(AsyncWebsocketConsumer):
     """What a room's and a recording's sockets have in common. `arrive` says hello, `handle` does the rest."""
@@ -165,7 +168,10 @@ class RecordingConsumer(StageConsumer):
 
 async def close_all() -> None:
     """The process stops: tell every socket to come back (1012), and stop driving rooms."""
-    for consumer in list(StageConsumer.open_sockets):
+    told = list(StageConsumer.open_sockets)
+    for consumer in told:
         with contextlib.suppress(Exception):
             await consumer.close(RESTART)
     await the_hub().close()
+    if told:
+        await asyncio.sleep(FAREWELL_S)

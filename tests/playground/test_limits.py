@@ -1,0 +1,190 @@
+"""Every limit with a sentence: one test goes one over and reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from playground import views
+from playground.rooms import consumers, limits, opening, wire
+from playground.rooms.hub import Hub
+from playground.rooms.journal import Refused
+from playground.rooms.mailbox import Viewer
+from playground.rooms.throttle import Bucket
+from playground.rooms.wire import BadFrame, Said
+from tests.playground.conftest import CONSUMER, SLUG, new_room, sit
+from tests.playground.fakes import Wall
+from tests.playground.test_pages import opening as opening_text
+from tests.playground.test_pages import post
+
+SENTENCES = {name: text for name, text in vars(limits).items() if isinstance(text, str) and " " in text
+             and name.isupper()}  # fmt: skip
+
+
+def test_every_sentence_is_read_by_a_test_of_this_file() -> None:
+    from pathlib import Path
+
+    here = Path(__file__).read_text()
+    assert SENTENCES
+    for name, text in SENTENCES.items():
+        assert f"limits.{name}" in here, name
+        assert text.endswith(".")
+
+
+async def test_rooms(hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ROOMS_MAX", 3)
+    rooms = [await new_room(hub) for _ in range(3)]
+    with pytest.raises(Refused) as caught:
+        await new_room(hub)
+    assert caught.value.text == limits.ROOMS_FULL
+    wall.pass_ms(limits.ROOM_IDLE_US / 1000 + 3_000)
+    await new_room(hub)
+    assert rooms[0].code not in hub.journal.rooms  # type: ignore[attr-defined]
+
+
+async def test_viewers(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "VIEWERS_MAX", 3)
+    facts = await new_room(hub)
+    for _ in range(3):
+        await hub.join(facts.code, Viewer("viewer", "s"))
+    with pytest.raises(Refused) as caught:
+        await hub.join(facts.code, Viewer("viewer", "s"))
+    assert caught.value.text == limits.VIEWERS_FULL
+
+
+async def test_sockets(sockets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SOCKETS_MAX", len(consumers.StageConsumer.open_sockets) + 1)
+    await sockets(f"/ws/play/{SLUG}/")
+    second = await sockets(f"/ws/play/{SLUG}/")
+    assert (await second.next())["text"] == limits.SOCKETS_FULL
+    await second.closed()
+
+
+async def test_journal_entries(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "JOURNAL_ENTRIES_MAX", 2)
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+
+    async def say(id: str) -> None:
+        said = Said(v=1, id=id, cmd="Pause")
+        await hub.command(browser.room, browser.viewer, said)  # type: ignore[attr-defined]
+
+    await say("1")
+    await say("2")
+    await say("2")
+    with pytest.raises(BadFrame) as caught:
+        await say("3")
+    assert caught.value.text == limits.JOURNAL_FULL
+
+
+async def test_waiting_frames(sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    await socket.next("hello")
+    (consumer,) = consumers.StageConsumer.open_sockets
+    for _ in range(limits.WAITING_FRAMES_MAX + 1):
+        consumer.viewer.mailbox.put("{}")  # type: ignore[union-attr]
+    assert await socket.closed() == (4008, limits.WAITING_TOO_LONG)
+
+
+async def test_frame_bytes(sockets: Any) -> None:
+    def said(size: int) -> str:
+        head, tail = '{"t":"command","v":1,"id":"a","cmd":"Fly","args":{"x":"', '"}}'
+        return head + "y" * (size - len(head) - len(tail)) + tail
+
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    await socket.raw(said(limits.FRAME_IN_BYTES_MAX))
+    assert (await socket.next("error"))["code"] == "unknown_command"
+    await socket.raw(said(limits.FRAME_IN_BYTES_MAX + 1))
+    assert await socket.closed() == (1009, limits.FRAME_IN_TOO_LARGE)
+
+
+def test_frame_bytes_are_counted_as_bytes() -> None:
+    text = json.dumps(
+        {"t": "command", "v": 1, "id": "a", "cmd": "x", "args": {"a": "ü" * 2500}},
+        ensure_ascii=False,
+    )
+    with pytest.raises(BadFrame) as caught:
+        wire.decode(text)
+    assert caught.value.text == limits.FRAME_IN_TOO_LARGE
+
+
+def test_frame_depth() -> None:
+    def nested(depth: int) -> str:
+        return '{"t":"seen","v":1,"f":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+    with pytest.raises(BadFrame) as caught:
+        wire.decode(nested(limits.FRAME_DEPTH_MAX + 1))
+    assert caught.value.text == limits.FRAME_TOO_DEEP
+    with pytest.raises(BadFrame) as caught:
+        wire.decode(nested(limits.FRAME_DEPTH_MAX))
+    assert caught.value.text != limits.FRAME_TOO_DEEP
+
+
+def test_id_characters() -> None:
+    def said(length: int) -> str:
+        return json.dumps({"t": "command", "v": 1, "id": "i" * length, "cmd": "Play"})
+
+    wire.decode(said(limits.ID_CHARACTERS_MAX))
+    with pytest.raises(BadFrame, match="length <= 40"):
+        wire.decode(said(limits.ID_CHARACTERS_MAX + 1))
+
+
+async def test_commands_at_once_and_a_second(hub: Hub, wall: Wall, sockets: Any) -> None:
+    facts = await new_room(hub)
+    socket = await sockets(f"/ws/room/{facts.code}/")
+
+    async def say(n: int) -> dict[str, Any]:
+        await socket.say("command", id=f"c{n}", cmd="Pause", args={})
+        return dict(await socket.next("done", "error"))
+
+    for n in range(limits.COMMANDS_BURST):
+        assert (await say(n))["t"] == "done"
+    over = await say(99)
+    assert (over["code"], over["text"], over["id"]) == ("too_fast", limits.TOO_FAST, "c99")
+    wall.pass_ms(1000)
+    for n in range(100, 100 + limits.COMMANDS_PER_S):
+        assert (await say(n))["t"] == "done"
+    assert (await say(200))["code"] == "too_fast"
+
+
+async def test_bad_frames(sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    for _ in range(limits.BAD_FRAMES_MAX):
+        await socket.raw("{")
+        assert (await socket.next("error"))["code"] == "bad_frame"
+    await socket.raw("{")
+    assert await socket.closed() == (4008, limits.BAD_FRAMES)
+
+
+def test_openings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(SERVER_NAME="localhost")
+    monkeypatch.setattr(opening, "everybody", Bucket(1, 0))
+    assert post(client, opening_text()).status_code == 201
+    refused = post(client, opening_text())
+    assert (refused.status_code, refused.json()["text"]) == (429, limits.OPENED_TOO_FAST)
+
+
+def test_opening_bytes() -> None:
+    client = Client(SERVER_NAME="localhost")
+    body = opening_text(args={"consumer": CONSUMER})
+    body = body[:-1] + " " * (limits.OPEN_BODY_BYTES_MAX - len(body)) + "}"
+    assert post(client, body).status_code == 201
+    assert post(client, body + " ").json()["text"] == limits.OPEN_BODY_TOO_LARGE
+
+
+def test_wrong_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(SERVER_NAME="localhost")
+    monkeypatch.setattr(views, "wrong_codes", Bucket(2, 0))
+    assert [client.get("/room/nosuchrm/").status_code for _ in range(3)] == [404, 404, 429]
+    assert client.get("/room/nosuchrm/").content.decode() == limits.WRONG_CODES
+
+
+def test_a_bucket_refills_and_holds_no_more_than_it_can() -> None:
+    bucket = Bucket(2, 1)
+    assert [bucket.take(1_000_000) for _ in range(3)] == [True, True, False]
+    assert [bucket.take(2_000_000) for _ in range(2)] == [True, False]
+    assert [bucket.take(90_000_000) for _ in range(3)] == [True, True, False]
+    assert not bucket.take(80_000_000), "a clock that is set back gives nothing"

@@ -1,0 +1,159 @@
+"""The real server as a process: real sockets, real time, real signals."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+import urllib.request
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.conftest import Site, start_site, stop_site
+
+SLUG = "fan-out"
+
+
+def open_room(site: Site, **more: Any) -> tuple[str, str]:
+    """Opens a room over HTTP as a browser does. Returns its code and the cookies to bring along."""
+    jar = CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    page = browser.open(f"{site.url}/play/{SLUG}/").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+    assert token
+    request = urllib.request.Request(
+        f"{site.url}/room/open/",
+        json.dumps({"slug": SLUG, **more}).encode(),
+        {"Content-Type": "application/json", "X-CSRFToken": token[1]},
+    )
+    answer = json.loads(browser.open(request).read())
+    return answer["room"], "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
+
+
+def socket_to(site: Site, path: str, cookies: str = "") -> connect:
+    return connect(site.socket_url + path, origin=site.url, additional_headers={"Cookie": cookies})  # type: ignore[arg-type]
+
+
+async def say(socket: ClientConnection, kind: str, **fields: Any) -> None:
+    await socket.send(json.dumps({"t": kind, "v": 1, **fields}))
+
+
+async def until(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
+    """The next frame of one of these types; every frame is acknowledged."""
+    while True:
+        frame = json.loads(await socket.recv())
+        if "f" in frame:
+            await say(socket, "seen", f=frame["f"])
+        if frame["t"] in kinds:
+            return dict(frame)
+
+
+async def test_a_room_lives_pauses_and_takes_a_command_at_the_moment_shown(site: Site) -> None:
+    code, cookies = open_room(site)
+    async with socket_to(site, f"/ws/room/{code}/", cookies) as socket:
+        assert (await until(socket, "hello"))["role"] == "owner"
+        await say(socket, "watch", epoch=0, tick=0, digest="")
+        for _ in range(10):
+            ticks = await until(socket, "ticks")
+        await say(socket, "command", id="1", cmd="Pause", args={})
+        await until(socket, "done")
+        pieces = (await until(socket, "clock"))["pieces"]
+        stands_us = pieces[-1][1]
+        assert pieces[-1][2] == 0
+        time.sleep(0.4)
+        await say(socket, "command", id="2", cmd="CrashConsumer", args={"consumer": "email worker"})
+        assert (await until(socket, "done"))["at_us"] == stands_us
+        revise = await until(socket, "revise")
+        assert revise["cut"] == stands_us // 25_000
+        assert ticks["n"] > 0
+
+
+async def test_a_click_is_on_the_screen_within_half_a_second(site: Site) -> None:
+    code, cookies = open_room(site)
+    async with socket_to(site, f"/ws/room/{code}/", cookies) as socket:
+        await say(socket, "watch", epoch=0, tick=0, digest="")
+        await until(socket, "ticks")
+        begun = time.monotonic()
+        await say(socket, "command", id="1", cmd="PauseProducer", args={"producer": "shop"})
+        while True:
+            frame = await until(socket, "ticks", "revise")
+            if any(event[0] == 20 for event in frame["events"]):
+                break
+        assert time.monotonic() - begun < 1, "generous here: machines are busy; the goal is 0.5"
+
+
+async def test_another_origin_is_refused(site: Site) -> None:
+    for origin in ("http://evil.example", site.url.replace("http", "https"), None):
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            async with connect(f"{site.socket_url}/ws/play/{SLUG}/", origin=origin):  # type: ignore[arg-type]
+                pass
+        assert caught.value.response.status_code == 403
+
+
+async def test_what_is_too_large_is_closed_with_1009(site: Site) -> None:
+    for size in (4097, 9000, 200_000):
+        async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
+            with pytest.raises(websockets.ConnectionClosed) as caught:
+                await socket.send("x" * size)
+                while True:
+                    await socket.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1009
+
+
+async def test_a_recording_arrives_whole(site: Site) -> None:
+    async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
+        page = urllib.request.urlopen(f"{site.url}/play/{SLUG}/").read().decode()
+        chunks = re.search(r'data-chunks="([^"]*)"', page)
+        assert chunks
+        last = json.loads(chunks[1].replace("&quot;", '"'))[-1]
+        chunk = json.loads(urllib.request.urlopen(site.url + last).read())
+        await say(socket, "watch", epoch=0, tick=0, digest="")
+        frame: dict[str, Any] = {"digest": ""}
+        deadline = time.monotonic() + 30
+        while frame["digest"] != chunk["digest"]:
+            assert time.monotonic() < deadline
+            frame = await until(socket, "ticks")
+        assert frame["tick"] + frame["n"] == 2400
+
+
+async def test_told_to_stop_the_server_tells_sockets_to_come_back(tmp_path: Path) -> None:
+    site = start_site(tmp_path)
+    try:
+        async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
+            await until(socket, "hello")
+            site.process.send_signal(signal.SIGTERM)
+            with pytest.raises(websockets.ConnectionClosed) as caught:
+                while True:
+                    await socket.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1012
+        assert site.process.wait(15) == 0
+        assert "Traceback" not in site.log.read_text()
+    finally:
+        stop_site(site)
+
+
+def test_static_files_are_compressed_and_kept_for_ever(site: Site) -> None:
+    page = urllib.request.urlopen(site.url + "/").read().decode()
+    address = re.search(r'rel="stylesheet" href="([^"]+)"', page)
+    assert address
+    request = urllib.request.Request(site.url + address[1], headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_bad_content_keeps_the_site_from_starting(tmp_path: Path) -> None:
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    (folder / "broken.toml").write_text('format = 1\ntitle = ""\n')
+    with pytest.raises(RuntimeError, match=r"does not start on bad content.\nbroken.toml: "):
+        start_site(tmp_path, MAILROOM_SCENARIOS=str(folder))
