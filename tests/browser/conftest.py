@@ -25,6 +25,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 POLICY = "default-src 'none'; script-src 'nonce-test'; style-src 'self'; connect-src 'self' ws:; img-src 'self'; base-uri 'none'"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.needs("chromium"))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
