@@ -255,6 +255,7 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
 
     def pause(self, kernel: Kernel) -> None:
         self.paused = True
+        self.plan += 1
         kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "paused", self.about()))
 
     def resume(self, kernel: Kernel) -> None:

@@ -1,0 +1,1 @@
+"""The RabbitMQ model: its rules, and what holds whatever happens."""
