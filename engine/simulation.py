@@ -366,6 +366,8 @@ class Simulation:
             RabbitMQ.from_state(broker, 1 + index, self.switchboard)
             for index, broker in enumerate(state.brokers)
         ]
+        for broker in self.brokers:
+            broker.kernel = self.kernel
         parts: list[Any] = [self.world, *self.brokers]
         for link, actor in zip(self.links, self.actors, strict=True):
             parts += [link, actor]

@@ -53,6 +53,17 @@ def started() -> Simulation:
     return simulation
 
 
+def line_of(simulation: Simulation) -> tuple[int, int, int]:
+    """The first two copies of a line that were never handed out, and their queue."""
+    lines: dict[int, list[tuple[int, int]]] = {}
+    for copy, record in simulation.ledger.copies.items():
+        if record.ready and record.sequence:
+            lines.setdefault(record.queue, []).append((record.sequence, copy))
+    queue, line = max(lines.items(), key=lambda item: len(item[1]))
+    (_, first), (_, second) = sorted(line)[:2]
+    return first, second, queue
+
+
 def test_a_copy_that_the_ledger_has_not_heard_of_is_noticed_and_the_error_says_where() -> None:
     simulation = started()
     account = next(a for a in simulation.ledger.accounts.values() if a.places[READY])
@@ -76,16 +87,14 @@ def test_one_delivery_too_many_is_noticed_as_it_departs() -> None:
     registration, limit = next(r for r in simulation.ledger.registrations.values() if r[1])
     node = next(n for n, r in simulation.ledger.registrations.items() if r[0] == registration)
     simulation.ledger.in_flight[registration] = limit
-    copy = next(c for c, r in simulation.ledger.copies.items() if r.ready)
+    copy, _, queue = line_of(simulation)
     with pytest.raises(InvariantBroken, match=f"{limit + 1} deliveries in flight to node {node}, prefetch {limit}"):
-        simulation.kernel.emit(Moved(8_000_000, 0, copy, 99, 2, node, 8_040_000, "unacked"))
+        simulation.kernel.emit(Moved(8_000_000, 0, copy, 1, queue, node, 8_040_000, "unacked"))
 
 
 def test_a_delivery_out_of_turn_is_noticed_as_it_departs() -> None:
     simulation = started()
-    line = [(r.sequence, c, r.queue) for c, r in simulation.ledger.copies.items() if r.ready and r.sequence]
-    line.sort()
-    (_, first, queue), (_, second, _) = [entry for entry in line if entry[2] == line[0][2]][:2]
+    first, second, queue = line_of(simulation)
     emit = simulation.kernel.emit
     emit(Moved(8_000_000, 0, second, 1, queue, 99, 8_040_000, ""))
     with pytest.raises(InvariantBroken, match=f"copy {first} .* leaves node {queue} after arrival"):
@@ -94,8 +103,7 @@ def test_a_delivery_out_of_turn_is_noticed_as_it_departs() -> None:
 
 def test_a_return_may_overtake() -> None:
     simulation = started()
-    line = sorted((r.sequence, c, r.queue) for c, r in simulation.ledger.copies.items() if r.ready and r.sequence)
-    (_, first, queue), (_, second, _) = [entry for entry in line if entry[2] == line[0][2]][:2]
+    first, second, queue = line_of(simulation)
     emit = simulation.kernel.emit
     emit(Moved(8_000_000, 0, first, 1, queue, 99, 8_040_000, "unacked"))
     emit(Moved(8_000_000, 0, second, 1, queue, 99, 8_040_000, "unacked"))
