@@ -1,4 +1,4 @@
-"""`make test`: every check by its name, all of them even when one has failed, and what was not run at the end."""
+"""`make test`: every check by its name, all of them even when one has failed; at the end what was not run."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def check(only: list[str]) -> int:
     environment = {**os.environ, **_found(), "MAILROOM_NOT_RUN_FILE": str(not_run_file)}
     results = [(one, _run(one, environment)) for one in chosen]
     not_run = not_run_file.read_text().splitlines() if not_run_file.exists() else []
-    not_run += [
-        f"{one.name}: there is no {one.where} yet" for one, passed in results if passed is None
-    ]
+    not_run += [f"{one.name}: there is no {one.where} yet" for one, passed in results if passed is None]
     return _report(results, not_run)
 
 
@@ -81,9 +79,8 @@ def _run(one: Check, environment: dict[str, str]) -> bool | None:
     say(f"\n== {one.name}: python {' '.join(word for word in one.command if chr(10) not in word)}")
     started = time.monotonic()
     status = subprocess.run([str(PYTHON), *one.command], cwd=ROOT, env=environment).returncode
-    say(
-        f"-- {one.name}: {'passed' if status == 0 else f'FAILED ({status})'} in {time.monotonic() - started:.1f} s"
-    )
+    outcome = "passed" if status == 0 else f"FAILED ({status})"
+    say(f"-- {one.name}: {outcome} in {time.monotonic() - started:.1f} s")
     return status == 0
 
 
@@ -94,13 +91,9 @@ def _report(results: list[tuple[Check, bool | None]], not_run: list[str]) -> int
         say(f"NOT RUN  {line}")
     required = os.environ.get("MAILROOM_REQUIRE_ALL") == "1"
     if required and not_run:
-        failed.append(
-            "everything must run here (MAILROOM_REQUIRE_ALL=1), and something was NOT RUN"
-        )
+        failed.append("everything must run here (MAILROOM_REQUIRE_ALL=1), and something was NOT RUN")
     for name in failed:
         say(f"FAILED   {name}")
     passed = sum(1 for _, ok in results if ok)
-    say(
-        f"Checks: {passed} passed, {len(failed)} failed, {sum(1 for _, ok in results if ok is None)} skipped"
-    )
+    say(f"Checks: {passed} passed, {len(failed)} failed, {sum(1 for _, ok in results if ok is None)} skipped")
     return 1 if failed else 0

@@ -2,7 +2,7 @@
 
 Two nets. On Linux the kernel kills a child whose parent dies (PR_SET_PDEATHSIG). Everywhere, and also
 for a child's own children, a small process of its own (`python -m house.guard`) waits at the end of a
-pipe that only the supervisor holds: when the pipe closes without a goodbye, it kills the groups it was told of.
+pipe that only the supervisor holds: when it closes without a goodbye, it kills the groups it was told of.
 """
 
 from __future__ import annotations

@@ -67,9 +67,7 @@ def _only_one(host: str, port: int) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             where = lock.read().strip() or "another address"
-            raise Stop(
-                f"Mailroom is already running here, at {where}: stop that one first."
-            ) from None
+            raise Stop(f"Mailroom is already running here, at {where}: stop that one first.") from None
         lock.truncate(0)
         lock.write(f"http://{_shown(host)}:{port}/ (process {os.getpid()})\n")
         lock.flush()
@@ -87,9 +85,7 @@ def _free(host: str, port: int) -> None:
                        f"'make run PORT={port + 1 if port < 65535 else port - 1}'.") from None  # fmt: skip
         if error.errno == errno.EACCES:
             raise Stop(f"You may not open port {port} here: choose one from 1024 on.") from None
-        raise Stop(
-            f"The address {host} port {port} cannot be opened: {error.strerror or error}."
-        ) from None
+        raise Stop(f"The address {host} port {port} cannot be opened: {error.strerror or error}.") from None
 
 
 def _prepare_site(python: str) -> None:

@@ -66,9 +66,7 @@ def _make() -> None:
                 f"This Python cannot make environments: run 'apt-get install python{_version()}-venv', "
                 "then try again."
             )
-        raise Stop(
-            f"The environment could not be made: {made.stderr.strip() or made.stdout.strip()}"
-        )
+        raise Stop(f"The environment could not be made: {made.stderr.strip() or made.stdout.strip()}")
 
 
 def _install(file: str) -> None:
@@ -80,12 +78,8 @@ def _install(file: str) -> None:
     say(f"Installing {file} (once).")
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
                "--no-input", "--requirement", file]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         say(done.stdout.strip())
-        raise Stop(
-            f"pip could not install {file}: its last words are above; run the command again."
-        )
+        raise Stop(f"pip could not install {file}: its last words are above; run the command again.")
     stamp.write_text(wanted)

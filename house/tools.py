@@ -27,9 +27,7 @@ class Tool:
 
 
 TOOLS = {
-    "chromium": Tool(
-        ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "chromium"
-    ),
+    "chromium": Tool(("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "chromium"),
     "node": Tool(("node", "nodejs"), "nodejs"),
     "postgresql": Tool(("postgres", "/usr/lib/postgresql/*/bin/postgres"), "postgresql"),
     "redis": Tool(("redis-server",), "redis-server"),
@@ -63,11 +61,7 @@ def provide(names: Iterable[str]) -> None:
 
 
 def _root_on_debian() -> bool:
-    return (
-        os.geteuid() == 0
-        and Path("/etc/debian_version").exists()
-        and shutil.which("apt-get") is not None
-    )
+    return os.geteuid() == 0 and Path("/etc/debian_version").exists() and shutil.which("apt-get") is not None
 
 
 def _apt_install(packages: list[str]) -> None:
@@ -85,7 +79,10 @@ def _apt_install(packages: list[str]) -> None:
 @functools.cache
 def _playwrights_own() -> str | None:
     """The browser that `playwright install chromium` has brought, if it has."""
-    ask = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
+    ask = (
+        "from playwright.sync_api import sync_playwright as start\n"
+        "with start() as p: print(p.chromium.executable_path)"
+    )
     if not PYTHON.exists():
         return None
     answer = subprocess.run([str(PYTHON), "-c", ask], capture_output=True, text=True)

@@ -12,15 +12,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(
-        request, "error.html", {"status": 400, "title": "That did not make sense here"}, status=400
-    )
+    return render(request, "error.html", {"status": 400, "title": "That did not make sense here"}, status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(
-        request, "error.html", {"status": 403, "title": "You may not do that"}, status=403
-    )
+    return render(request, "error.html", {"status": 403, "title": "You may not do that"}, status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

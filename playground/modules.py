@@ -46,9 +46,7 @@ def module_names() -> list[str]:
 def _collected() -> tuple[str, ...]:
     """What was collected, and nothing that has been added to the folder since."""
     names = staticfiles_storage.hashed_files
-    return tuple(
-        sorted(name[3:] for name in names if name.startswith("js/") and name.endswith(".js"))
-    )
+    return tuple(sorted(name[3:] for name in names if name.startswith("js/") and name.endswith(".js")))
 
 
 def _lying_there() -> list[str]:

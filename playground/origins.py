@@ -46,6 +46,6 @@ def same_address(origin: bytes, host: bytes, scheme: str) -> bool:
     if page.scheme != wanted or page.hostname is None or page.hostname != asked.hostname:
         return False
     shown = f"[{asked.hostname}]" if ":" in (asked.hostname or "") else asked.hostname
-    return (page_port or DEFAULT_PORTS[wanted]) == (
-        asked_port or DEFAULT_PORTS[wanted]
-    ) and validate_host(shown, settings.ALLOWED_HOSTS)
+    return (page_port or DEFAULT_PORTS[wanted]) == (asked_port or DEFAULT_PORTS[wanted]) and validate_host(
+        shown, settings.ALLOWED_HOSTS
+    )

@@ -41,9 +41,7 @@ class ContentSecurityMiddleware:
     def _with_policy(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.headers.setdefault("Content-Security-Policy", policy(request))
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
-        response.headers.setdefault(
-            "Cache-Control", "private, no-cache"
-        )  # the nonce is for one answer
+        response.headers.setdefault("Cache-Control", "private, no-cache")  # the nonce is for one answer
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 

@@ -33,9 +33,7 @@ class Socket(WebSocketProtocol):
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:
             reason = message.get("reason") or ""
-            self.sendCloseFrame(
-                message.get("code") or 1000, reason.encode()[:REASON_BYTES_MAX] or None
-            )
+            self.sendCloseFrame(message.get("code") or 1000, reason.encode()[:REASON_BYTES_MAX] or None)
         else:
             super().handle_reply(message)
 

@@ -51,9 +51,7 @@ def chunk(request: HttpRequest, slug: str, n: int, digest: str) -> HttpResponse:
     if n >= len(chunks) or chunks[n].digest != digest:
         raise Http404
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(
-        chunks[n].packed if packed else chunks[n].text, content_type="application/json"
-    )
+    response = HttpResponse(chunks[n].packed if packed else chunks[n].text, content_type="application/json")
     if packed:
         response["Content-Encoding"] = "gzip"
     response["Cache-Control"] = "public, max-age=31536000, immutable"
@@ -71,15 +69,11 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
         facts = await hub.journal.facts(code)
     except Refused:
         if not wrong_codes.take(hub.wall()):
-            return HttpResponse(
-                limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8"
-            )
+            return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
         raise Http404 from None
     role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
     shipped = scenarios.library()[facts.slug]
-    response = render(
-        request, "playground/stage.html", {"stage": stage.of_room(shipped, facts, role)}
-    )
+    response = render(request, "playground/stage.html", {"stage": stage.of_room(shipped, facts, role)})
     response["Cache-Control"] = "no-store"
     return response
 
@@ -90,11 +84,7 @@ async def open_room(request: HttpRequest) -> HttpResponse:
     as_json = request.content_type == "application/json"
     token = seats.token_of(request) or seats.new_token()
     try:
-        form = (
-            None
-            if as_json
-            else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
-        )
+        form = None if as_json else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
         opening = read_opening(request.body if as_json else b"", form)
         facts = await open_a_room(the_hub(), opening, token)
     except Refused as refusal:

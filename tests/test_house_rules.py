@@ -89,9 +89,7 @@ def test_no_line_is_longer_than_110_characters() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        name for name in of(".py") if tree_of(name).body and not ast.get_docstring(tree_of(name))
-    ]
+    silent = [name for name in of(".py") if tree_of(name).body and not ast.get_docstring(tree_of(name))]
     assert not silent
 
 
@@ -107,17 +105,12 @@ def test_nothing_is_left_for_later_in_the_code() -> None:
 
 def test_every_root_folder_has_a_readme_with_what_you_may_and_may_not_do() -> None:
     folders = {name.split("/")[0] for name in files() if "/" in name}
-    missing = [
-        f
-        for f in sorted(folders)
-        if not f.startswith(".") and not (ROOT / f / "README.md").exists()
-    ]
+    missing = [f for f in sorted(folders) if not f.startswith(".") and not (ROOT / f / "README.md").exists()]
     assert not missing
     vague = [
         folder
         for folder in sorted(folders)
-        if not folder.startswith(".")
-        and not re.search(r"(?i)you may\b", text_of(f"{folder}/README.md"))
+        if not folder.startswith(".") and not re.search(r"(?i)you may\b", text_of(f"{folder}/README.md"))
     ]
     assert not vague
 
@@ -159,8 +152,7 @@ def test_the_site_uses_nothing_that_lets_foreign_text_become_code() -> None:
     found = [
         name
         for name in of(".py")
-        if name.startswith(("playground/", "lessons/", "engine/"))
-        and PYTHON_FORBIDS.search(text_of(name))
+        if name.startswith(("playground/", "lessons/", "engine/")) and PYTHON_FORBIDS.search(text_of(name))
     ]
     assert not found
 

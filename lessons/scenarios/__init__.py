@@ -46,9 +46,7 @@ def read_folder(folder: Path) -> Mapping[str, Shipped]:
         except ScenarioError as error:
             problems += [f"{path.name}: {problem}" for problem in error.problems]
     if problems:
-        raise ImproperlyConfigured(
-            "The site does not start on bad content.\n" + "\n".join(problems)
-        )
+        raise ImproperlyConfigured("The site does not start on bad content.\n" + "\n".join(problems))
     return MappingProxyType(found)
 
 

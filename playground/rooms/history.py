@@ -75,9 +75,7 @@ def _record_chunk(recording: Recording, simulation: Simulation) -> None:
         {"tick": start, "n": len(ticks), "first": ticks[0].first, "state": Raw(state),
          "events": join_events(ticks), "digest": digest, "last": simulation.ended}
     )  # fmt: skip
-    recording.chunks.append(
-        Chunk(len(recording.chunks), digest, text, gzip.compress(text, 6, mtime=0))
-    )
+    recording.chunks.append(Chunk(len(recording.chunks), digest, text, gzip.compress(text, 6, mtime=0)))
 
 
 _made: dict[str, Recording] = {}

@@ -26,9 +26,7 @@ from playground.rooms.wire import BadFrame, Said
 
 log = logging.getLogger("mailroom.rooms")
 
-STOPPED = (
-    "This room has been stopped: its simulation contradicted itself. Please report its address."
-)
+STOPPED = "This room has been stopped: its simulation contradicted itself. Please report its address."
 NOTHING_LEFT = "Nothing more will happen in this run."
 REST_US = 60_000_000
 """A replica that nobody watches is kept for a minute: people reload pages."""
@@ -139,9 +137,7 @@ class Hub:
     def _slice(self, room: LiveRoom) -> bool:
         """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
         try:
-            done = room.replica.work(
-                room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S
-            )
+            done = room.replica.work(room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S)
             if done:
                 room.deliver(self.wall())
             return done

@@ -41,8 +41,8 @@ class Viewer:
     """One socket's place in a room.
 
     `wish` is the position it said it has, until it has been placed; `tick` the next tick it needs, of
-    branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames it has not
-    acknowledged; `blocked` that it had to be left behind for that; `clock` the clock it was told last.
+    branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames
+    it has not acknowledged; `blocked` that it had to be left behind for that; `clock` the clock it was told last.
     """
 
     __slots__ = (

@@ -54,9 +54,7 @@ def read_opening(body: bytes, form: dict[str, str] | None) -> Opening:
             opening = msgspec.convert(fields, Opening, strict=False)
         msgspec.json.encode(opening)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise Refused(
-            "bad_frame", f"A room cannot be opened with this: {_first_line(error)}."
-        ) from None
+        raise Refused("bad_frame", f"A room cannot be opened with this: {_first_line(error)}.") from None
     if opening.rate not in (0, *RATES):
         raise Refused("bad_arguments", "A room goes at one of the speeds there are, or stands.")
     return opening

@@ -1,4 +1,4 @@
-"""A recording over a socket: from where the viewer is to the end, a second at a time, as fast as it takes it."""
+"""A recording over a socket: from where the viewer is to the end, a second at a time."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ class Playback:
     async def _send(self, tick: int, anew: bool) -> None:
         viewer, ticks = self.viewer, self.recording.ticks
         if anew:
-            viewer.sent(
-                0, wire.frame("state", f=0, epoch=0, tick=0, seq=0, first=1, events=[], digest="")
-            )
+            viewer.sent(0, wire.frame("state", f=0, epoch=0, tick=0, seq=0, first=1, events=[], digest=""))
         while tick < len(ticks):
             while not viewer.has_room():
                 self.has_room.clear()

@@ -111,9 +111,7 @@ class Replica:
         self.reached = max(self.reached, self.closed)
         self.base = min(self.base, checkpoint.tick)
         self.closed = checkpoint.tick
-        self.simulation = (
-            self.maker.restore(checkpoint.snapshot) if checkpoint.snapshot else self.maker.new()
-        )
+        self.simulation = self.maker.restore(checkpoint.snapshot) if checkpoint.snapshot else self.maker.new()
         self.applied = bisect_right(self.entries, (checkpoint.tick * TICK_US, -1), key=_order)
         self.mark = cut
 
@@ -224,9 +222,7 @@ class Replica:
     def next_event_us(self, after_us: int) -> int | None:
         """The moment of the first event after `after_us` among the closed ticks, None if none is there."""
         for tick in self.since(after_us // TICK_US):
-            moments = [
-                event[1] for event in msgspec.json.decode(tick.events) if event[1] > after_us
-            ]
+            moments = [event[1] for event in msgspec.json.decode(tick.events) if event[1] > after_us]
             if moments:
                 return int(min(moments))
         return None

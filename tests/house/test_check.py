@@ -32,10 +32,7 @@ def test_a_tool_that_is_nowhere_is_none(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def results(*outcomes: bool | None) -> Any:
-    return [
-        (check.Check(f"check{n}", ("-c", "0"), "nowhere"), outcome)
-        for n, outcome in enumerate(outcomes)
-    ]
+    return [(check.Check(f"check{n}", ("-c", "0"), "nowhere"), outcome) for n, outcome in enumerate(outcomes)]
 
 
 def test_all_passed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

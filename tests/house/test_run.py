@@ -21,9 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
     """`make …` with a data folder of its own."""
-    clean = {
-        k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MAILROOM"))
-    }
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "MAILROOM"))}
     return subprocess.Popen(
         ["make", *words], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**clean, "MAILROOM_VAR": str(folder), **environment}, start_new_session=True,
@@ -171,9 +169,7 @@ def test_a_python_without_ensurepip_names_the_one_line_that_helps(tmp_path: Path
 
 def test_the_house_needs_nothing_installed() -> None:
     """Its modules run on a bare Python; the site's may not be imported, nor anything from outside."""
-    show = (
-        "import house.run, house.check, house.tools, house.guard, sys; print(*sorted(sys.modules))"
-    )
+    show = "import house.run, house.check, house.tools, house.guard, sys; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {show}"],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -20,7 +20,8 @@ from house.supervise import Program, Supervisor
 folder = sys.argv[1]
 child = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(float(sys.argv[2]))"
 grandchild = (
-    "import os, subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "import os, subprocess, sys, time;"
+    "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
     "open(sys.argv[1], 'w').write(f'{os.getpid()} {p.pid}'); time.sleep(600)"
 )
 programs = [

@@ -35,9 +35,7 @@ def test_the_clock_stands_when_the_light_is_out() -> None:
     assert clock.at(NOW + 10_000_000) == 2_000_000
 
 
-def test_the_first_transaction_after_darkness_goes_on_from_where_it_stood_with_the_last_wished_rate() -> (
-    None
-):
+def test_the_first_transaction_after_darkness_goes_on_from_where_it_stood_with_the_last_wished_rate() -> None:
     clock = started(NOW, 0, END)
     clock.change_rate(2000)
     stood = clock.at(NOW + 60_000_000)

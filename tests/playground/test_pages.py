@@ -41,13 +41,9 @@ def test_a_page_has_a_title_a_language_landmarks_a_skip_link_and_one_heading(
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nothing/here/", "/room/nosuchrm/", "/healthz"])
-def test_every_answer_has_a_strict_policy_and_its_scripts_carry_the_nonce(
-    client: Client, path: str
-) -> None:
+def test_every_answer_has_a_strict_policy_and_its_scripts_carry_the_nonce(client: Client, path: str) -> None:
     response = client.get(path)
-    policy = dict(
-        rule.strip().split(" ", 1) for rule in response["Content-Security-Policy"].split(";")
-    )
+    policy = dict(rule.strip().split(" ", 1) for rule in response["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["base-uri"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"
@@ -157,9 +153,7 @@ def post(client: Client, body: str, token: str | None = None) -> Any:
     return client.post("/room/open/", body, content_type="application/json", headers=headers)
 
 
-async def test_the_first_command_opens_a_room_whose_owner_is_this_browser(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_the_first_command_opens_a_room_whose_owner_is_this_browser(hub: Hub, wall: Wall) -> None:
     from asgiref.sync import sync_to_async
 
     client = Client(enforce_csrf_checks=True, SERVER_NAME="localhost")
@@ -213,9 +207,7 @@ def test_a_form_opens_a_room_too(client: Client) -> None:
         ("", 400),
     ],
 )
-def test_what_makes_no_sense_opens_no_room(
-    client: Client, hub: Hub, body: str, status: int
-) -> None:
+def test_what_makes_no_sense_opens_no_room(client: Client, hub: Hub, body: str, status: int) -> None:
     response = post(client, body)
     assert response.status_code == status
     assert response.json()["text"].endswith(".")

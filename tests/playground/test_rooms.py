@@ -29,9 +29,7 @@ async def go(hub: Hub, wall: Wall, seconds: float, *browsers: Browser) -> None:
             browser.look()
 
 
-async def command(
-    hub: Hub, browser: Browser, cmd: str, id: str = "", **args: Any
-) -> dict[str, Any]:
+async def command(hub: Hub, browser: Browser, cmd: str, id: str = "", **args: Any) -> dict[str, Any]:
     """Says it and returns `done`."""
     said = Said(v=1, id=id or next(ids), cmd=cmd, args=args)
     await hub.command(browser.room, browser.viewer, said)  # type: ignore[attr-defined]
@@ -67,9 +65,7 @@ async def test_a_room_nobody_has_touched_is_its_recording(hub: Hub, wall: Wall) 
     assert browser.digests[browser.next - 1] == recording.digest_before(browser.next)
 
 
-async def test_pause_then_crash_happens_at_exactly_the_moment_on_the_screen(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_pause_then_crash_happens_at_exactly_the_moment_on_the_screen(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub)
     browser = await sit(hub, facts.code)
     await go(hub, wall, 4, browser)
@@ -81,9 +77,7 @@ async def test_pause_then_crash_happens_at_exactly_the_moment_on_the_screen(
     await go(hub, wall, 0.3, browser)
     assert done["at_us"] == shown
     assert [e[1] for e in events_at(browser, COMMANDED)] == [shown]
-    assert [f["t"] for f in browser.frames if f["t"] in ("revise", "ticks", "state")][
-        -1
-    ] == "revise"
+    assert [f["t"] for f in browser.frames if f["t"] in ("revise", "ticks", "state")][-1] == "revise"
     assert browser.moment() == shown
     assert not browser.past_revised
     assert not browser.went_back
@@ -115,9 +109,7 @@ async def test_a_command_while_it_runs_comes_a_third_of_a_second_later_and_revis
     assert not [frame for frame in browser.frames if frame["t"] == "revise"]
 
 
-async def test_step_shows_the_next_event_and_a_command_then_comes_after_it(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_step_shows_the_next_event_and_a_command_then_comes_after_it(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub)
     browser = await sit(hub, facts.code)
     await go(hub, wall, 3, browser)
@@ -127,9 +119,7 @@ async def test_step_shows_the_next_event_and_a_command_then_comes_after_it(
     await command(hub, browser, "Step")
     await go(hub, wall, 0.5, browser)
     after = browser.moment()
-    between = [
-        e[1] for _, events in browser.ticks.values() for e in events if before < e[1] < after
-    ]
+    between = [e[1] for _, events in browser.ticks.values() for e in events if before < e[1] < after]
     assert after > before
     assert not between
     done = await command(hub, browser, "CrashConsumer", consumer=CONSUMER)
@@ -192,9 +182,7 @@ async def test_whoever_comes_back_gets_the_exact_tail(hub: Hub, wall: Wall) -> N
     assert leaving.digests[leaving.next - 1] == staying.digests[staying.next - 1]
 
 
-async def test_a_room_opened_on_a_recording_revises_what_the_browser_holds(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_a_room_opened_on_a_recording_revises_what_the_browser_holds(hub: Hub, wall: Wall) -> None:
     """The browser holds 10 s of the recording, acts at 4 s, and is told only what differs from there."""
     recording = recording_of(SLUG)
     facts = await new_room(hub, sim_us=4_000_000)
@@ -224,7 +212,7 @@ async def test_a_viewer_that_acknowledges_nothing_is_left_behind_and_then_told_t
     slow.frames.clear()
     slow.viewer.seen(counted[-1]["f"])
     await go(hub, wall, 1, quick, slow)
-    assert [frame["t"] for frame in slow.frames if "f" in frame][0] == "state"
+    assert next(frame["t"] for frame in slow.frames if "f" in frame) == "state"
     assert slow.next == quick.next
 
 
@@ -244,9 +232,7 @@ async def test_frames_stay_within_their_bounds(hub: Hub, wall: Wall) -> None:
         assert len(json.dumps(frame, separators=(",", ":"))) <= FRAME_BYTES_MAX
 
 
-async def test_a_command_that_the_engine_refuses_is_answered_with_its_reason(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_a_command_that_the_engine_refuses_is_answered_with_its_reason(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub)
     browser = await sit(hub, facts.code)
     await go(hub, wall, 1, browser)
@@ -255,9 +241,7 @@ async def test_a_command_that_the_engine_refuses_is_answered_with_its_reason(
     assert [(e["id"], e["code"]) for e in browser.errors] == [("no", "refused")]
 
 
-async def test_past_the_end_a_command_is_answered_that_the_run_is_over(
-    hub: Hub, wall: Wall
-) -> None:
+async def test_past_the_end_a_command_is_answered_that_the_run_is_over(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub, sim_us=59_900_000)
     browser = await sit(hub, facts.code)
     await go(hub, wall, 1, browser)

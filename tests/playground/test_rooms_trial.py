@@ -73,9 +73,7 @@ class Trial:
             if self.chance.random() < 0.06:
                 await self._act()
             if self.chance.random() < 0.01 and step - self.hopped > 20:
-                self.hopped = (
-                    step  # who is away for longer than 150 ms cannot hear of a change in time
-                )
+                self.hopped = step  # who is away for longer than 150 ms cannot hear of a change in time
                 await self._hop()
         for _ in range(30):
             self.wall.pass_ms(100)
@@ -119,9 +117,7 @@ class Trial:
         if self.chance.random() < 0.5:
             return Said(v=1, id=id, cmd=self.chance.choice(COMMANDS), args={"producer": "p"})
         cmd = self.chance.choice(CLOCK if self.chance.random() < 0.2 else CLOCK[:4])
-        args: dict[str, Any] = (
-            {"rate": self.chance.choice([125, 1000, 8000])} if cmd == "Speed" else {}
-        )
+        args: dict[str, Any] = {"rate": self.chance.choice([125, 1000, 8000])} if cmd == "Speed" else {}
         return Said(v=1, id=id, cmd=cmd, args=args)
 
     def faults(self) -> list[str]:
@@ -152,9 +148,7 @@ class Trial:
         for _, _, browser in self.seats:
             if browser.epoch != row.epoch:
                 found.append("a browser is in an old branch")
-            elif browser.next and browser.digests[browser.next - 1] != digests.get(
-                browser.next - 1, ""
-            ):
+            elif browser.next and browser.digests[browser.next - 1] != digests.get(browser.next - 1, ""):
                 found.append("a digest differs")
         return found
 
