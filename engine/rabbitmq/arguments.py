@@ -7,7 +7,7 @@ arguments; what only another type knows is refused, what none knows is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from engine.rabbitmq.errors import precondition_failed
@@ -18,6 +18,8 @@ Arguments = Mapping[str, Any]
 Check = Callable[[Any, Arguments, Switches], str]
 """(value, all arguments, switches) → what is wrong with the value, "" when nothing is."""
 
+ABSENT = object()
+"""Stands for an argument that is not there: null is a value of its own."""
 MAX_PRIORITY = 255
 OVERFLOWS = ("drop-head", "reject-publish", "reject-publish-dlx")
 STRATEGIES = ("at-most-once", "at-least-once")
@@ -25,6 +27,10 @@ STRATEGIES = ("at-most-once", "at-least-once")
 
 def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_one_of(value: Any, allowed: Collection[str]) -> bool:
+    return isinstance(value, str) and value in allowed
 
 
 def _integer(value: Any, arguments: Arguments, switches: Switches) -> str:
@@ -69,18 +75,17 @@ def _dead_letter_key(value: Any, arguments: Arguments, switches: Switches) -> st
 
 def _one_of(allowed: tuple[str, ...], wrong: str) -> Check:
     def check(value: Any, arguments: Arguments, switches: Switches) -> str:
-        return "" if isinstance(value, str) and value in allowed else wrong
+        return "" if is_one_of(value, allowed) else wrong
 
     return check
 
 
 def _locator(value: Any, arguments: Arguments, switches: Switches) -> str:
-    known = isinstance(value, str) and value in switches.leader_locators
-    return "" if known else "invalid_queue_locator_arg"
+    return "" if is_one_of(value, switches.leader_locators) else "invalid_queue_locator_arg"
 
 
 def _queue_mode(value: Any, arguments: Arguments, switches: Switches) -> str:
-    if not switches.queue_modes_checked or value in ("default", "lazy"):
+    if not switches.queue_modes_checked or is_one_of(value, ("default", "lazy")):
         return ""
     return "unsupported queue mode"
 
@@ -121,9 +126,9 @@ CONSUMER_CHECKS: dict[str, Check] = {
 def queue_type(arguments: Arguments, switches: Switches) -> str:
     """The queue's type, "classic" when nothing is said. Raises `Refused` for a type that is none."""
     kind = arguments.get("x-queue-type", "classic")
-    if not isinstance(kind, str) or kind not in switches.queue_types:
+    if not is_one_of(kind, switches.queue_types):
         raise precondition_failed(f"invalid arg 'x-queue-type': unsupported queue type '{kind}'")
-    return kind
+    return str(kind)
 
 
 def _known(kind: str, switches: Switches) -> tuple[frozenset[str], frozenset[str]]:
@@ -169,7 +174,7 @@ def check_consumer(queue: str, kind: str, arguments: Arguments, switches: Switch
 
 def check_equivalent(of: str, name: str, current: Any, received: Any) -> None:
     """Raises `Refused` when a property that is declared again differs."""
-    if not same(current, received):
+    if current is not received and not same(current, received):
         raise precondition_failed(
             f"inequivalent arg '{name}' for {of}: received {_shown(received)} "
             f"but current is {_shown(current)}"
@@ -181,7 +186,7 @@ def check_queue_equivalent(
 ) -> None:
     """The arguments that this queue type knows must agree; a queue without a type is a classic one."""
     for argument in sorted(_known(kind, switches)[0]):
-        default = "classic" if argument == "x-queue-type" else None
+        default = "classic" if argument == "x-queue-type" else ABSENT
         check_equivalent(
             f"queue '{name}' in vhost '/'",
             argument,
@@ -191,6 +196,6 @@ def check_queue_equivalent(
 
 
 def _shown(value: Any) -> str:
-    if value is None:
+    if value is ABSENT:
         return "none"
     return f"'{str(value).lower()}'" if isinstance(value, bool) else f"the value '{value}'"

@@ -65,6 +65,7 @@ def keep(house: House, queue: QuorumQueue, dying: list[Held], reason: DeathReaso
             )
         )  # fmt: skip
         queue.dying[held.copy] = Dying(held, reason)
+        queue.dying_weight += held.weight
         queue.say_placed(house, held, "dead_lettering", len(queue.dying) - 1)
 
 
@@ -106,8 +107,9 @@ def forward(house: Courier, queue: QuorumQueue, copy: int) -> None:
         if not refusing:
             below = queue.below_soft_limit()
             del queue.dying[copy]
+            queue.dying_weight -= dying.held.weight
             house.publish_dead_letter(queue, dying.held, content, taking)
-            queue.dead_letters_settled(house, below)
+            queue.check_out(house, below)
             return
         dying.published_us = house.kernel.now_us
         dying.accepted += [target.name for target in taking]

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from engine.broker import Port, Reply
-from engine.events import Event, Left, LeftReason, NodeAdded, NodeRemoved, WireAdded, WireRemoved
+from engine.events import Event, Left, LeftReason, NodeRemoved, WireAdded, WireRemoved
 from engine.kernel import Kernel, Timer
-from engine.rabbitmq import at_least_once, connections, consuming, publishing, statement, topology
+from engine.rabbitmq import at_least_once, connections, consuming, holding, publishing, statement, topology
 from engine.rabbitmq import operations as ops
 from engine.rabbitmq.channels import Channel, Pending
 from engine.rabbitmq.classic import ClassicQueue
@@ -27,8 +27,6 @@ from engine.rabbitmq.events import (
     ConsumerRegistered,
     ConsumerTimedOut,
     DeathReason,
-    ExchangeDeclared,
-    QueueDeclared,
     QueueExpired,
 )
 from engine.rabbitmq.exchanges import PREDECLARED, Exchange
@@ -150,7 +148,7 @@ class RabbitMQ:
             queue.unused_timer = 0
             queue.unused_due(self)
         elif isinstance(queue, QuorumQueue) and what == "held_too_long":
-            queue.held_too_long(self)
+            holding.held_too_long(self, queue)
         elif isinstance(queue, QuorumQueue) and what == "dead_letters":
             at_least_once.try_again(self, queue)
         if self.work:
@@ -177,10 +175,14 @@ class RabbitMQ:
         )  # fmt: skip
 
     @classmethod
-    def from_state(cls, state: RabbitMQState, owner: int, port: Port) -> RabbitMQ:
-        """A broker that goes on from `state`. It learns its kernel at the first `execute` or `fire`."""
+    def from_state(
+        cls, state: RabbitMQState, owner: int, port: Port, kernel: Kernel | None = None
+    ) -> RabbitMQ:
+        """A broker that goes on from `state`. Each `execute` and `fire` says which kernel is its own;
+        until then `kernel` dates `state_events` (without one they are dated 0)."""
         broker = cls.__new__(cls)
         broker._restore(state, owner, port)
+        broker.kernel = kernel if kernel is not None else Kernel(0)
         return broker
 
     # -- looking in ---------------------------------------------------------------------------------
@@ -324,7 +326,7 @@ class RabbitMQ:
             return
         kernel = self.kernel
         exchange.node = kernel.next_node()
-        for event in statement.exchange_events(self, exchange):
+        for event in statement.exchange_events(self, exchange, kernel.cause):
             kernel.emit(event)
 
     def add_queue(self, queue: Queue) -> None:
@@ -333,7 +335,7 @@ class RabbitMQ:
         self.queues[queue.node] = queue
         self.by_name[queue.name] = queue
         self.names[queue.node] = queue.name
-        for event in statement.queue_events(self, queue):
+        for event in statement.queue_events(self, queue, kernel.cause):
             kernel.emit(event)
         self.forget_routes()
 
@@ -377,7 +379,8 @@ class RabbitMQ:
                 consumer.no_ack, consumer.exclusive,
             )
         )  # fmt: skip
-        kernel.emit(WireAdded(kernel.now_us, kernel.cause, queue.node, consumer.node, "consume", ""))
+        if not statement.has_wire(queue, consumer):
+            kernel.emit(WireAdded(kernel.now_us, kernel.cause, queue.node, consumer.node, "consume", ""))
 
     def subscription_ended(self, queue: Queue, consumer: Consumer, why: Any) -> None:
         if consumer.ended or consumer.get_tag:
@@ -387,7 +390,8 @@ class RabbitMQ:
             return
         kernel = self.kernel
         kernel.emit(ConsumerCancelled(kernel.now_us, kernel.cause, consumer.node, queue.node, why))
-        kernel.emit(WireRemoved(kernel.now_us, kernel.cause, queue.node, consumer.node, "consume", ""))
+        if not statement.has_wire(queue, consumer):
+            kernel.emit(WireRemoved(kernel.now_us, kernel.cause, queue.node, consumer.node, "consume", ""))
 
     def active_consumer_changed(self, queue: Queue, key: int) -> None:
         consumer = queue.consumers.get(key)
@@ -414,5 +418,3 @@ class RabbitMQ:
             self.routes.clear()
         self.routes[key] = found
 
-
-__all__ = ["RabbitMQ", "RabbitMQState", "ExchangeDeclared", "QueueDeclared", "NodeAdded"]

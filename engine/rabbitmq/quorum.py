@@ -2,21 +2,15 @@
 
 Source: www.rabbitmq.com/docs/quorum-queues, rabbit_fifo.erl. The real queue is a state machine that
 applies one command at a time and then "checks out" (hands out what it can and looks at its limits);
-each public method here is one command and ends with `_check_out`.
+each public method here is one command and ends with `check_out`.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-
-import msgspec
-
-from engine.events import FuseLit
 from engine.kernel import NEVER_US
-from engine.rabbitmq import at_least_once
+from engine.rabbitmq import at_least_once, holding, returning, single_active
 from engine.rabbitmq.channels import Pending
 from engine.rabbitmq.events import DeathReason
-from engine.rabbitmq.lines import Line
 from engine.rabbitmq.messages import NEVER_EXPIRES, Content, Held
 from engine.rabbitmq.queues import Hand, House, Queue
 from engine.rabbitmq.turns import Consumer, join, leave
@@ -24,19 +18,6 @@ from engine.rabbitmq.turns import Consumer, join, leave
 DEFAULT_PRIORITY = 4
 MAX_PRIORITY = 31
 UNLIMITED_PREFETCH = 2_000
-DEFAULT_CONSUMER_TIMEOUT_MS = 1_800_000
-RETRY_TYPES = ("all", "failed", "returned")
-
-
-class Delayed(msgspec.Struct, array_like=True, order=True):
-    """A returned message that waits out its retry delay. Ordered by time, then by arrival."""
-
-    ready_us: int
-    seq: int
-    held: Held = msgspec.field()
-
-    def __lt__(self, other: Delayed) -> bool:
-        return (self.ready_us, self.seq) < (other.ready_us, other.seq)
 
 
 class QuorumQueue(Queue, tag="quorum", kw_only=True):
@@ -48,16 +29,16 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
     """
 
     waiting: list[Consumer] = []
-    delayed: list[Delayed] = []
+    delayed: list[returning.Delayed] = []
+    delayed_weight: int = 0
     dying: dict[int, at_least_once.Dying] = {}
+    dying_weight: int = 0
     publishers: dict[str, bool] = {}
     delivery_limit: int | None = None
     limit_given: bool = False
     at_least_once: bool = False
-    retry_type: str = ""
-    retry_min_ms: int = 0
-    retry_max_ms: int = 0
-    timeout_ms: int = DEFAULT_CONSUMER_TIMEOUT_MS
+    retry: returning.RetryDelay = returning.RetryDelay()
+    timeout_ms: int = holding.DEFAULT_TIMEOUT_MS
     last_active_us: int = 0
     has_fuses: bool = False
     timeout_timer: int = 0
@@ -76,8 +57,8 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             self.overflow = "drop-head"
         limit = arguments.get("x-delivery-limit")
         self.limit_given = limit is not None
-        self.delivery_limit = limit if isinstance(limit, int) else switches.default_delivery_limit
-        if switches.negative_limit_is_none and self.delivery_limit is not None and self.delivery_limit < 0:
+        self.delivery_limit = limit if type(limit) is int else switches.default_delivery_limit
+        if switches.negative_limit_is_none and (self.delivery_limit or 0) < 0:
             self.delivery_limit = None
         self.at_least_once = (
             self.dead_letter_exchange is not None
@@ -85,25 +66,16 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             and self.overflow == "reject-publish"
         )
         if switches.consumer_timeout:
-            self.timeout_ms = arguments.get("x-consumer-timeout", DEFAULT_CONSUMER_TIMEOUT_MS)
-            self._read_retry()
+            self.timeout_ms = arguments.get("x-consumer-timeout", holding.DEFAULT_TIMEOUT_MS)
+            self.retry = returning.read_retry_delay(arguments)
         self.last_active_us = house.kernel.now_us
-        self._watch_use(house)
-
-    def _read_retry(self) -> None:
-        """Delayed retry is off, without a word, unless type and minimum make sense."""
-        kind = self.arguments.get("x-delayed-retry-type")
-        least = self.arguments.get("x-delayed-retry-min")
-        most = self.arguments.get("x-delayed-retry-max")
-        if kind not in RETRY_TYPES or type(least) is not int or least <= 0:
-            return
-        self.retry_type, self.retry_min_ms = kind, least
-        self.retry_max_ms = most if type(most) is int and most > 0 else least
+        self.watch_use(house)
 
     def counts(self) -> tuple[int, int, int, int]:
         return self.ready.count, len(self.unacked), len(self.delayed), len(self.dying)
 
     def consumer_count(self) -> int:
+        """Also gets that are not settled and cancelled consumers that hold something; not who timed out."""
         up = sum(1 for consumer in self.consumers.values() if not consumer.timed_out)
         return up + len(self.waiting)
 
@@ -129,12 +101,13 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         return told
 
     def accept(self, house: House, held: Held) -> None:
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         self._receive(house, held)
         self.say_placed(house, held, "ready", self.ready.append(held))
-        self._check_out(house, below)
+        self.check_out(house, below)
 
     def _receive(self, house: House, held: Held) -> None:
+        """Set what this queue decides about an arriving copy."""
         content = held.content
         held.seq = self.next_seq
         self.next_seq += 1
@@ -157,10 +130,13 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
 
     # -- checking out -----------------------------------------------------------------------------
 
-    def _check_out(self, house: House, below: bool) -> None:
-        """Hand out what can be handed out, then look at the limits. `below`: soft limit, before."""
+    def check_out(self, house: House, below: bool) -> None:
+        """Hand out what can be handed out, then look at the limits.
+
+        `below` is what `below_soft_limit` said before the command.
+        """
         ready, line, consumers = self.ready, self.round, self.consumers
-        handed: dict[int, list[int]] = {}
+        automatic: dict[int, list[int]] = {}
         while True:
             if self.has_fuses:
                 self._expire_if_next(house)
@@ -182,12 +158,12 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
                 join(line, consumers, key)
             house.hand_out(self, consumer, held, self._hand(house, held, lease))
             if consumer.no_ack:
-                handed.setdefault(key, []).append(lease)
+                automatic.setdefault(key, []).append(lease)
         if self.dying:
             at_least_once.check_out(house, self)
         self._evaluate_limit(house, below)
         self._arm(house)
-        for key, leases in handed.items():
+        for key, leases in automatic.items():
             house.later("settle_automatic", self.node, key, leases)
 
     def _lease(self, house: House, consumer: Consumer, held: Held) -> int:
@@ -197,8 +173,8 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         consumer.leases[lease] = (held.copy, due_us)
         consumer.credit -= 1
         self.unacked[held.copy] = held
-        if house.switches.consumer_timeout and (not self.timeout_timer or due_us < self.timeout_due_us):
-            self._wake_for_timeout(house, due_us)
+        if house.switches.consumer_timeout:
+            holding.watch(house, self, due_us)
         return lease
 
     def _hand(self, house: House, held: Held, lease: int) -> Hand:
@@ -214,22 +190,19 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         consumer = self.consumers.get(key)
         if consumer is None:
             return
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         for copy in self._complete(house, consumer, leases):
             del self.unacked[copy]
-        self._activate_next(house)
-        self._check_out(house, below)
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
 
     # -- limits -----------------------------------------------------------------------------------
 
     def _load(self) -> tuple[int, int]:
         """(messages, bytes) that count towards the limits: all but what is unacked."""
-        weight = self.ready.weight
-        if self.delayed:
-            weight += sum(delayed.held.weight for delayed in self.delayed)
-        if self.dying:
-            weight += sum(dying.held.weight for dying in self.dying.values())
-        return self.ready.count + len(self.delayed) + len(self.dying), weight
+        ready = self.ready
+        count = ready.count + len(self.delayed) + len(self.dying)
+        return count, ready.weight + self.delayed_weight + self.dying_weight
 
     def _over_limit(self) -> bool:
         if self.max_length < 0 and self.max_bytes < 0:
@@ -237,7 +210,7 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         count, weight = self._load()
         return count > self.max_length >= 0 or weight > self.max_bytes >= 0
 
-    def _below_soft_limit(self) -> bool:
+    def below_soft_limit(self) -> bool:
         """Whether at most 80 % of each limit is used (LOW_LIMIT). Only asked of reject-publish queues."""
         if self.overflow != "reject-publish" or (self.max_length < 0 and self.max_bytes < 0):
             return False
@@ -254,10 +227,10 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             while self.ready.count and self._over_limit():
                 dropped.append(self.ready.take())
             if dropped:
-                self._die(house, dropped, "maxlen")
+                self.die(house, dropped, "maxlen")
         elif self._over_limit():
             self.publishers = dict.fromkeys(self.publishers, True)
-        elif not below and self._below_soft_limit():
+        elif not below and self.below_soft_limit():
             self.publishers = dict.fromkeys(self.publishers, False)
 
     # -- time -------------------------------------------------------------------------------------
@@ -274,7 +247,7 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         expired: list[Held] = []
         while (head := self.ready.first()) is not None and 0 <= head.expires_us <= now_us:
             expired.append(self.ready.take())
-        self._die(house, expired, "expired")
+        self.die(house, expired, "expired")
 
     def _expire_heads(self, house: House) -> None:
         now_us = house.kernel.now_us
@@ -283,21 +256,18 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             while len(line) and 0 <= line.first().expires_us <= now_us:
                 expired.append(self.ready.forget(line))
         if expired:
-            self._die(house, expired, "expired")
+            self.die(house, expired, "expired")
 
     def messages_due(self, house: House) -> None:
-        below = self._below_soft_limit()
-        now_us = house.kernel.now_us
-        while self.delayed and self.delayed[0].ready_us <= now_us:
-            held = self.delayed.pop(0).held
-            self.say_placed(house, held, "ready", self.ready.put_returned(held))
+        below = self.below_soft_limit()
+        returning.end_delays(house, self)
         if house.switches.quorum_priorities:
             self._expire_heads(house)
-        self._check_out(house, below)
+        self.check_out(house, below)
 
     def _arm(self, house: House) -> None:
         """Wake when the next head expires or the next delay is over."""
-        if not self.has_fuses and not self.delayed:
+        if not self.has_fuses and not self.delayed and not self.message_timer:
             return
         due_us = self.delayed[0].ready_us if self.delayed else NEVER_US
         heads = self.ready.heads()
@@ -310,7 +280,7 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         else:
             self.wake_for_messages(house, due_us)
 
-    def _die(self, house: House, dying: list[Held], reason: DeathReason) -> None:
+    def die(self, house: House, dying: list[Held], reason: DeathReason) -> None:
         if self.at_least_once and reason != "maxlen":
             at_least_once.keep(house, self, dying, reason)
         else:
@@ -318,123 +288,70 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
 
     # -- settling ---------------------------------------------------------------------------------
 
-    def _consumer_of(self, pendings: list[Pending]) -> Consumer | None:
-        return self.consumers.get(pendings[0].consumer)
-
-    def ack(self, house: House, client: str, pendings: list[Pending]) -> None:
-        consumer = self._consumer_of(pendings)
+    def _settling(self, house: House, pendings: list[Pending]) -> tuple[Consumer | None, list[int]]:
+        """The consumer that a settlement is from, and its leases. None: it has stood down, or is gone."""
+        consumer = self.consumers.get(pendings[0].consumer)
         leases = [pending.lease for pending in pendings]
         if consumer is None:
-            self._late(house, pendings[0].consumer, leases)
+            holding.settle_waiting(house, self, pendings[0].consumer, leases)
+        else:
+            holding.settle(consumer, leases)
+        return consumer, leases
+
+    def ack(self, house: House, client: str, pendings: list[Pending]) -> None:
+        below = self.below_soft_limit()
+        consumer, leases = self._settling(house, pendings)
+        if consumer is None:
             return
-        below = self._below_soft_limit()
-        self._untimeout(consumer, leases)
         copies = self._complete(house, consumer, leases)
         for copy in copies:
             del self.unacked[copy]
         if copies:
             self.say_left(house, tuple(copies), "acknowledged")
-        self._activate_next(house)
-        self._check_out(house, below)
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
 
     def discard(self, house: House, client: str, pendings: list[Pending], failed: bool) -> None:
-        consumer = self._consumer_of(pendings)
-        leases = [pending.lease for pending in pendings]
+        below = self.below_soft_limit()
+        consumer, leases = self._settling(house, pendings)
         if consumer is None:
-            self._late(house, pendings[0].consumer, leases)
             return
-        below = self._below_soft_limit()
-        self._untimeout(consumer, leases)
         dying = [self.unacked.pop(copy) for copy in self._complete(house, consumer, leases)]
         if house.switches.acquired_count:
             for held in dying:
-                self._count(held, failed)
+                returning.count(held, failed, acquired=True)
         if dying:
-            self._die(house, dying, "rejected")
-        self._activate_next(house)
-        self._check_out(house, below)
+            self.die(house, dying, "rejected")
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
 
     def requeue(self, house: House, client: str, pendings: list[Pending], failed: bool) -> None:
-        consumer = self._consumer_of(pendings)
-        leases = [pending.lease for pending in pendings]
+        below = self.below_soft_limit()
+        consumer, leases = self._settling(house, pendings)
         if consumer is None:
-            self._late(house, pendings[0].consumer, leases)
             return
         if house.switches.unlimited_returns_go_back and not self.limit_given:
-            self._requeue_at_the_back(house, consumer, leases)
+            returning.enqueue_anew(house, self, consumer, leases)
             return
-        below = self._below_soft_limit()
-        self._untimeout(consumer, leases)
-        self._return(house, consumer, leases, failed)
-        self._activate_next(house)
-        self._check_out(house, below)
+        returning.give_back(house, self, consumer, leases, failed)
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
 
     def _complete(self, house: House, consumer: Consumer, leases: list[int]) -> list[int]:
         """These leases are over; returns the copies that they were for."""
         copies = [consumer.leases.pop(lease)[0] for lease in leases if lease in consumer.leases]
-        self._credit(house, consumer, len(copies))
-        self._keep_or_remove(house, consumer)
+        self.give_credit(house, consumer, len(copies))
+        self.keep_or_remove(house, consumer)
         return copies
 
-    def _return(self, house: House, consumer: Consumer, leases: list[int], failed: bool) -> None:
-        """One after the other: over the limit it dies, else it waits its delay out or is served first."""
-        switches = house.switches
-        for lease in leases:
-            if lease not in consumer.leases:
-                continue
-            held = self.unacked.pop(consumer.leases.pop(lease)[0])
-            self._count(held, failed or switches.nack_is_failure, switches.acquired_count)
-            over = self.delivery_limit is not None and held.failures > self.delivery_limit
-            if over:
-                self._die(house, [held], "delivery_limit")
-            else:
-                self._put_back(house, held, failed)
-            self._credit(house, consumer, 2 if over and switches.slot_too_many else 1)
-            self._keep_or_remove(house, consumer)
-
-    def _count(self, held: Held, failed: bool, acquired: bool = True) -> None:
-        if acquired:
-            held.acquired = max(held.acquired, 0) + 1
-        if failed:
-            held.failures = max(held.failures, 0) + 1
-
-    def _put_back(self, house: House, held: Held, failed: bool) -> None:
-        self.say_requeued(house, held, True, held.failures)
-        if not self.retry_type or self.retry_type == ("returned" if failed else "failed"):
-            self.say_placed(house, held, "ready", self.ready.put_returned(held))
-            return
-        delay_ms = min(self.retry_min_ms * max(1, held.failures), self.retry_max_ms)
-        ready_us = house.kernel.now_us + delay_ms * 1_000
-        delayed = Delayed(ready_us, held.seq, held)
-        insort(self.delayed, delayed)
-        self.say_placed(house, held, "delayed", self.delayed.index(delayed))
-        kernel = house.kernel
-        kernel.emit(FuseLit(kernel.now_us, kernel.cause, held.copy, self.node, "delay", ready_us))
-
-    def _requeue_at_the_back(self, house: House, consumer: Consumer, leases: list[int]) -> None:
-        """3.10 without x-delivery-limit: each is enqueued anew, a command of its own (#requeue)."""
-        for lease in leases:
-            if lease not in consumer.leases:
-                continue
-            below = self._below_soft_limit()
-            held = self.unacked.pop(consumer.leases.pop(lease)[0])
-            self._count(held, True, house.switches.acquired_count)
-            held.seq = self.next_seq
-            self.next_seq += 1
-            self.say_requeued(house, held, True, held.failures)
-            self.say_placed(house, held, "ready", self.ready.append(held))
-            self._credit(house, consumer, 1)
-            self._keep_or_remove(house, consumer)
-            self._check_out(house, below)
-
-    def _credit(self, house: House, consumer: Consumer, more: int) -> None:
+    def give_credit(self, house: House, consumer: Consumer, more: int) -> None:
         if consumer.once:
             return
         consumer.credit += more
         if not house.switches.slot_too_many:
             consumer.credit = min(consumer.credit, consumer.prefetch or UNLIMITED_PREFETCH)
 
-    def _keep_or_remove(self, house: House, consumer: Consumer) -> None:
+    def keep_or_remove(self, house: House, consumer: Consumer) -> None:
         """What becomes of a consumer that holds less now (update_or_remove_con/4)."""
         if consumer.once and consumer.credit == 0:
             if not consumer.leases:
@@ -442,11 +359,12 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         elif consumer.status == "quiescing" and not consumer.leases:
             consumer.status = "up"
             del self.consumers[consumer.key]
-            self._wait(house, consumer)
+            single_active.wait(house, self, consumer)
         else:
-            self._queue_up(consumer)
+            self.queue_up(consumer)
 
-    def _queue_up(self, consumer: Consumer) -> None:
+    def queue_up(self, consumer: Consumer) -> None:
+        """Into the round, if it has room and is not in it."""
         if (
             consumer.credit > 0
             and consumer.status == "up"
@@ -459,7 +377,7 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         del self.consumers[consumer.key]
         leave(self.round, consumer.key)
         self.last_active_us = house.kernel.now_us
-        self._watch_use(house)
+        self.watch_use(house)
 
     # -- consumers --------------------------------------------------------------------------------
 
@@ -468,18 +386,12 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         consumer.credit = consumer.prefetch or UNLIMITED_PREFETCH
         old = self._cancelled(consumer.client, consumer.tag)
         consumer.key = old.key if old is not None else self.new_key()
-        if old is None or (self.single_active and self._active() is not None):
-            if self.single_active:
-                self._wait(house, consumer)
-            else:
-                self.consumers[consumer.key] = consumer
+        if old is not None and not (self.single_active and single_active.active_of(self) is not None):
+            _merge(old, consumer)
+        elif self.single_active:
+            single_active.wait(house, self, consumer)
         else:
-            self._merge(old, consumer)
-
-    def _merge(self, old: Consumer, new: Consumer) -> None:
-        old.prefetch, old.priority, old.no_ack = new.prefetch, new.priority, new.no_ack
-        old.once, old.status, old.ended = False, "up", False
-        old.credit = max(0, new.credit - len(old.leases))
+            self.consumers[consumer.key] = consumer
 
     def _cancelled(self, client: str, tag: str) -> Consumer | None:
         for consumer in self.consumers.values():
@@ -488,36 +400,35 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         return None
 
     def start(self, house: House, key: int) -> None:
-        self.sleep_when_unused(house)
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         consumer = self.consumers.get(key)
         if consumer is not None:
-            self._queue_up(consumer)
-        self._activate_next(house)
-        self._check_out(house, below)
-        self._watch_use(house)
+            self.queue_up(consumer)
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
+        self.watch_use(house)
 
     def cancel(self, house: House, key: int) -> None:
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         consumer = self.consumers.get(key)
         waiting = next((other for other in self.waiting if other.key == key), None)
         if consumer is not None:
             house.subscription_ended(self, consumer, "client")
             consumer.once, consumer.credit, consumer.status = True, 0, "cancelled"
             leave(self.round, key)
-            self._keep_or_remove(house, consumer)
+            self.keep_or_remove(house, consumer)
         elif waiting is not None:
             house.subscription_ended(self, waiting, "client")
             self.waiting.remove(waiting)
-        self._activate_next(house)
-        self._check_out(house, below)
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
 
     def get(self, house: House, client: str, delivery_tag: int, no_ack: bool) -> tuple[Held, Hand, int] | None:
         self.last_active_us = house.kernel.now_us
-        self._watch_use(house)
+        self.watch_use(house)
         if not self.ready.count:
             return None
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         self._expire_if_next(house)
         if not self.ready.count:
             self._evaluate_limit(house, below)
@@ -527,150 +438,48 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         hand = self._hand(house, held, 0)
         if house.switches.get_shows_zero_count and hand.delivery_count is None:
             hand = Hand(False, 0, 0)
-        key = 0
-        if not no_ack:
-            key = self.new_key()
-            consumer = Consumer(
-                key, "", client, 0, 1, 0, False, False, 1,
-                timeout_us=self.timeout_ms * 1_000, get_tag=delivery_tag, once=True,
-            )  # fmt: skip
-            self.consumers[key] = consumer
-            self._lease(house, consumer, held)
-            self._watch_use(house)
-        self._check_out(house, below)
+        key = 0 if no_ack else self._hold_for_get(house, client, delivery_tag, held)
+        self.check_out(house, below)
         return held, hand, key
 
+    def _hold_for_get(self, house: House, client: str, delivery_tag: int, held: Held) -> int:
+        """A consumer of one message, until it is settled. Returns its key."""
+        key = self.new_key()
+        consumer = Consumer(
+            key, "", client, 0, 1, 0, False, False, 1,
+            timeout_us=self.timeout_ms * 1_000, get_tag=delivery_tag, once=True,
+        )  # fmt: skip
+        self.consumers[key] = consumer
+        self._lease(house, consumer, held)
+        self.watch_use(house)
+        return key
+
     def channel_down(self, house: House, client: str, pendings: list[Pending]) -> None:
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         self.publishers.pop(client, None)
         for waiting in [consumer for consumer in self.waiting if consumer.client == client]:
             self.waiting.remove(waiting)
             house.subscription_ended(self, waiting, "channel_closed")
         gone = [consumer for consumer in self.consumers.values() if consumer.client == client]
-        gone.sort(key=lambda consumer: self._order(house, consumer))
+        gone.sort(key=lambda consumer: holding.order(house, consumer))
         for consumer in gone:
             house.subscription_ended(self, consumer, "channel_closed")
             leave(self.round, consumer.key)
             consumer.status = "gone"
-            self._return(house, consumer, list(consumer.leases), failed=True)
+            returning.give_back(house, self, consumer, list(consumer.leases), failed=True)
             if consumer.key in self.consumers:
                 self._remove(house, consumer)
             self.last_active_us = house.kernel.now_us
-        self._activate_next(house)
-        self._check_out(house, below)
-        self._watch_use(house)
-
-    def _order(self, house: House, consumer: Consumer) -> tuple[int, int, str]:
-        """In which order a closed channel's consumers return what they hold (keys of a map)."""
-        if house.switches.returns_by_tag:
-            return (0, 0, consumer.tag or str(consumer.get_tag))
-        return (1, 0, str(consumer.get_tag)) if consumer.get_tag else (0, consumer.key, "")
-
-    # -- single active consumer -------------------------------------------------------------------
-
-    def _active(self) -> Consumer | None:
-        for consumer in self.consumers.values():
-            if consumer.status in ("up", "quiescing") and not consumer.timed_out and not consumer.get_tag:
-                return consumer
-        return None
-
-    def _wait(self, house: House, consumer: Consumer) -> None:
-        """Join those that wait. 4.3: by priority, then by credit, then by age (sort_waiting/1)."""
-        self.waiting = [other for other in self.waiting if other.key != consumer.key] + [consumer]
-        if house.switches.single_active_by_priority:
-            self.waiting.sort(
-                key=lambda other: (
-                    (1, 0, 0, 0) if other.timed_out else (0, -other.priority, -other.credit, other.key)
-                )
-            )
-
-    def _activate_next(self, house: House) -> None:
-        """Nobody is active: the first that waits is. A higher priority takes over from one that holds nothing."""
-        if not self.single_active or not self.waiting or self.waiting[0].timed_out:
-            return
-        following, active = self.waiting[0], self._active()
-        if active is None:
-            self._activate(house, following)
-        elif house.switches.single_active_by_priority and following.priority > active.priority:
-            if active.leases:
-                active.status = "quiescing"
-            else:
-                del self.consumers[active.key]
-                leave(self.round, active.key)
-                self._activate(house, following)
-                self._wait(house, active)
-
-    def _activate(self, house: House, following: Consumer) -> None:
-        del self.waiting[0]
-        present = self.consumers.get(following.key)
-        if present is None:
-            self.consumers[following.key] = present = following
-        else:
-            # It was cancelled and came back while its old deliveries are out: it stays cancelled.
-            present.prefetch, present.priority, present.no_ack = (
-                following.prefetch, following.priority, following.no_ack,
-            )  # fmt: skip
-        self._queue_up(present)
-        self.active = present.key
-        house.active_consumer_changed(self, present.key)
-
-    # -- consumer timeout -------------------------------------------------------------------------
-
-    def _wake_for_timeout(self, house: House, due_us: int) -> None:
-        if self.timeout_timer:
-            house.kernel.cancel(self.timeout_timer)
-        self.timeout_timer = house.kernel.schedule(due_us, house.owner, "held_too_long", self.node)
-        self.timeout_due_us = due_us
-
-    def held_too_long(self, house: House) -> None:
-        """Whoever holds something longer than its timeout gets nothing more; what is overdue returns."""
-        self.timeout_timer = 0
-        below = self._below_soft_limit()
-        now_us = house.kernel.now_us
-        for consumer in sorted(self.consumers.values(), key=lambda other: self._order(house, other)):
-            overdue = [lease for lease, (_, due_us) in consumer.leases.items() if due_us <= now_us]
-            if overdue:
-                consumer.overdue += overdue
-                consumer.timed_out = True
-                leave(self.round, consumer.key)
-                house.overdue(self, consumer)
-                self._return(house, consumer, overdue, failed=False)
-        if self.single_active:
-            for consumer in list(self.consumers.values()):
-                if consumer.timed_out and not consumer.leases:
-                    del self.consumers[consumer.key]
-                    self._wait(house, consumer)
-        dues = [due_us for consumer in self.consumers.values() for _, due_us in consumer.leases.values()]
-        if dues:
-            self._wake_for_timeout(house, min(dues))
-        self._activate_next(house)
-        self._check_out(house, below)
-        self._watch_use(house)
-
-    def _untimeout(self, consumer: Consumer, leases: list[int]) -> None:
-        """A late settlement: once nothing overdue is left, the consumer is up again."""
-        if consumer.timed_out:
-            consumer.overdue = [lease for lease in consumer.overdue if lease not in leases]
-            consumer.timed_out = bool(consumer.overdue)
-
-    def _late(self, house: House, key: int, leases: list[int]) -> None:
-        """A settlement for a consumer that timed out and waits in the single-active line."""
-        for consumer in self.waiting:
-            if consumer.key == key and consumer.timed_out:
-                below = self._below_soft_limit()
-                self._untimeout(consumer, leases)
-                self._wait(house, consumer)
-                if not consumer.timed_out:
-                    self._activate_next(house)
-                    self._check_out(house, below)
-                return
+        single_active.activate_next(house, self)
+        self.check_out(house, below)
+        self.watch_use(house)
 
     # -- the queue itself -------------------------------------------------------------------------
 
     def declared_again(self, house: House) -> None:
         """A declaration does not renew the lease of a quorum queue."""
 
-    def _watch_use(self, house: House) -> None:
+    def watch_use(self, house: House) -> None:
         """x-expires counts from the last use, while no consumer (or unsettled get) is left."""
         if self.expires_ms < 0:
             return
@@ -684,23 +493,17 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             house.delete_queue(self, "expires")
 
     def purge(self, house: House) -> list[Held]:
-        below = self._below_soft_limit()
+        below = self.below_soft_limit()
         gone = self.ready.clear()
         if house.switches.purge_takes_waiting:
             gone += [delayed.held for delayed in self.delayed]
             gone += [dying.held for dying in self.dying.values()]
             self.delayed.clear()
             self.dying.clear()
+            self.delayed_weight = self.dying_weight = 0
         self._evaluate_limit(house, below)
         self._arm(house)
         return gone
-
-    def dead_letters_settled(self, house: House, below: bool) -> None:
-        """Targets have accepted dead letters: the load is less now."""
-        self._check_out(house, below)
-
-    def below_soft_limit(self) -> bool:
-        return self._below_soft_limit()
 
     def stop_timers(self, house: House) -> None:
         super().stop_timers(house)
@@ -710,5 +513,8 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         self.timeout_timer = self.retry_timer = 0
 
 
-def heads(queue: QuorumQueue) -> list[Line]:
-    return queue.ready.heads()
+def _merge(old: Consumer, new: Consumer) -> None:
+    """The cancelled consumer is up again, as it was asked for now; what it holds takes its place."""
+    old.prefetch, old.priority, old.no_ack = new.prefetch, new.priority, new.no_ack
+    old.once, old.status, old.ended = False, "up", False
+    old.credit = max(0, new.credit - len(old.leases))

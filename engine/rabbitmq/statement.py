@@ -21,13 +21,17 @@ from engine.rabbitmq.messages import NEVER_EXPIRES, Held
 from engine.rabbitmq.queues import Queue
 from engine.rabbitmq.quorum import QuorumQueue
 from engine.rabbitmq.topology import wire_label
+from engine.rabbitmq.turns import Consumer
 
 if TYPE_CHECKING:
     from engine.rabbitmq.broker import RabbitMQ
 
+CAUSE = 0
+"""A statement has no cause in the run, and is the same whoever makes it."""
 
-def exchange_events(broker: RabbitMQ, exchange: Exchange) -> list[Event]:
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
+
+def exchange_events(broker: RabbitMQ, exchange: Exchange, cause: int) -> list[Event]:
+    now_us = broker.kernel.now_us
     about = exchange.type + (", internal" if exchange.internal else "")
     if not exchange.name:
         about = "default exchange"
@@ -37,8 +41,8 @@ def exchange_events(broker: RabbitMQ, exchange: Exchange) -> list[Event]:
     ]
 
 
-def queue_events(broker: RabbitMQ, queue: Queue) -> list[Event]:
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
+def queue_events(broker: RabbitMQ, queue: Queue, cause: int) -> list[Event]:
+    now_us = broker.kernel.now_us
     kind = "quorum" if isinstance(queue, QuorumQueue) else "classic"
     arguments = {
         name: value for name, value in queue.arguments.items() if isinstance(value, (str, int, bool))
@@ -69,11 +73,11 @@ def about_queue(queue: Queue) -> str:
 
 def state_events(broker: RabbitMQ) -> list[Event]:
     """NodeAdded…, wires, consumers, then for each message alive a Routed and its copies' places."""
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
+    now_us, cause = broker.kernel.now_us, CAUSE
     shown = [exchange for exchange in broker.exchanges.values() if exchange.node]
     queues = list(broker.queues.values())
-    nodes: list[tuple[int, list[Event]]] = [(e.node, exchange_events(broker, e)) for e in shown]
-    nodes += [(queue.node, queue_events(broker, queue)) for queue in queues]
+    nodes: list[tuple[int, list[Event]]] = [(e.node, exchange_events(broker, e, CAUSE)) for e in shown]
+    nodes += [(queue.node, queue_events(broker, queue, CAUSE)) for queue in queues]
     told: list[Event] = [event for _, group in sorted(nodes, key=lambda pair: pair[0]) for event in group]
     for exchange in shown:
         said: set[tuple[int, str]] = set()
@@ -96,18 +100,32 @@ def state_events(broker: RabbitMQ) -> list[Event]:
     return told
 
 
-def _consumers(broker: RabbitMQ, queue: Queue) -> list[Event]:
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
-    told: list[Event] = []
+def subscribed(queue: Queue) -> list[Consumer]:
+    """The consumers that are on the stage, those that wait to be the active one included."""
     waiting = queue.waiting if isinstance(queue, QuorumQueue) else []
-    for consumer in [*queue.consumers.values(), *waiting]:
-        if consumer.node and not consumer.ended:
-            told.append(
-                ConsumerRegistered(
-                    now_us, cause, consumer.node, queue.node, consumer.prefetch, consumer.priority,
-                    consumer.no_ack, consumer.exclusive,
-                )
-            )  # fmt: skip
+    return [c for c in [*queue.consumers.values(), *waiting] if c.node and not c.ended]
+
+
+def has_wire(queue: Queue, consumer: Consumer) -> bool:
+    """Whether another subscription of the same actor draws the wire from this queue already."""
+    return any(
+        other.node == consumer.node and other.key != consumer.key for other in subscribed(queue)
+    )
+
+
+def _consumers(broker: RabbitMQ, queue: Queue) -> list[Event]:
+    now_us, cause = broker.kernel.now_us, CAUSE
+    told: list[Event] = []
+    wired: set[int] = set()
+    for consumer in subscribed(queue):
+        told.append(
+            ConsumerRegistered(
+                now_us, cause, consumer.node, queue.node, consumer.prefetch, consumer.priority,
+                consumer.no_ack, consumer.exclusive,
+            )
+        )  # fmt: skip
+        if consumer.node not in wired:
+            wired.add(consumer.node)
             told.append(WireAdded(now_us, cause, queue.node, consumer.node, "consume", ""))
     active = queue.consumers.get(queue.active)
     if queue.single_active and active is not None:
@@ -117,7 +135,7 @@ def _consumers(broker: RabbitMQ, queue: Queue) -> list[Event]:
 
 def _routed(broker: RabbitMQ, queues: list[Queue]) -> list[Event]:
     """One for each message alive; its copies may stand in several queues."""
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
+    now_us, cause = broker.kernel.now_us, CAUSE
     owed: dict[int, list[Owed]] = {}
     source: dict[int, int] = {}
     for queue in queues:
@@ -135,7 +153,7 @@ def shown_redelivered(held: Held) -> bool:
 
 
 def _places(broker: RabbitMQ, queue: Queue) -> list[Event]:
-    now_us, cause = broker.kernel.now_us, broker.kernel.cause
+    now_us, cause = broker.kernel.now_us, CAUSE
     told: list[Event] = []
 
     def place(held: Held, zone: Zone, index: int) -> None:

@@ -64,8 +64,8 @@ def declare_exchange(broker: RabbitMQ, client: str, op: ExchangeDeclare) -> Ok:
     checks.check_equivalent(of, "durable", exchange.durable, op.durable)
     checks.check_equivalent(of, "auto_delete", exchange.auto_delete, op.auto_delete)
     checks.check_equivalent(of, "internal", exchange.internal, op.internal)
-    name = "alternate-exchange"
-    checks.check_equivalent(of, name, exchange.arguments.get(name), op.arguments.get(name))
+    name, absent = "alternate-exchange", checks.ABSENT
+    checks.check_equivalent(of, name, exchange.arguments.get(name, absent), op.arguments.get(name, absent))
     return Ok()
 
 
@@ -254,8 +254,10 @@ def declare_queue(broker: RabbitMQ, client: str, op: QueueDeclare) -> DeclareOk:
     checks.check_queue(name, kind, op.arguments, switches)
     if not switches.transient_queues and not durable and not op.exclusive:
         raise Refused("INTERNAL_ERROR", "Feature `transient_nonexcl_queues` is deprecated.")
-    locator = op.arguments.get("x-queue-master-locator")
-    if kind == "classic" and locator is not None and locator not in switches.master_locators:
+    locator = op.arguments.get("x-queue-master-locator", checks.ABSENT)
+    if kind == "classic" and locator is not checks.ABSENT and not checks.is_one_of(
+        locator, switches.master_locators
+    ):
         raise Refused("INTERNAL_ERROR", f"queue '{name}': queue master locator {locator!r} is not to be had")
     if kind == "stream":
         raise precondition_failed(f"queue '{name}': streams are not part of this model")

@@ -410,7 +410,7 @@ class Writer:
         ]  # fmt: skip
         for number in range(16):
             told = {self.one(names): self.one(values) for _ in range(self.random.randint(1, 2))}
-            if told.get("x-expires") in (1, 5):
+            if type(told.get("x-expires")) is int and 0 < told["x-expires"] < 60_000:
                 told["x-expires"] = 60_000
             if self.chance(0.4):
                 told["x-queue-type"] = self.one(["quorum", "quorum", "classic"])

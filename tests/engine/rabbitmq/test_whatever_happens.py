@@ -168,7 +168,7 @@ class World:
         other.kernel = Kernel.from_state(kernel)
         other.nodes, other.queues, other.tags = self.nodes, self.queues, self.tags
         other.port = Recorder(self.nodes)
-        other.broker = RabbitMQ.from_state(broker, 0, other.port)
+        other.broker = RabbitMQ.from_state(broker, 0, other.port, other.kernel)
         other.events = list(self.events)
         return other
 

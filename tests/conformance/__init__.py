@@ -1,0 +1,1 @@
+"""Recorded cases and a live node: the models against the real systems."""
