@@ -10,7 +10,7 @@ import pytest
 
 from engine import RULES
 from engine.scenario import load
-from tests.engine.rooms import SHIPPED, play
+from tests.engine.playing import SHIPPED, play
 
 HELD = Path(__file__).with_name("digests.json")
 
