@@ -14,21 +14,46 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from playground.rooms.limits import HTTP_TIMEOUT_S, SOCKET_MESSAGE_BYTES_MAX
+from playground.rooms.limits import HTTP_TIMEOUT_S, OUTBOX_BYTES_MAX, SOCKET_MESSAGE_BYTES_MAX
 
 REASON_BYTES_MAX = 123
 """What a close frame has room for. Our reasons are ASCII, so a cut hits no character."""
 
 
 class Socket(WebSocketProtocol):
-    """Daphne's socket, able to close with the codes that servers may use (1009, 1012) and with a reason.
+    """Daphne's socket, able to close with the codes that servers may use (1009, 1012) and with a reason
+    (Autobahn's `sendClose` allows applications 1000 and 3000–4999 only), and bounded in what it holds
+    for a client that acknowledges frames without reading them."""
 
-    Autobahn's `sendClose` allows applications 1000 and 3000–4999 only.
-    """
+    unread_bytes = 0
+    """Written since the client fell behind."""
+
+    behind = False
 
     def onOpen(self) -> None:
+        self.transport.unregisterProducer()  # the HTTP request's, which this connection began as
+        self.transport.registerProducer(self, True)
         self.failByDrop = False  # say 1009 when a message is too large, do not just hang up
         super().onOpen()
+
+    def pauseProducing(self) -> None:
+        """The transport has more than it can pass on: the client does not read (or not fast enough)."""
+        self.behind = True
+
+    def resumeProducing(self) -> None:
+        self.behind = False
+        self.unread_bytes = 0
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+
+    def serverSend(self, content: Any, binary: bool = False) -> None:
+        if self.behind:
+            self.unread_bytes += len(content)
+            if self.unread_bytes > OUTBOX_BYTES_MAX:
+                self.dropConnection(abort=True)
+                return
+        super().serverSend(content, binary)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:

@@ -38,6 +38,7 @@ class StageConsumer(AsyncWebsocketConsumer):
         self.writer: asyncio.Task[None] | None = None
         self.viewer: Viewer | None = None
         self.commands = Bucket(limits.COMMANDS_BURST, limits.COMMANDS_PER_S)
+        self.watches = Bucket(limits.WATCHES_BURST, limits.WATCHES_PER_S)
         self.bad_frames = 0
         try:
             if len(self.open_sockets) >= limits.SOCKETS_MAX:
@@ -68,12 +69,18 @@ class StageConsumer(AsyncWebsocketConsumer):
             if text_data is None:
                 raise BadFrame("bad_frame", "A frame must be text.")
             frame = wire.decode(text_data)
-            if isinstance(frame, Said) and not self.commands.take(self.hub.wall()):
-                raise BadFrame("too_fast", limits.TOO_FAST, frame.id)
+            self._hold_back(frame)
             await self.handle(viewer, frame)
         except BadFrame as problem:
             viewer.mailbox.put(wire.error(problem.id, problem.code, problem.text))
             await self._count_bad(viewer)
+
+    def _hold_back(self, frame: Watch | Seen | Said) -> None:
+        now_us = self.hub.wall()
+        if isinstance(frame, Said) and not self.commands.take(now_us):
+            raise BadFrame("too_fast", limits.TOO_FAST, frame.id)
+        if isinstance(frame, Watch) and not self.watches.take(now_us):
+            raise BadFrame("too_fast", limits.WATCHED_TOO_OFTEN)
 
     async def _count_bad(self, viewer: Viewer) -> None:
         """A client that only sends what makes no sense is sent away."""

@@ -71,6 +71,9 @@ WAITING_FRAMES_MAX = 64
 """Frames waiting in a mailbox, answers included; a viewer that lets more pile up is disconnected."""
 WAITING_TOO_LONG = "This connection does not keep up."
 
+OUTBOX_BYTES_MAX = 256 * 1024
+"""What one socket may leave unread, whatever it acknowledges; then it is cut off."""
+
 # -- frames from the browser ----------------------------------------------------------------------
 
 FRAME_IN_BYTES_MAX = 4 * 1024
@@ -91,6 +94,11 @@ COMMANDS_BURST = 20
 COMMANDS_PER_S = 5
 """A person in a hurry, not a program."""
 TOO_FAST = "Too many commands at once: wait a second."
+
+WATCHES_BURST = 10
+WATCHES_PER_S = 1
+"""Each watch makes the server begin anew; a browser says it once a connection."""
+WATCHED_TOO_OFTEN = "This was asked for too often: wait a second."
 
 BAD_FRAMES_MAX = 20
 """Frames that make no sense before the connection is closed: a broken or hostile client."""

@@ -150,6 +150,18 @@ async def test_commands_at_once_and_a_second(hub: Hub, wall: Wall, sockets: Any)
     assert (await say(200))["code"] == "too_fast"
 
 
+async def test_watches_at_once_and_a_second(wall: Wall, sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    for _ in range(limits.WATCHES_BURST):
+        await socket.say("watch", epoch=0, tick=0, digest="")
+        assert (await socket.next("ticks", "error"))["t"] == "ticks"
+    await socket.say("watch", epoch=0, tick=0, digest="")
+    assert (await socket.next("error"))["text"] == limits.WATCHED_TOO_OFTEN
+    wall.pass_ms(1000 / limits.WATCHES_PER_S)
+    await socket.say("watch", epoch=0, tick=0, digest="")
+    assert (await socket.next("ticks", "error"))["t"] == "ticks"
+
+
 async def test_bad_frames(sockets: Any) -> None:
     socket = await sockets(f"/ws/play/{SLUG}/")
     for _ in range(limits.BAD_FRAMES_MAX):

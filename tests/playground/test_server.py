@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from http.cookiejar import CookieJar
@@ -15,7 +17,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.conftest import Site, start_site, stop_site
+from tests.conftest import ROOT, Site, start_site, stop_site
 
 SLUG = "fan-out"
 
@@ -40,49 +42,49 @@ def socket_to(site: Site, path: str, cookies: str = "") -> connect:
     return connect(site.socket_url + path, origin=site.url, additional_headers={"Cookie": cookies})  # type: ignore[arg-type]
 
 
-async def say(socket: ClientConnection, kind: str, **fields: Any) -> None:
-    await socket.send(json.dumps({"t": kind, "v": 1, **fields}))
+async def say(page: ClientConnection, kind: str, **fields: Any) -> None:
+    await page.send(json.dumps({"t": kind, "v": 1, **fields}))
 
 
-async def until(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
+async def until(page: ClientConnection, *kinds: str) -> dict[str, Any]:
     """The next frame of one of these types; every frame is acknowledged."""
     while True:
-        frame = json.loads(await socket.recv())
+        frame = json.loads(await page.recv())
         if "f" in frame:
-            await say(socket, "seen", f=frame["f"])
+            await say(page, "seen", f=frame["f"])
         if frame["t"] in kinds:
             return dict(frame)
 
 
 async def test_a_room_lives_pauses_and_takes_a_command_at_the_moment_shown(site: Site) -> None:
     code, cookies = open_room(site)
-    async with socket_to(site, f"/ws/room/{code}/", cookies) as socket:
-        assert (await until(socket, "hello"))["role"] == "owner"
-        await say(socket, "watch", epoch=0, tick=0, digest="")
+    async with socket_to(site, f"/ws/room/{code}/", cookies) as page:
+        assert (await until(page, "hello"))["role"] == "owner"
+        await say(page, "watch", epoch=0, tick=0, digest="")
         for _ in range(10):
-            ticks = await until(socket, "ticks")
-        await say(socket, "command", id="1", cmd="Pause", args={})
-        await until(socket, "done")
-        pieces = (await until(socket, "clock"))["pieces"]
+            ticks = await until(page, "ticks")
+        await say(page, "command", id="1", cmd="Pause", args={})
+        await until(page, "done")
+        pieces = (await until(page, "clock"))["pieces"]
         stands_us = pieces[-1][1]
         assert pieces[-1][2] == 0
         time.sleep(0.4)
-        await say(socket, "command", id="2", cmd="CrashConsumer", args={"consumer": "email worker"})
-        assert (await until(socket, "done"))["at_us"] == stands_us
-        revise = await until(socket, "revise")
+        await say(page, "command", id="2", cmd="CrashConsumer", args={"consumer": "email worker"})
+        assert (await until(page, "done"))["at_us"] == stands_us
+        revise = await until(page, "revise")
         assert revise["cut"] == stands_us // 25_000
         assert ticks["n"] > 0
 
 
 async def test_a_click_is_on_the_screen_within_half_a_second(site: Site) -> None:
     code, cookies = open_room(site)
-    async with socket_to(site, f"/ws/room/{code}/", cookies) as socket:
-        await say(socket, "watch", epoch=0, tick=0, digest="")
-        await until(socket, "ticks")
+    async with socket_to(site, f"/ws/room/{code}/", cookies) as page:
+        await say(page, "watch", epoch=0, tick=0, digest="")
+        await until(page, "ticks")
         begun = time.monotonic()
-        await say(socket, "command", id="1", cmd="PauseProducer", args={"producer": "shop"})
+        await say(page, "command", id="1", cmd="PauseProducer", args={"producer": "shop"})
         while True:
-            frame = await until(socket, "ticks", "revise")
+            frame = await until(page, "ticks", "revise")
             if any(event[0] == 20 for event in frame["events"]):
                 break
         assert time.monotonic() - begun < 1, "generous here: machines are busy; the goal is 0.5"
@@ -98,40 +100,76 @@ async def test_another_origin_is_refused(site: Site) -> None:
 
 async def test_what_is_too_large_is_closed_with_1009(site: Site) -> None:
     for size in (4097, 9000, 200_000):
-        async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
+        async with socket_to(site, f"/ws/play/{SLUG}/") as page:
             with pytest.raises(websockets.ConnectionClosed) as caught:
-                await socket.send("x" * size)
+                await page.send("x" * size)
                 while True:
-                    await socket.recv()
+                    await page.recv()
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1009
 
 
+CUT_OFF = """
+from playground.serve import Socket
+
+class Quiet(Socket):
+    state = Socket.STATE_OPEN
+    sent = 0
+    client_addr = None
+    dropped = False
+
+    def __init__(self):
+        pass
+
+    def sendMessage(self, content, binary):
+        self.sent += len(content)
+
+    def dropConnection(self, abort=False):
+        self.dropped = abort
+
+quiet = Quiet()
+for _ in range(100):
+    quiet.serverSend("x" * 32_768)
+print(quiet.dropped, quiet.sent)
+quiet.pauseProducing()
+quiet.sent = 0
+while not quiet.dropped:
+    quiet.serverSend("x" * 32_768)
+print(quiet.sent)
+"""
+
+
+def test_who_acknowledges_without_reading_is_cut_off() -> None:
+    """The transport says when a client falls behind; from then on 256 KiB are held for it, no more."""
+    done = subprocess.run([sys.executable, "-c", CUT_OFF], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == f"False {100 * 32_768}\n{256 * 1024}\n", done.stderr
+
+
 async def test_a_recording_arrives_whole(site: Site) -> None:
-    async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
-        page = urllib.request.urlopen(f"{site.url}/play/{SLUG}/").read().decode()
-        chunks = re.search(r'data-chunks="([^"]*)"', page)
+    async with socket_to(site, f"/ws/play/{SLUG}/") as page:
+        html = urllib.request.urlopen(f"{site.url}/play/{SLUG}/").read().decode()
+        chunks = re.search(r'data-chunks="([^"]*)"', html)
         assert chunks
         last = json.loads(chunks[1].replace("&quot;", '"'))[-1]
         chunk = json.loads(urllib.request.urlopen(site.url + last).read())
-        await say(socket, "watch", epoch=0, tick=0, digest="")
+        await say(page, "watch", epoch=0, tick=0, digest="")
         frame: dict[str, Any] = {"digest": ""}
         deadline = time.monotonic() + 30
         while frame["digest"] != chunk["digest"]:
             assert time.monotonic() < deadline
-            frame = await until(socket, "ticks")
+            frame = await until(page, "ticks")
         assert frame["tick"] + frame["n"] == 2400
 
 
 async def test_told_to_stop_the_server_tells_sockets_to_come_back(tmp_path: Path) -> None:
     site = start_site(tmp_path)
     try:
-        async with socket_to(site, f"/ws/play/{SLUG}/") as socket:
-            await until(socket, "hello")
+        async with socket_to(site, f"/ws/play/{SLUG}/") as page:
+            await until(page, "hello")
             site.process.send_signal(signal.SIGTERM)
             with pytest.raises(websockets.ConnectionClosed) as caught:
                 while True:
-                    await socket.recv()
+                    await page.recv()
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1012
         assert site.process.wait(15) == 0
