@@ -55,17 +55,33 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
     def accept(self, house: House, held: Held) -> None:
         self._receive(house, held)
         ready = self.ready
-        self.say_placed(house, held, "ready", ready.place_of_next(held.level))
         consumer = self._next_consumer(house)
-        if consumer is not None:
-            # Handed straight to whoever waits, whatever else is ready (attempt_delivery/4).
+        if consumer is not None and (not ready.count or consumer.no_ack):
+            # Handed straight to whoever has room, even if others wait (attempt_delivery/4).
+            self.say_placed(house, held, "ready", 0)
             self._hand(house, consumer, held, redelivered=False)
+            return
+        self.say_placed(house, held, "ready", ready.place_of_next(held.level))
+        if consumer is not None:
+            self._wake_up(house, consumer, held)
             return
         ready.append(held)
         dropped = self._drop_head(house)
         alone = ready.count == 1
         if (dropped or alone) and not (dropped and alone and held.expires_us == NEVER_EXPIRES):
             self._expire(house)
+
+    def _wake_up(self, house: House, consumer: Consumer, held: Held) -> None:
+        """Messages wait although the consumer has room: only after a cancel of 3.10's active consumer.
+
+        The real queue dies of this (its assertion says that nothing may wait) and comes back without
+        consumers; here it goes on in order.
+        """
+        self.ready.append(held)
+        first = self.ready.take()
+        self._expire(house)
+        self._hand(house, consumer, first, redelivered=first.redelivered or first.failures > 0)
+        self._run(house)
 
     def _receive(self, house: House, held: Held) -> None:
         """Set what this queue decides about an arriving copy."""

@@ -137,6 +137,10 @@ class Stage:
         if event.keeps:
             self.zones.setdefault((event.source, event.keeps), []).append(event.copy)
 
+    def DeadLettered(self, event: Any) -> None:
+        """It dies here, so it stands in no line; where it goes on, a later event of the instant says."""
+        self._lift(event.copy)
+
     def Left(self, event: common.Left) -> None:
         for copy in event.copies:
             self._lift(copy)
