@@ -156,6 +156,7 @@ SEAT_COOKIE_NAME = "mailroom_seat"
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = os.environ.get("MAILROOM_SSL_REDIRECT", "1") == "1"
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked by machines, from inside
     SECURE_HSTS_SECONDS = 63_072_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

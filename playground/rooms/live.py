@@ -46,6 +46,7 @@ class LiveRoom:
         replica = self.replica
         if head.epoch != replica.epoch:
             replica.begin(head.epoch)
+            self.askers.clear()
         cut = replica.learn([entry for entry in entries if entry.epoch == replica.epoch])
         if cut is not None:
             self.made.clear()
