@@ -90,7 +90,7 @@ def _play(case: dict[str, Any], name: str, version: str, system: System) -> Verd
             got = player.play(step)
         except Unknown as unknown:
             return Verdict(name, kind, False, number, expected, str(unknown), version, action)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except Exception as error:
             # An argument of a shape that nobody foresaw: the case fails, the run goes on.
             told = f"not understood: {type(error).__name__}: {error}"
             return Verdict(name, kind, False, number, expected, told, version, action)

@@ -11,20 +11,15 @@ from typing import Any
 import msgspec
 
 from engine.broker import Push
-from engine.conformance.case import Observed, Step, System, Unknown, arguments, canonical
+from engine.conformance.case import Observed, Step, System, Unknown, arguments
+from engine.conformance.rabbitmq_observed import address, alike, body_of, few, shown
 from engine.kernel import Kernel
 from engine.rabbitmq import operations as ops
 from engine.rabbitmq.broker import RabbitMQ
 from engine.rabbitmq.versions import VERSIONS
 
-LONG_BYTES = 200
-"""Bodies of this size and more are shown by their size."""
-MANY = 50
 QUIET_US = 2
 """How far the clock runs after a step, so that what is due at once happens before the next."""
-ADDRESS = "amq.rabbitmq.reply-to."
-HIDDEN = ("x-death", "x-delivery-count", "x-acquired-count")
-DEATH_KEYS = ("queue", "reason", "count", "exchange", "routing-keys", "original-expiration")
 
 _MESSAGE = {"headers", "priority", "expiration", "mandatory", "persistent", "cc", "reply_to", "confirm", "channel"}
 ALLOWED: dict[str, frozenset[str]] = {
@@ -153,40 +148,36 @@ class RabbitMQPlayer:
     def _remember(self, channel: str, delivery: ops.Delivery) -> Got:
         return Got(
             channel, self.openings[channel], delivery.delivery_tag, delivery.body,
-            delivery.properties.reply_to, delivery.no_ack,
+            delivery.properties.reply_to, False,
         )  # fmt: skip
 
-    def _target(self, given: dict[str, Any]) -> tuple[str, int]:
-        """(channel, delivery tag) that an acknowledgement means."""
+    def _settling(self, given: dict[str, Any]) -> tuple[str, int, bool]:
+        """(channel, delivery tag, multiple) that an acknowledgement means. It is off the client's list then."""
         if given.get("all"):
-            return given["channel"], 0
+            channel, tag, multiple = given["channel"], 0, True
+        else:
+            found = self._target(given)
+            found.settled = True
+            channel, tag, multiple = found.channel, found.tag, given.get("multiple", False)
+        for got in [got for lists in (self.deliveries, self.gets) for known in lists.values() for got in known]:
+            if multiple and got.channel == channel and self._open(got) and (got.tag <= tag or not tag):
+                got.settled = True
+        return channel, tag, multiple
+
+    def _target(self, given: dict[str, Any]) -> Got:
         name = given.get("consumer")
-        known = self.deliveries.get(name, []) if name is not None else self.gets.get(given["channel"], [])
+        known = self.gets.get(given["channel"], []) if name is None else self.deliveries.get(name, [])
         if "nth" in given:
             if not 1 <= given["nth"] <= len(known):
                 raise Unknown(f"there is no delivery number {given['nth']}")
-            found = known[given["nth"] - 1]
-        else:
-            found = self._oldest(known, given["body"])
-        found.settled = True
-        return found.channel, found.tag
-
-    def _oldest(self, known: list[Got], body: str) -> Got:
+            return known[given["nth"] - 1]
         for got in known:
-            if got.body == body and not got.settled and self._open(got):
+            if got.body == given["body"] and not got.settled and self._open(got):
                 return got
-        raise Unknown(f"no unsettled delivery of {body!r}")
+        raise Unknown(f"no unsettled delivery of {given['body']!r}")
 
     def _open(self, got: Got) -> bool:
         return self.opened.get(got.channel, False) and self.openings[got.channel] == got.opening
-
-    def _settle(self, channel: str, tag: int, multiple: bool) -> None:
-        """With multiple, all earlier ones of the channel are settled in the client's eyes too."""
-        if not multiple:
-            return
-        for got in [got for names in (self.deliveries, self.gets) for known in names.values() for got in known]:
-            if got.channel == channel and self._open(got) and (got.tag <= tag or not tag):
-                got.settled = True
 
     # -- actions ----------------------------------------------------------------------------------
 
@@ -292,21 +283,15 @@ class RabbitMQPlayer:
             self.seen["got"] = None
 
     def ack(self, given: dict[str, Any]) -> None:
-        channel, tag = self._target(given)
-        multiple = given.get("multiple", False) or bool(given.get("all"))
-        self._settle(channel, tag, multiple)
+        channel, tag, multiple = self._settling(given)
         self.say(channel, ops.BasicAck(tag, multiple))
 
     def nack(self, given: dict[str, Any]) -> None:
-        channel, tag = self._target(given)
-        multiple = given.get("multiple", False) or bool(given.get("all"))
-        self._settle(channel, tag, multiple)
+        channel, tag, multiple = self._settling(given)
         self.say(channel, ops.BasicNack(tag, multiple, given.get("requeue", True)))
 
     def reject(self, given: dict[str, Any]) -> None:
-        channel, tag = self._target(given)
-        multiple = given.get("multiple", False) or bool(given.get("all"))
-        self._settle(channel, tag, multiple)
+        channel, tag, multiple = self._settling(given)
         self.say(channel, ops.BasicReject(tag, given.get("requeue", True), multiple))
 
     def recover(self, given: dict[str, Any]) -> None:
@@ -356,134 +341,6 @@ class RabbitMQPlayer:
 
 def _channel(given: dict[str, Any]) -> str:
     return str(given.get("channel", "main"))
-
-
-def body_of(body: Any) -> tuple[str, int]:
-    """(what stands for the body, its size in bytes)."""
-    if isinstance(body, dict):
-        size = int(body["size"])
-        text = str(body["fill"]) * size if size < LONG_BYTES else ""
-    else:
-        text, size = body, len(body.encode())
-    return (text, size) if size < LONG_BYTES else (f"<{size} bytes>", size)
-
-
-def address(text: str) -> str:
-    """Addresses that the broker makes up are written alike."""
-    return f"{ADDRESS}*" if text.startswith(ADDRESS) else text
-
-
-def shown(delivery: ops.Delivery) -> Observed:
-    """A delivery as a MESSAGE of the format."""
-    properties = delivery.properties
-    headers = dict(properties.headers or {})
-    deaths = [_death(death) for death in delivery.x_death] or _claimed(headers)
-    optional = {
-        "priority": properties.priority,
-        "expiration": properties.expiration,
-        "reply_to": address(properties.reply_to) if properties.reply_to is not None else None,
-        "x_death": deaths,
-        "first_death": _triple(delivery.first_death, headers, "x-first-death-"),
-        "last_death": _triple(delivery.last_death, headers, "x-last-death-"),
-        "delivery_count": _count(delivery.delivery_count, headers, "x-delivery-count"),
-        "acquired_count": _count(delivery.acquired_count, headers, "x-acquired-count"),
-        "headers": {name: value for name, value in headers.items() if not _hidden(name)} or None,
-    }
-    return {
-        "body": delivery.body,
-        "exchange": delivery.exchange,
-        "routing_key": address(delivery.routing_key),
-        "redelivered": delivery.redelivered,
-        **{name: value for name, value in optional.items() if value is not None},
-    }
-
-
-def _hidden(name: str) -> bool:
-    return name in HIDDEN or name.startswith(("x-first-death-", "x-last-death-"))
-
-
-def _death(death: ops.Death) -> Observed:
-    told: Observed = {
-        "queue": death.queue, "reason": death.reason, "count": death.count, "exchange": death.exchange,
-        "routing-keys": list(death.routing_keys),
-    }  # fmt: skip
-    if death.original_expiration is not None:
-        told["original-expiration"] = death.original_expiration
-    return told
-
-
-def _claimed(headers: dict[str, Any]) -> Any:
-    """An x-death header that a client sent and no broker has touched."""
-    claimed = headers.get("x-death")
-    if not isinstance(claimed, list):
-        return claimed
-    return [{key: entry[key] for key in DEATH_KEYS if key in entry} for entry in claimed]
-
-
-def _triple(told: tuple[str, str, str] | None, headers: dict[str, Any], prefix: str) -> list[str] | None:
-    if told is not None:
-        return list(told)
-    if f"{prefix}queue" not in headers:
-        return None
-    return [headers.get(f"{prefix}{part}", "") for part in ("queue", "reason", "exchange")]
-
-
-def _count(told: int | None, headers: dict[str, Any], name: str) -> Any:
-    return told if told is not None else headers.get(name)
-
-
-def few(messages: list[Observed]) -> Any:
-    if len(messages) <= MANY:
-        return messages
-    return {"count": len(messages), "first": messages[0]["body"], "last": messages[-1]["body"]}
-
-
-def alike(case: dict[str, Any], version: str, expected: Observed, got: Observed) -> bool:
-    """Exact, but for what conformance/README.md excepts."""
-    loose = _loose_queues(case)
-    ordered = version != "3.10"
-    return canonical(_settled(expected, loose, ordered)) == canonical(_settled(got, loose, ordered))
-
-
-def _loose_queues(case: dict[str, Any]) -> set[str]:
-    """Quorum queues of a case with basic.get: their `consumers` count the gets and are not compared."""
-    steps = [step for step in case["steps"] if isinstance(step, dict)]
-    if not any(step.get("do") == "get" for step in steps):
-        return set()
-    return {
-        step["name"]
-        for step in steps
-        if step.get("do") == "declare_queue" and (step.get("arguments") or {}).get("x-queue-type") == "quorum"
-    }
-
-
-def _settled(observed: Observed, loose: set[str], ordered: bool) -> Observed:
-    told = dict(observed)
-    for name in ("errors", "cancelled"):
-        if name in told:
-            told[name] = sorted(told[name], key=canonical)
-    if "stats" in told:
-        told["stats"] = {
-            queue: {k: v for k, v in (counts or {}).items() if k != "consumers"} if queue in loose else counts
-            for queue, counts in told["stats"].items()
-        }
-    if not ordered:
-        if "got" in told:
-            told["got"] = _unordered(told["got"])
-        if "deliveries" in told:
-            told["deliveries"] = {
-                name: [_unordered(message) for message in messages] if isinstance(messages, list) else messages
-                for name, messages in told["deliveries"].items()
-            }
-    return told
-
-
-def _unordered(message: Any) -> Any:
-    """3.10 keeps only the first entry of x-death in place."""
-    if not isinstance(message, dict) or not isinstance(message.get("x_death"), list):
-        return message
-    deaths = message["x_death"]
-    return {**message, "x_death": deaths[:1] + sorted(deaths[1:], key=canonical)}
 
 
 SYSTEM = System(RabbitMQPlayer, alike)

@@ -60,7 +60,7 @@ def close(broker: RabbitMQ, client: str, why: str, text: str) -> None:
     """The channel closes as it is: its consumers go, what it has not settled goes back as failed."""
     channel = broker.channels.pop(client)
     if channel.reply_tag is not None:
-        broker.replies.pop(channel.reply_address, None)
+        broker.replies[channel.reply_address] = ""
     kernel = broker.kernel
     cause = kernel.cause
     if channel.node:

@@ -50,7 +50,9 @@ def consume(broker: RabbitMQ, client: str, op: BasicConsume) -> Ok:
     if isinstance(queue, QuorumQueue):
         if channel.limit:
             raise Refused("NOT_IMPLEMENTED", f"queue '{queue.name}' in vhost '/' does not support global qos")
-        consumer.timeout_us = op.arguments.get("x-consumer-timeout", queue.timeout_ms) * 1_000
+        consumer.timeout_us = queue.timeout_ms * 1_000
+        if broker.switches.consumer_timeout and "x-consumer-timeout" in op.arguments:
+            consumer.timeout_us = op.arguments["x-consumer-timeout"] * 1_000
     queue.consume(broker, consumer)
     channel.subscriptions[tag] = Subscription(queue.node, consumer.key)
     broker.say_consumer(queue, consumer)
@@ -74,7 +76,7 @@ def cancel(broker: RabbitMQ, client: str, op: BasicCancel) -> Ok:
     """Without a word where there is no such consumer. What it holds stays with the channel."""
     channel = broker.channels[client]
     if channel.reply_tag == op.consumer_tag:
-        broker.replies.pop(channel.reply_address, None)
+        broker.replies[channel.reply_address] = ""
         channel.reply_tag = None
         return Ok()
     subscription = channel.subscriptions.pop(op.consumer_tag, None)

@@ -99,6 +99,8 @@ def content_of(publish: BasicPublish, properties: Properties, switches: Switches
     retry_of = 0
     if properties.expiration is not None:
         ttl_ms = parse_expiration(properties.expiration, switches)
+        if switches.expiration_rewritten and properties.expiration != str(ttl_ms):
+            properties = msgspec.structs.replace(properties, expiration=str(ttl_ms))
     headers = properties.headers
     if headers is not None:
         copied, blind_keys = routing_headers(headers)

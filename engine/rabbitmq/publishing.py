@@ -139,7 +139,8 @@ def _with_reply_address(channel: Channel, properties: Properties) -> Properties:
 
 
 def _deliver_replies(broker: RabbitMQ, content: Content) -> bool:
-    """Straight to the client that waits, without any queue. Whether an address was among the keys."""
+    """Straight to the client that waits, without any queue. Whether an address was among the keys that
+    this broker has made up, though its client may be gone."""
     addresses = [key for key in sorted(set(content.keys)) if key.startswith(REPLY_PREFIX)]
     for address in addresses:
         channel = broker.reply_channel(address)
@@ -151,7 +152,7 @@ def _deliver_replies(broker: RabbitMQ, content: Content) -> bool:
             content.body, content.size, content.properties,
         )  # fmt: skip
         broker.port.push(broker.kernel, channel.client, 0, delivery)
-    return bool(addresses)
+    return any(address in broker.replies for address in addresses)
 
 
 # -- dead letters ---------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ class Switches(msgspec.Struct, frozen=True):
     """Quorum: the highest priority follows, and takes over once the active one holds nothing."""
     mandatory_replies_return: bool
     """A mandatory message to a direct reply-to address is always returned; else never."""
+    expiration_rewritten: bool
+    """The expiration property is read as a number and written anew: "+007" comes out as "7"."""
     consumer_timeout: bool
     """Quorum queues watch how long a message is held."""
 
@@ -115,7 +117,7 @@ VERSIONS: dict[str, Switches] = {
                 "x-consumer-disconnected-timeout", "x-consumer-timeout", "x-delayed-retry-type",
                 "x-delayed-retry-min", "x-delayed-retry-max",
             }
-        ),  # fmt: skip
+        ),
         stream_arguments=frozenset(_STREAM | {"x-stream-filter-size-bytes"}),
         classic_consumer_arguments=frozenset({"x-priority"}),
         quorum_consumer_arguments=frozenset({"x-priority", "x-consumer-timeout"}),
@@ -123,7 +125,7 @@ VERSIONS: dict[str, Switches] = {
             {"x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"}
         ),
         queue_types=frozenset({"classic", "quorum", "stream"}),
-        leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders"}),
+        leader_locators=frozenset({"client-local", "balanced", "random", "least-leaders", "min-masters"}),
         master_locators=frozenset(),
         queue_modes_checked=False,
         queue_version_min=2,
@@ -145,6 +147,7 @@ VERSIONS: dict[str, Switches] = {
         classic_cancel_runs_queue=True,
         single_active_by_priority=True,
         mandatory_replies_return=False,
+        expiration_rewritten=True,
         consumer_timeout=True,
     ),
     "3.10": Switches(
@@ -182,6 +185,7 @@ VERSIONS: dict[str, Switches] = {
         classic_cancel_runs_queue=False,
         single_active_by_priority=False,
         mandatory_replies_return=True,
+        expiration_rewritten=False,
         consumer_timeout=False,
     ),
 }

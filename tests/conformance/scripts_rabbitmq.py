@@ -36,6 +36,7 @@ class Writer:
         self.names = 0
         self.bodies = 0
         self.consumers: dict[str, str] = {}
+        self.automatic: set[str] = set()
 
     def do(self, action: str, **given: Any) -> None:
         step = {"do": action, **given}
@@ -85,6 +86,7 @@ class Writer:
             given["prefetch"] = self.random.randint(1, 3)
         if self.chance(0.12):
             given["auto_ack"] = True
+            self.automatic.add(name)
         if self.chance(0.15):
             given["priority"] = self.random.randint(-1, 2)
         self.consumers[name] = channel
@@ -100,16 +102,24 @@ class Writer:
         """Targets of acknowledgements that exist now."""
         found: list[dict[str, Any]] = []
         for name, known in self.player.deliveries.items():
+            if name in self.automatic and not self.chance(0.05):
+                continue
             seen: set[str] = set()
             for got in known:
-                if not got.settled and self.player._open(got) and got.body not in seen:
+                if got.settled or not self.player._open(got) or not self._outstanding(got):
+                    continue
+                if got.body not in seen:
                     seen.add(got.body)
                     found.append({"consumer": name, "body": got.body})
         for channel, known in self.player.gets.items():
             for got in known:
-                if not got.settled and self.player._open(got):
+                if not got.settled and self.player._open(got) and self._outstanding(got):
                     found.append({"channel": channel, "body": got.body})
         return found
+
+    def _outstanding(self, got: Any) -> bool:
+        """Whether the tag may still be settled (mostly; sometimes a wrong one is worth trying)."""
+        return got.tag in self.player.broker.channels[got.channel].pendings or self.chance(0.05)
 
     def settle(self, requeue: float = 0.5) -> None:
         held = self.held()
