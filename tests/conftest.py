@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,17 +38,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tells `make test` what was not run, for its list at the end."""
-    file = os.environ.get("MAILROOM_NOT_RUN_FILE")
-    lines = sorted(
-        f"{report.nodeid}: {reason.removeprefix(NOT_RUN)} is not here"
+    counted = Counter(
+        (report.nodeid.partition("::")[0], reason.rpartition(NOT_RUN)[2])
         for report in terminalreporter.stats.get("skipped", [])
-        for reason in [str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "")]
-        for reason in [reason.removeprefix("Skipped: ")]
-        if reason.startswith(NOT_RUN)
+        for reason in [str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""]
+        if NOT_RUN in reason
     )
-    if file and lines:
+    file = os.environ.get("MAILROOM_NOT_RUN_FILE")
+    if file and counted:
         with open(file, "a", encoding="utf-8") as handle:
-            handle.writelines(line + "\n" for line in lines)
+            for (path, tool), count in sorted(counted.items()):
+                handle.write(f"{count} of {path}: {tool} is not here\n")
 
 
 def free_port() -> int:
