@@ -146,7 +146,7 @@ def open_page(chromium: Browser, house: House) -> Iterator[Callable[..., Page]]:
         page_.on("console", lambda m: errors.append(m.text) if "Content Security Policy" in m.text else None)
         opened.append((context, errors))
         page_.goto(url)
-        page_.wait_for_function("!!customElements.get('queue-stage')")
+        wait(page_, "!!customElements.get('queue-stage') && document.querySelector('queue-stage').furnished")
         return page_
 
     yield open_

@@ -107,6 +107,7 @@ export class QueueStage extends HTMLElement {
 
   pause() {
     this.clock.pause(performance.now(), this.edge_us);
+    this.draw();
     this.woken();
   }
 
@@ -116,6 +117,7 @@ export class QueueStage extends HTMLElement {
     if (this.room && !this.looking) this.lookBack();
     this.stepping = stepping;
     this.clock.seek(performance.now(), to_us);
+    this.draw();
     this.woken();
   }
 
@@ -206,7 +208,9 @@ export class QueueStage extends HTMLElement {
   }
 
   stopAtEnd() {
-    if (this.clock !== this.room && this.clock.playing && this.shown_us >= this.length_us) this.pause();
+    if (this.clock === this.room || !this.clock.playing || this.shown_us < this.length_us) return;
+    this.clock.pause(performance.now(), this.edge_us);
+    this.woken();
   }
 
   // -- looking at a message ---------------------------------------------------------------------

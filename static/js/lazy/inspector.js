@@ -14,12 +14,6 @@ export function furnishInspector(stage) {
     refresh();
     if (shown) box.focus();
   });
-  stage.addEventListener("list", (event) => {
-    shown = 0;
-    box.hidden = false;
-    list(stage, box, event.detail);
-    box.focus();
-  });
   stage.addEventListener("change", () => { if (shown && !stage.playing) refresh(); });
   stage.addEventListener("transport", refresh);
   box.addEventListener("click", (event) => { if (event.target.closest(".close")) close(stage, box); });
@@ -84,7 +78,11 @@ function item(entry, timeline, shown_us) {
 }
 
 /** The messages of one zone as a table. */
-function list(stage, box, { title, rows }) {
+export function showList(stage, { title, rows }) {
+  const box = stage.parts.inspector;
+  stage.inspect(0);
+  box.hidden = false;
+  box.onclick = (event) => { if (event.target.closest(".close")) close(stage, box); };
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const name of ["place", "message", "key", "deliveries"]) {
@@ -95,6 +93,7 @@ function list(stage, box, { title, rows }) {
   const body = table.createTBody();
   for (const row of rows) for (const [cells, values] of [[body.insertRow(), row]]) cells.append(...values.map((value) => text("td", value)));
   box.replaceChildren(text("h2", title), table, closeButton());
+  box.focus();
 }
 
 function text(tag, content, klass = "") {

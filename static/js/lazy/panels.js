@@ -2,17 +2,30 @@
 
 import { furnishConnection } from "mailroom/lazy/session.js";
 import { furnishFaults } from "mailroom/lazy/faults.js";
-import { furnishInspector } from "mailroom/lazy/inspector.js";
 import { furnishLedger } from "mailroom/lazy/ledger.js";
 import { furnishNarrator } from "mailroom/lazy/narrator.js";
-import { furnishTokens } from "mailroom/lazy/token-buttons.js";
 import { furnishTransport } from "mailroom/lazy/transport.js";
 
 export function furnish(stage) {
-  for (const one of [furnishTransport, furnishLedger, furnishNarrator, furnishInspector, furnishTokens,
-                     furnishConnection, furnishFaults]) one(stage);
+  for (const one of [furnishTransport, furnishLedger, furnishNarrator, furnishConnection, furnishFaults]) one(stage);
+  whenStill(stage, () => import("mailroom/lazy/token-buttons.js").then(({ furnishTokens }) => furnishTokens(stage)));
+  const inspect = (event) => import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => {
+    furnishInspector(stage);
+    stage.dispatchEvent(new CustomEvent("inspect", { detail: event.detail }));
+  });
+  stage.addEventListener("inspect", inspect, { once: true });
   stage.furnished = true;
   stage.dispatchEvent(new Event("transport"));
   stage.dispatchEvent(new Event("change"));
   stage.dispatchEvent(new Event("moment"));
+}
+
+/** Calls `act` the first time that the picture stands. */
+function whenStill(stage, act) {
+  const look = () => {
+    if (stage.playing) return;
+    stage.removeEventListener("transport", look);
+    act();
+  };
+  stage.addEventListener("transport", look);
 }

@@ -12,6 +12,7 @@ export function furnishTokens(stage) {
     if (stage.playing) return box.replaceChildren();
     return fill(stage, box);
   };
+  setTimeout(refresh, 60);
   stage.addEventListener("transport", () => setTimeout(refresh, 60));
   stage.addEventListener("change", () => { if (!stage.playing) refresh(); });
   box.addEventListener("keydown", (event) => roam(event));
@@ -20,11 +21,21 @@ export function furnishTokens(stage) {
     if (!button) return;
     event.stopPropagation();
     if (button.dataset.message) stage.inspect(Number(button.dataset.message));
-    else stage.dispatchEvent(new CustomEvent("list", { detail: tableOf(stage, button.dataset.node, button.dataset.zone) }));
+    else import("mailroom/lazy/inspector.js").then(({ showList }) => showList(stage, tableOf(stage, button.dataset.node, button.dataset.zone)));
   });
 }
 
+/** Makes the buttons anew when they would differ; whoever has the focus keeps it. */
 function fill(stage, box) {
+  const key = JSON.stringify([stage.drawn.more, stage.drawn.tokens.map((item) => [item.id, item.node, item.zone, item.x, item.y])]);
+  if (key === box.filledWith && box.firstChild) return;
+  box.filledWith = key;
+  const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  build(stage, box);
+  if (focused) [...box.querySelectorAll("button")].find((button) => button.getAttribute("aria-label") === focused)?.focus();
+}
+
+function build(stage, box) {
   const lanes = new Map();
   for (const item of stage.drawn.tokens) {
     if (!item.token || item.zone === "flight" || !item.labelled) continue;

@@ -17,7 +17,7 @@ export function furnishTransport(stage) {
   document.addEventListener("keydown", (event) => keyed(event, stage, actions));
   const { scrubber } = stage.parts;
   scrubber.addEventListener("seek", (event) => { stage.seek(event.detail); });
-  stage.addEventListener("moment", () => scrubber.show(stage));
+  stage.addEventListener("moment", () => { scrubber.show(stage); showAgo(stage); });
   stage.addEventListener("change", () => scrubber.show(stage));
   stage.addEventListener("transport", () => { scrubber.show(stage); showState(stage); });
 }
@@ -61,7 +61,7 @@ function makeActions(stage) {
 function keyed(event, stage, actions) {
   const inside = stage.contains(event.target);
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!inside && event.target !== document.body) return;
+  if (!inside && event.target !== document.body && event.target !== document.documentElement) return;
   const { key, target, shiftKey } = event;
   const act = keyAction(key, shiftKey, inside, actions);
   if (!act) return;
@@ -92,4 +92,12 @@ function showState(stage) {
   const behind_us = stage.looking ? 1 : stage.furthest_us - stage.shown_us;
   const back = stage.room ? stage.looking : behind_us > 50_000;
   stage.querySelector('[data-do="returnToNow"]').hidden = !back;
+  showAgo(stage);
+}
+
+/** Who looks back is told how far. */
+function showAgo(stage) {
+  const ago_us = stage.room && stage.looking ? stage.room.truth(performance.now()) - stage.shown_us : 0;
+  const text = ago_us > 0 ? ` as it was ${(ago_us / 1e6).toFixed(1)} s ago` : "";
+  if (stage.parts.looking.textContent !== text) stage.parts.looking.textContent = text;
 }

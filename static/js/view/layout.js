@@ -7,7 +7,7 @@ import { path } from "mailroom/scene/tween.js";
 
 const NARROW = 720;
 const LANE = { cell: 54, height: 64, above: 52, below: 26 };
-const CONSUMER = { width: 176, height: 80, above: 26, gap: 14 };
+const CONSUMER = { width: 176, height: 80, above: 26, gap: 18 };
 const PRODUCER = { width: 138, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
 
@@ -55,7 +55,7 @@ function placeWide(parts, width, nodes) {
   let y = 34;
   for (const row of parts.queues) {
     const stack = row.consumers.length * (CONSUMER.above + CONSUMER.height + CONSUMER.gap) - CONSUMER.gap;
-    const height = Math.max(LANE.above + LANE.height + LANE.below, stack + 10);
+    const height = Math.max(LANE.above + LANE.height + LANE.below, stack + 26);
     const middle = Math.round(y + Math.max(LANE.above + LANE.height / 2, (height + CONSUMER.above) / 2));
     nodes.set(row.node.node, lane(laneX, middle - LANE.height / 2, laneWidth, receipts));
     let top = Math.round(middle - (stack - CONSUMER.above) / 2);

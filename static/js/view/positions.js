@@ -165,14 +165,24 @@ function glide(seen, key, rest) {
   if (!token.was || seen.motion !== "all") return rest;
   const left = leftover(seen.t_us, token.since_us);
   if (left <= 0) return rest;
+  if (token.was.zone === "door" && seen.figure.nodes.get(token.was.node)?.kind === "exchange") return alongWire(seen, token, rest, 1 - left);
   const from = formerSpot(seen, token.was);
   return from ? { x: rest.x + (from.x - rest.x) * left, y: rest.y + (from.y - rest.y) * left } : rest;
+}
+
+/** From an exchange a copy comes along the wire and then along the lane, so that it crosses no other. */
+function alongWire(seen, token, rest, part) {
+  const key = `${token.was.node} ${token.node} in`;
+  if (!seen.ways.has(key)) seen.ways.set(key, wayBetween(seen.figure, token.was.node, token.node, "copy"));
+  const way = seen.ways.get(key);
+  if (!way) return rest;
+  const [x, y] = pointAt(measured([...way.points, [rest.x, rest.y]]), part);
+  return { x, y };
 }
 
 function formerSpot({ scene, figure }, { node, zone, index }) {
   const box = figure.nodes.get(node);
   if (!box) return null;
-  if (box.kind === "exchange") return { x: box.x + box.radius, y: box.y + box.radius };
   if (box.kind === "queue") {
     const way = zone === "unacked" ? 1 : -1;
     const cells = way > 0 ? box.receipts : box.cells;
@@ -237,6 +247,7 @@ export function wayBetween(figure, source, target, what = "body") {
   const end = to.kind === "exchange" ? { x: to.x + to.radius, y: to.y + to.radius } : to.kind === "consumer" ? door(to, figure.narrow) : null;
   if (start && figure.narrow) points.unshift([points[0][0], start.y]);
   if (start) points.unshift([start.x, start.y]);
+  if (what === "copy") points.unshift([from.x + from.width / 2, from.y + from.height / 2]);
   if (end) points.push([end.x, end.y]);
   return measured(points);
 }
