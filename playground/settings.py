@@ -107,9 +107,6 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The layer within one process. Viewers are never told through it (see rooms/mailbox.py).
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-
 # -- words, times and files -----------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

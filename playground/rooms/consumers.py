@@ -115,7 +115,6 @@ class RoomConsumer(StageConsumer):
         facts = await self.hub.journal.facts(code)
         role: Role = OWNER if seats.is_owner(token, facts.owner) else VIEWER
         viewer = Viewer(role, seats.seat_in(token, code))
-        self.room = await self.hub.join(code, viewer)
         head = await self.hub.journal.head(code)
         viewer.mailbox.put(
             wire.frame(
@@ -124,6 +123,7 @@ class RoomConsumer(StageConsumer):
                 batch_us=head.clock.batch_us,
             )
         )  # fmt: skip
+        self.room = await self.hub.join(code, viewer)
         return viewer
 
     async def handle(self, viewer: Viewer, frame: Watch | Seen | Said) -> None:

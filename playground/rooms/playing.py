@@ -12,6 +12,9 @@ from playground.rooms.limits import RECORDING_FRAME_EVERY_S, RECORDING_FRAME_TIC
 from playground.rooms.mailbox import Viewer
 from playground.rooms.wire import Watch
 
+FRAMES_KEPT = 200
+"""Encoded frames kept of one recording: a few minutes for those who began at the same tick."""
+
 
 class Playback:
     """Sends one viewer the ticks it does not hold. It never sends more than the window unacknowledged."""
@@ -48,7 +51,18 @@ class Playback:
             await asyncio.sleep(RECORDING_FRAME_EVERY_S)
 
     def _frame(self, batch: Sequence[Tick], f: int) -> str:
-        """The frame's number is the tick behind it: it grows, and needs no counter."""
+        """The frame's number is the tick behind it: it grows, and needs no counter.
+
+        Most viewers begin behind the first chunk, so the same frames go to all: they are made once.
+        """
+        made = self.recording.frames
+        if (batch[0].tick, f) not in made:
+            made[batch[0].tick, f] = self._encoded(batch, f)
+            if len(made) > FRAMES_KEPT:
+                del made[next(iter(made))]
+        return made[batch[0].tick, f]
+
+    def _encoded(self, batch: Sequence[Tick], f: int) -> str:
         return wire.frame(
             "ticks", f=f, epoch=0, tick=batch[0].tick, n=len(batch), seq=0, first=batch[0].first,
             events=wire.join_events(batch), digest=batch[-1].digest.hex(),

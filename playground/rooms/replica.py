@@ -230,7 +230,7 @@ class Replica:
     def look_ahead(self) -> Callable[[], int | None]:
         """A search for the first event after the closed ticks, on a copy; it may run in another thread."""
         snapshot = self.simulation.snapshot()
-        pending = [entry for entry in self.entries if entry.at_us >= self.closed * TICK_US]
+        pending = self.entries[self.applied :]
         closed, restore = self.closed, self.maker.restore
         return lambda: _first_event(restore(snapshot), closed, pending)
 
