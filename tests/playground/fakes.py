@@ -7,6 +7,7 @@ was applied, when and in which order shows in every later event and digest.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -138,14 +139,9 @@ class Wall:
         return self.steady_us
 
 
-def hub_of(wall: Wall, journal: MemoryJournal | None = None, length_us: int = 60_000_000) -> Hub:
-    """A hub of fake simulations, driven by hand."""
-    hub = Hub(
-        journal or MemoryJournal(wall),
-        wall,
-        lambda slug, seed: fake_maker(seed, length_us),
-        wall.steady,
-    )
+def hub_of(wall: Wall, journal: MemoryJournal, make: Callable[[], Maker] = fake_maker) -> Hub:
+    """A hub of fake simulations (or of what `make` makes), driven by hand."""
+    hub = Hub(journal, wall, lambda slug, seed: make(), wall.steady)
     hub.driven = False
     return hub
 
