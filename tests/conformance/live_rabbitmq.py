@@ -104,6 +104,7 @@ class Node:
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none.conf"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
+        self.version = ""
         self.processes: list[subprocess.Popen[str]] = []
         self._start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
         time.sleep(0.3)
@@ -125,7 +126,9 @@ class Node:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             try:
-                Wire(self.port).close()
+                wire = Wire(self.port)
+                self.version = wire.version
+                wire.close()
                 return
             except OSError:
                 time.sleep(0.3)
@@ -143,7 +146,8 @@ class Node:
 
     def stats(self, queue: str) -> dict[str, int] | None:
         """Counts of one queue as the node itself has them now."""
-        assert self.stats_process.stdin is not None and self.stats_process.stdout is not None
+        assert self.stats_process.stdin is not None
+        assert self.stats_process.stdout is not None
         self.stats_process.stdin.write(queue + "\n")
         self.stats_process.stdin.flush()
         answer = self.stats_process.stdout.readline().strip()
@@ -176,7 +180,9 @@ class Wire:
         self.channel_open = False
         self.connection_open = True
         self.socket.sendall(frame.ProtocolHeader().marshal())
-        self.expect(spec.Connection.Start)
+        start = self.expect(spec.Connection.Start)
+        version = start.server_properties.get("version", "")
+        self.version = version.decode() if isinstance(version, bytes) else str(version)
         capabilities = {"capabilities": {"consumer_cancel_notify": True, "publisher_confirms": True,
                                          "basic.nack": True}}  # fmt: skip
         self.send(
