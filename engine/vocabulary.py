@@ -52,7 +52,7 @@ export function decodeAll(arrays, first) {
 
 def render(structs: Sequence[type[msgspec.Struct]] = EVENTS) -> str:
     """The text of `vocabulary.js`: a typedef and a decoder an event."""
-    known = [inspect.type_info(struct) for struct in structs]
+    known: list[Any] = [inspect.type_info(struct) for struct in structs]
     nested = _nested(known)
     parts = [HEAD]
     parts += [_typedef(info, event=False) for info in nested]

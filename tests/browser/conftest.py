@@ -18,7 +18,12 @@ from tests.browser.scripts import KINDS, chunk
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "static"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8", ".json": "application/json"}
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -106,9 +111,14 @@ def page(first_chunk: dict[str, Any] | None, chunks: list[str], **stage: Any) ->
                "promises": json.dumps(["nothing_lost"]), "chunks": json.dumps(chunks), "open_url": "/room/open/", "room": "",
                "role": "visitor", "first_chunk": SafeString(json.dumps(first_chunk)) if first_chunk else "",
                **stage}  # fmt: skip
-    context = {name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value for name, value in context.items()}
+    context = {
+        name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in context.items()
+    }
     engine = Engine(dirs=[str(ROOT / "templates")])
-    body = engine.get_template("playground/_stage.html").render(Context({"stage": context, "csrf_token": "t"}))
+    body = engine.get_template("playground/_stage.html").render(
+        Context({"stage": context, "csrf_token": "t"})
+    )
     theme = f' data-theme="{stage["theme"]}"' if "theme" in stage else ""
     return f"""<!doctype html><html lang="en"{theme}><head><meta charset="utf-8"><title>Stage</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -115,7 +115,7 @@ def post_office(until_us: int = 30_000_000, crash_us: int = 7_200_000, every_us:
             film.say(e.Settled(now, moved, (copy,), queue, "ready", "unacked"))
             if attempt > 1:
                 film.say(e.Tallied(now, moved, queue, "duplicated_deliveries", copy, 0))
-            later(now + LATENCY_US, lambda t, c=copy, a=attempt: arrive(t, worker, c, a, moved))
+            later(now + LATENCY_US, lambda t, c=copy, a=attempt, m=moved: arrive(t, worker, c, a, m))
 
     def arrive(now: int, worker: int, copy: int, attempt: int, cause: int) -> None:
         if copy not in post.held[worker]:
@@ -135,7 +135,9 @@ def post_office(until_us: int = 30_000_000, crash_us: int = 7_200_000, every_us:
             return
         del post.working[worker]
         done = film.say(e.WorkFinished(now, cause, copy, attempt, worker, True, ""))
-        ack = film.say(e.Sent(now, done, 100_000 + copy, "ack", copy, worker, READS[worker], now + LATENCY_US))
+        ack = film.say(
+            e.Sent(now, done, 100_000 + copy, "ack", copy, worker, READS[worker], now + LATENCY_US)
+        )
         later(now + LATENCY_US, lambda t: acked(t, worker, copy, ack))
         waiting = [c for c in post.held[worker] if c != copy and post.attempts[c]]
         for other in waiting[:1]:
@@ -181,6 +183,9 @@ def post_office(until_us: int = 30_000_000, crash_us: int = 7_200_000, every_us:
     return film.events
 
 
+ACTS = ["new", "new", "place", "move", "work", "finish", "left", "sent", "lost", "settle", "node", "requeue"]
+
+
 def random_script(seed: int, length: int = 1_500, until_us: int = 20_000_000, copies: int = 0) -> list[Any]:
     """A run of facts that only the grammar binds: tokens are placed, moved and gone in any order. Copies count on from `copies`."""
     chance = random.Random(seed)
@@ -189,12 +194,16 @@ def random_script(seed: int, length: int = 1_500, until_us: int = 20_000_000, co
     alive: list[int] = []
     sent = 0
     for at_us in sorted(chance.randrange(until_us) for _ in range(length)):
-        match chance.choice(["new", "new", "place", "move", "work", "finish", "left", "sent", "lost", "settle", "node", "requeue"]):
+        match chance.choice(ACTS):
             case "new":
                 copies += 1
                 alive.append(copies)
                 queue = chance.choice([BILLING, EMAIL])
-                film.say(e.MessageCreated(at_us, 0, copies, SHOP, chance.choice(["", *KINDS]), chance.random() < 0.1))
+                film.say(
+                    e.MessageCreated(
+                        at_us, 0, copies, SHOP, chance.choice(["", *KINDS]), chance.random() < 0.1
+                    )
+                )
                 film.say(e.Routed(at_us, 0, copies, ORDERS, (e.Owed(copies, queue),)))
                 film.say(e.Placed(at_us, 0, copies, 0, queue, "ready", chance.randrange(-1, 20)))
             case "place" if alive:
@@ -205,18 +214,48 @@ def random_script(seed: int, length: int = 1_500, until_us: int = 20_000_000, co
                                  chance.choice([CASHIER, WRITER]), at_us + chance.randrange(1_000, 900_000),
                                  chance.choice(["", "unacked"])))  # fmt: skip
             case "work" if alive:
-                film.say(e.WorkStarted(at_us, 0, chance.choice(alive), chance.randrange(1, 4), CASHIER, at_us + 500_000))
+                film.say(
+                    e.WorkStarted(
+                        at_us, 0, chance.choice(alive), chance.randrange(1, 4), CASHIER, at_us + 500_000
+                    )
+                )
             case "finish" if alive:
-                film.say(e.WorkFinished(at_us, 0, chance.choice(alive), chance.randrange(1, 4), CASHIER, True, ""))
+                film.say(
+                    e.WorkFinished(at_us, 0, chance.choice(alive), chance.randrange(1, 4), CASHIER, True, "")
+                )
             case "left" if alive:
-                film.say(e.Left(at_us, 0, tuple(chance.sample(alive, min(3, len(alive)))), chance.randrange(3), BILLING, "purged"))
+                film.say(
+                    e.Left(
+                        at_us,
+                        0,
+                        tuple(chance.sample(alive, min(3, len(alive)))),
+                        chance.randrange(3),
+                        BILLING,
+                        "purged",
+                    )
+                )
             case "sent":
                 sent += 1
-                film.say(e.Sent(at_us, 0, sent, "publish", chance.randrange(50), SHOP, ORDERS, at_us + chance.randrange(900_000)))
+                film.say(
+                    e.Sent(
+                        at_us,
+                        0,
+                        sent,
+                        "publish",
+                        chance.randrange(50),
+                        SHOP,
+                        ORDERS,
+                        at_us + chance.randrange(900_000),
+                    )
+                )
             case "lost" if sent:
                 film.say(e.SignalLost(at_us, 0, chance.randrange(1, sent + 1)))
             case "settle" if alive:
-                film.say(e.Settled(at_us, 0, (chance.choice(alive),), BILLING, chance.choice(["", "ready"]), "unacked"))
+                film.say(
+                    e.Settled(
+                        at_us, 0, (chance.choice(alive),), BILLING, chance.choice(["", "ready"]), "unacked"
+                    )
+                )
             case "node":
                 film.say(e.NodeStateChanged(at_us, 0, CASHIER, chance.choice(["up", "slow", "crashed"]), ""))
             case "requeue" if alive:

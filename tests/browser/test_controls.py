@@ -71,7 +71,11 @@ def test_speed_changes_without_a_jump(page: Page) -> None:
 def test_a_fault_with_several_targets_asks_which_and_escape_takes_it_back(page: Page) -> None:
     page.get_by_role("button", name="Crash", exact=True).click()
     targets = page.get_by_role("group", name=re.compile("^Targets"))
-    assert targets.get_by_role("button").all_text_contents() == ["billing worker", "email worker", "Never mind"]
+    assert targets.get_by_role("button").all_text_contents() == [
+        "billing worker",
+        "email worker",
+        "Never mind",
+    ]
     page.keyboard.press("Escape")
     expect(targets).to_be_hidden()
     expect(page.get_by_role("button", name="Crash", exact=True)).to_be_focused()
@@ -107,7 +111,9 @@ def test_a_message_at_rest_is_a_button_that_opens_its_life(page: Page) -> None:
 def test_a_click_on_a_moving_message_opens_its_life(page: Page) -> None:
     page.evaluate(f"{STAGE}.seek(500000)")
     wait(page, f"{STAGE}.now === 500000")
-    spot = page.evaluate(f"(() => {{ const m = {STAGE}.scene().messages[0], h = {STAGE}.getBoundingClientRect(); return [m.x + h.x, m.y + h.y]; }})()")
+    spot = page.evaluate(
+        f"(() => {{ const m = {STAGE}.scene().messages[0], h = {STAGE}.getBoundingClientRect(); return [m.x + h.x, m.y + h.y]; }})()"
+    )
     page.mouse.click(*spot)
     page.get_by_role("heading", name="The life of m1", exact=True).wait_for()
 
@@ -122,12 +128,16 @@ def test_the_ledger_is_a_list_that_balances(page: Page) -> None:
             counts = [int(text) for text in ledger.locator(".term dd").all_text_contents()]
             stand = dict(zip(words, counts, strict=True))
             beside = {"duplicated", "out of order", "effects twice"}
-            assert stand["owed"] == sum(count for word, count in stand.items() if word not in beside | {"owed"})
+            assert stand["owed"] == sum(
+                count for word, count in stand.items() if word not in beside | {"owed"}
+            )
 
 
 def test_counts_are_those_of_the_lanes(page: Page) -> None:
     for node in page.evaluate(f"{STAGE}.scene().nodes.filter((n) => n.kind === 'queue').map((n) => n.id)"):
-        shown = page.evaluate(f"{STAGE}.scene().messages.filter((m) => m.node === {node} && m.zone === 'ready').length")
+        shown = page.evaluate(
+            f"{STAGE}.scene().messages.filter((m) => m.node === {node} && m.zone === 'ready').length"
+        )
         assert page.locator(f"li[data-node='{node}'] .ready b").text_content() == str(shown)
 
 
@@ -150,4 +160,4 @@ def test_at_390_pixels_nothing_overflows_the_page(open_page: Callable[..., Page]
     wait(page, f"{STAGE}.figure.narrow")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     boxes = page.evaluate(f"{STAGE}.scene().nodes")
-    assert all(0 <= box["x"] and box["x"] + box["width"] <= 390 for box in boxes)
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)

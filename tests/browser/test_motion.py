@@ -48,7 +48,9 @@ def test_a_published_message_is_between_shop_and_exchange_exactly_when_it_should
     for part in (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999):
         moment = 300_000 + round(LATENCY_US * part)
         # Then its x is where the easing says
-        assert message(at(page, moment), "m1")["x"] == pytest.approx(start + (end - start) * ease(part), abs=2)
+        assert message(at(page, moment), "m1")["x"] == pytest.approx(
+            start + (end - start) * ease(part), abs=2
+        )
 
 
 def test_a_delivery_moves_from_the_head_of_the_lane_to_the_worker(page: Page) -> None:
@@ -56,7 +58,11 @@ def test_a_delivery_moves_from_the_head_of_the_lane_to_the_worker(page: Page) ->
     xs = []
     for part in (0.05, 0.3, 0.5, 0.7, 0.95):
         scene = at(page, departed + round(LATENCY_US * part))
-        body = [m for m in scene["messages"] if m["label"] == "m1" and m["zone"] == "flight" and m["node"] == CASHIER]
+        body = [
+            m
+            for m in scene["messages"]
+            if m["label"] == "m1" and m["zone"] == "flight" and m["node"] == CASHIER
+        ]
         receipts = [m for m in scene["messages"] if m["label"] == "m1" and m["role"] == "receipt"]
         assert len(body) == 1 and len(receipts) == 2  # one in each queue
         xs.append((part, body[0]["x"]))
@@ -67,7 +73,9 @@ def test_a_delivery_moves_from_the_head_of_the_lane_to_the_worker(page: Page) ->
 
 
 def test_playing_shows_the_position_of_the_very_moment_it_says(page: Page) -> None:
-    page.evaluate(f"{STAGE}.seek(300000); {STAGE}.clock.setRate(performance.now(), 0.25, Infinity); {STAGE}.play()")
+    page.evaluate(
+        f"{STAGE}.seek(300000); {STAGE}.clock.setRate(performance.now(), 0.25, Infinity); {STAGE}.play()"
+    )
     seen = page.evaluate(
         f"""async () => {{
           const samples = [];
@@ -128,11 +136,15 @@ def test_a_moment_looks_the_same_whenever_one_comes_to_it(page: Page) -> None:
 
 def test_the_first_message_moves_by_itself(open_page: Callable[..., Page], house: House) -> None:
     page = open_page(house.show(post_office(), chunks=3))
-    wait(page, f"""(() => {{
+    wait(
+        page,
+        f"""(() => {{
       const m = {STAGE}.scene().messages.find((m) => m.label === "m1");
       if (m) window.x0 ??= m.x;
       return Boolean(m) && Math.abs(m.x - window.x0) >= 8;
-    }})()""", 4)
+    }})()""",
+        4,
+    )
 
 
 def test_with_reduced_motion_it_stands_until_asked(open_page: Callable[..., Page], house: House) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def moments_of(
     entries = sorted((chance.randrange(until_us), n) for n in range(disturbances))
     for tick in sorted(chance.sample(range(2, until_us // TICK_US), MOMENTS)):
         while entries and entries[0][0] < tick * TICK_US:
-            at_us, n = entries.pop(0)
+            at_us, _n = entries.pop(0)
             with suppress(CommandError, RunOver):
                 simulation.apply_at(at_us, some_command(scenario, chance), disturbances - len(entries))
         while not simulation.advance(tick * TICK_US):

@@ -63,7 +63,13 @@ def ticks(events: list[Any], tick: int, n: int, f: int = 1, **more: Any) -> dict
 
 def clock(now_us: int, rate: int = 1000) -> dict[str, Any]:
     wall = time.time_ns() // 1000
-    return {"t": "clock", "seq": 1, "pieces": [[wall, now_us, rate]], "now_us": wall, "lit_until_us": wall + 60_000_000}
+    return {
+        "t": "clock",
+        "seq": 1,
+        "pieces": [[wall, now_us, rate]],
+        "now_us": wall,
+        "lit_until_us": wall + 60_000_000,
+    }
 
 
 def hello(role: str = "owner") -> dict[str, Any]:
@@ -71,7 +77,9 @@ def hello(role: str = "owner") -> dict[str, Any]:
             "rules": 1, "length_us": 30_000_000, "batch_us": 100_000}  # fmt: skip
 
 
-def test_a_refused_socket_leaves_a_page_that_plays_and_says_so(open_page: Callable[..., Page], house: House) -> None:
+def test_a_refused_socket_leaves_a_page_that_plays_and_says_so(
+    open_page: Callable[..., Page], house: House
+) -> None:
     # Given a server without sockets
     page = open_page(house.show(post_office(), chunks=3))
     # Then the page says it in words, and plays on into the second chunk
@@ -154,7 +162,12 @@ def test_the_first_command_on_a_recording_opens_a_room_without_a_jump(server: An
     page.wait_for_timeout(600)
     # Then the room was asked for with the moment shown and the command
     asked = house.posted[0]
-    assert (asked["slug"], asked["seed"], asked["cmd"], asked["args"]) == ("post-office", 1, "CrashConsumer", {"consumer": "billing worker"})
+    assert (asked["slug"], asked["seed"], asked["cmd"], asked["args"]) == (
+        "post-office",
+        1,
+        "CrashConsumer",
+        {"consumer": "billing worker"},
+    )
     assert asked["now_us"] >= 5_000_000 and len(asked["id"]) <= 40
     # And the clock never went back and never jumped
     jumps = page.evaluate("jumps")
@@ -192,10 +205,16 @@ def test_in_a_room_the_owners_play_and_pause_are_commands(server: Any, house: Ho
 
 
 def test_a_refusal_is_said_in_the_servers_words(server: Any, house: House) -> None:
-    house.show(post_office(), path="/room/abcd/", mode="room", room="abcd", role="owner", socket="/ws/room/abcd/")
+    house.show(
+        post_office(), path="/room/abcd/", mode="room", room="abcd", role="owner", socket="/ws/room/abcd/"
+    )
     page = opened(server, house.url + "/room/abcd/")
     wait(page, f"{STAGE}.session.socket.everOpen")
-    server.routes[-1].send(json.dumps({"t": "error", "id": None, "code": "too_fast", "text": "That was too fast: wait a moment."}))
+    server.routes[-1].send(
+        json.dumps(
+            {"t": "error", "id": None, "code": "too_fast", "text": "That was too fast: wait a moment."}
+        )
+    )
     page.get_by_text("That was too fast: wait a moment.").wait_for(timeout=2_000)
 
 

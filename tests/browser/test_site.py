@@ -36,10 +36,6 @@ def visit(chromium: Browser, site: Any) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
-def states(page: Page) -> dict[str, str]:
-    return page.evaluate(f"Object.fromEntries([...{STAGE}.shownScene.nodes.values()].map((n) => [n.name, n.state]))")
-
-
 def test_home_moves_by_itself(visit: Callable[..., Page]) -> None:
     page = visit("/")
     first = page.evaluate(f"{STAGE}.now")
@@ -62,11 +58,17 @@ def test_the_first_break_opens_a_room_where_it_happens(visit: Callable[..., Page
     assert before < after < before + 5_000_000
     # And somebody who comes later, and whoever reloads, sees the same room at the same moment
     other = visit(page.evaluate("location.pathname"))
-    wait(other, f"{STAGE}.room !== null && [...{STAGE}.shownScene.nodes.values()].some((n) => n.state === 'crashed')")
+    wait(
+        other,
+        f"{STAGE}.room !== null && [...{STAGE}.shownScene.nodes.values()].some((n) => n.state === 'crashed')",
+    )
     assert abs(other.evaluate(f"{STAGE}.now") - page.evaluate(f"{STAGE}.now")) < 1_000_000
     page.reload()
     wait(page, f"!!customElements.get('queue-stage') && {STAGE}?.furnished")
-    wait(page, f"{STAGE}.room !== null && [...{STAGE}.shownScene.nodes.values()].some((n) => n.state === 'crashed')")
+    wait(
+        page,
+        f"{STAGE}.room !== null && [...{STAGE}.shownScene.nodes.values()].some((n) => n.state === 'crashed')",
+    )
     # And the owner's pause holds both screens at one moment with one digest
     page.get_by_role("button", name="Pause", exact=True).click()
     wait(page, f"!{STAGE}.playing")

@@ -145,7 +145,7 @@ const SENTENCES = {
     const [m, q] = [t.copy(e.copy), t.name(e.queue)];
     const short = words`${m} goes back to ${q}.`;
     const crash = t.cause("NodeStateChanged", (c) => c.state === "crashed");
-    if (crash) return [2, words`${t.name(crash.node)} crashed holding ${m}, so it goes back to ${q}.`, short];
+    if (crash) return [2, words`${t.name(crash.node)} crashed, so its unacknowledged ${m} goes back to ${q}.`, words`${t.name(crash.node)} crashed, so ${m} goes back to ${q}.`, short];
     const link = t.cause("LinkStateChanged", (c) => c.state !== "up");
     if (link) return [2, words`${t.name(link.node)} cannot be reached, so ${m} goes back to ${q}.`, short];
     const answer = t.cause("Sent", (c) => c.kind === "nack" || c.kind === "reject");

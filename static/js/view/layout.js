@@ -122,7 +122,7 @@ function placeNarrow(parts, width, nodes) {
     nodes.set(node.node, exchange(node, Math.round(width * 0.6), right));
     right += EXCHANGE.radius * 2 + EXCHANGE.below;
   }
-  let y = Math.max(left, right - EXCHANGE.radius) + 12;
+  let y = Math.max(left, right - EXCHANGE.radius) + 24;
   for (const row of parts.queues) {
     nodes.set(row.node.node, lane(gutter, y + LANE.above, width - gutter - 2, 2, 46));
     y += LANE.above + LANE.height + 26;
