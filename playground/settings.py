@@ -173,5 +173,7 @@ LOGGING = {
         "mailroom": {"level": "INFO"},
         # a page that is not there is no event worth a line
         "django.request": {"level": "ERROR"},
+        # nor is a request for another host: anybody can send as many as they like
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -123,6 +123,14 @@ def test_what_is_not_there_is_said_in_plain_words(client: Client) -> None:
         assert "There is nothing at this address." in response.content.decode()
 
 
+def test_another_host_is_refused_in_plain_words_and_writes_no_log(client: Client, caplog: Any) -> None:
+    response = client.get("/", headers={"host": "evil.example"})
+    assert response.status_code == 400
+    assert "That did not make sense here." in response.content.decode()
+    assert "evil" not in response.content.decode() + response["Content-Security-Policy"]
+    assert not caplog.records
+
+
 def test_what_breaks_is_said_in_plain_words(client: Client, monkeypatch: Any) -> None:
     from playground import views
 
