@@ -21,7 +21,17 @@ from engine.rabbitmq.versions import VERSIONS
 QUIET_US = 2
 """How far the clock runs after a step, so that what is due at once happens before the next."""
 
-_MESSAGE = {"headers", "priority", "expiration", "mandatory", "persistent", "cc", "reply_to", "confirm", "channel"}
+_MESSAGE = {
+    "headers",
+    "priority",
+    "expiration",
+    "mandatory",
+    "persistent",
+    "cc",
+    "reply_to",
+    "confirm",
+    "channel",
+}
 ALLOWED: dict[str, frozenset[str]] = {
     action: frozenset(words)
     for action, words in {
@@ -152,14 +162,16 @@ class RabbitMQPlayer:
         )  # fmt: skip
 
     def _settling(self, given: dict[str, Any]) -> tuple[str, int, bool]:
-        """(channel, delivery tag, multiple) that an acknowledgement means. It is off the client's list then."""
+        """(channel, delivery tag, multiple) that is meant. It is off the client's list from now on."""
         if given.get("all"):
             channel, tag, multiple = given["channel"], 0, True
         else:
             found = self._target(given)
             found.settled = True
             channel, tag, multiple = found.channel, found.tag, given.get("multiple", False)
-        for got in [got for lists in (self.deliveries, self.gets) for known in lists.values() for got in known]:
+        for got in [
+            got for lists in (self.deliveries, self.gets) for known in lists.values() for got in known
+        ]:
             if multiple and got.channel == channel and self._open(got) and (got.tag <= tag or not tag):
                 got.settled = True
         return channel, tag, multiple

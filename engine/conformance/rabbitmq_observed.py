@@ -132,7 +132,9 @@ def _settled(observed: Observed, loose: set[str], ordered: bool) -> Observed:
             told["got"] = _unordered(told["got"])
         if "deliveries" in told:
             told["deliveries"] = {
-                name: [_unordered(message) for message in messages] if isinstance(messages, list) else messages
+                name: [_unordered(message) for message in messages]
+                if isinstance(messages, list)
+                else messages
                 for name, messages in told["deliveries"].items()
             }
     return told

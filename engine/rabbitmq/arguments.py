@@ -46,9 +46,7 @@ def _positive(value: Any, arguments: Arguments, switches: Switches) -> str:
 
 
 def _ttl(value: Any, arguments: Arguments, switches: Switches) -> str:
-    return _count(value, arguments, switches) or (
-        "value_too_large" if value > switches.expiry_ms_max else ""
-    )
+    return _count(value, arguments, switches) or ("value_too_large" if value > switches.expiry_ms_max else "")
 
 
 def _expires(value: Any, arguments: Arguments, switches: Switches) -> str:

@@ -417,4 +417,3 @@ class RabbitMQ:
         if len(self.routes) >= ROUTES_MAX:
             self.routes.clear()
         self.routes[key] = found
-

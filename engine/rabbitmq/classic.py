@@ -334,7 +334,9 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
     def _has_served(self) -> bool:
         return self.auto_delete and self.had_consumers and not self.consumers
 
-    def get(self, house: House, client: str, delivery_tag: int, no_ack: bool) -> tuple[Held, Hand, int] | None:
+    def get(
+        self, house: House, client: str, delivery_tag: int, no_ack: bool
+    ) -> tuple[Held, Hand, int] | None:
         self._renew(house)
         if not self.ready.count:
             return None

@@ -147,7 +147,9 @@ def recover(broker: RabbitMQ, client: str, op: BasicRecover) -> Ok:
     return Ok()
 
 
-def _turn_back(broker: RabbitMQ, channel: Channel, settled: list[Pending], requeue: bool, failed: bool) -> None:
+def _turn_back(
+    broker: RabbitMQ, channel: Channel, settled: list[Pending], requeue: bool, failed: bool
+) -> None:
     freed = make_room(channel, settled)
     for group in by_consumer(settled, broker.names):
         queue = broker.queues.get(group[0].queue)

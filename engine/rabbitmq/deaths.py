@@ -67,7 +67,10 @@ def _with_one_more(
     if matching:
         known = matching[0]
         return (msgspec.structs.replace(known, count=known.count + 1), *others)
-    return (Death(queue, reason, 1, content.exchange, _told_keys(content), _told_expiration(content)), *others)
+    return (
+        Death(queue, reason, 1, content.exchange, _told_keys(content), _told_expiration(content)),
+        *others,
+    )
 
 
 def _told_keys(content: Content) -> tuple[str, ...]:

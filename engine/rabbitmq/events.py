@@ -84,7 +84,7 @@ class PublishRefused(Event, frozen=True, array_like=True, tag=58, gc=False):
 
 
 class Requeued(Event, frozen=True, array_like=True, tag=59, gc=False):
-    """The copy returns to `queue`; its `Placed` follows. `delivery_count` is the header's value, -1 without one."""
+    """The copy returns to `queue`; its `Placed` follows. `delivery_count` is the header's, -1 without one."""
 
     copy: int
     queue: int

@@ -64,7 +64,10 @@ def lookup(
 
 
 def route(
-    exchanges: Mapping[str, Exchange], start: Exchange, routing_keys: Sequence[str], headers: Mapping[str, Any]
+    exchanges: Mapping[str, Exchange],
+    start: Exchange,
+    routing_keys: Sequence[str],
+    headers: Mapping[str, Any],
 ) -> list[str]:
     """Names of the queues, each once, that a message published to `start` goes to.
 

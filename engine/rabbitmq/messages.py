@@ -48,7 +48,8 @@ class Held(msgspec.Struct, array_like=True):
     """One queue's hold on one copy.
 
     `seq` is its place in the order of arrival, `level` its priority there. `deliveries` is how often
-    the copy was handed out, in this queue and in those before it. `expires_us` may lie before now: a message that is held does not expire.
+    the copy was handed out, in this queue and in those before it. `expires_us` may lie before now: a
+    message that is held does not expire.
     `failures` and `acquired` are the counts behind x-delivery-count and x-acquired-count, -1 where
     the real queue has no such header yet. `destination` is the queue that the copy was owed to first.
     """

@@ -53,9 +53,7 @@ def publish(broker: RabbitMQ, client: str, op: BasicPublish) -> None:
     if not targets:
         returned = op.mandatory and not (replied and not switches.mandatory_replies_return)
         if not replied:
-            kernel.emit(
-                Unroutable(kernel.now_us, kernel.cause, content.message, exchange.node, returned)
-            )
+            kernel.emit(Unroutable(kernel.now_us, kernel.cause, content.message, exchange.node, returned))
         if returned:
             broker.port.push(
                 kernel, client, 0,
@@ -108,9 +106,7 @@ def _hand_to(
 
 
 def _owed(held: list[Held]) -> tuple[Owed, ...]:
-    return tuple(
-        [Owed(h.copy, h.destination, h.after, h.deliveries, h.redelivered) for h in held]
-    )
+    return tuple([Owed(h.copy, h.destination, h.after, h.deliveries, h.redelivered) for h in held])
 
 
 def _new_copy(broker: RabbitMQ, content: Content, queue: Queue) -> Held:

@@ -113,9 +113,7 @@ class Queue(msgspec.Struct, kw_only=True):
         kernel = house.kernel
         kernel.emit(Placed(kernel.now_us, kernel.cause, held.copy, 0, self.node, zone, index))
         if held.expires_us != NEVER_EXPIRES and zone == "ready":
-            kernel.emit(
-                FuseLit(kernel.now_us, kernel.cause, held.copy, self.node, "ttl", held.expires_us)
-            )
+            kernel.emit(FuseLit(kernel.now_us, kernel.cause, held.copy, self.node, "ttl", held.expires_us))
 
     def say_left(self, house: House, copies: tuple[int, ...], reason: LeftReason) -> None:
         kernel = house.kernel
@@ -194,7 +192,9 @@ class Queue(msgspec.Struct, kw_only=True):
     def cancel(self, house: House, key: int) -> None:
         raise NotImplementedError
 
-    def get(self, house: House, client: str, delivery_tag: int, no_ack: bool) -> tuple[Held, Hand, int] | None:
+    def get(
+        self, house: House, client: str, delivery_tag: int, no_ack: bool
+    ) -> tuple[Held, Hand, int] | None:
         """basic.get: what was taken, how, and the consumer key that stands for it (0: none)."""
         raise NotImplementedError
 

@@ -423,7 +423,9 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
         single_active.activate_next(house, self)
         self.check_out(house, below)
 
-    def get(self, house: House, client: str, delivery_tag: int, no_ack: bool) -> tuple[Held, Hand, int] | None:
+    def get(
+        self, house: House, client: str, delivery_tag: int, no_ack: bool
+    ) -> tuple[Held, Hand, int] | None:
         self.last_active_us = house.kernel.now_us
         self.watch_use(house)
         if not self.ready.count:

@@ -69,9 +69,7 @@ def count(held: Held, failed: bool, acquired: bool) -> None:
         held.failures = max(held.failures, 0) + 1
 
 
-def give_back(
-    house: House, queue: QuorumQueue, consumer: Consumer, leases: list[int], failed: bool
-) -> None:
+def give_back(house: House, queue: QuorumQueue, consumer: Consumer, leases: list[int], failed: bool) -> None:
     """One after the other: over the limit it dies, else it waits its delay out or is served first."""
     switches = house.switches
     for lease in leases:

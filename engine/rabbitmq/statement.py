@@ -63,7 +63,9 @@ def about_queue(queue: Queue) -> str:
         parts.append(f"at most {arguments['x-max-length']}")
     if arguments.get("x-dead-letter-exchange") is not None:
         where = arguments.get("x-dead-letter-routing-key", "")
-        parts.append(f"dead letters to {arguments['x-dead-letter-exchange'] or where or 'the default exchange'}")
+        parts.append(
+            f"dead letters to {arguments['x-dead-letter-exchange'] or where or 'the default exchange'}"
+        )
     if arguments.get("x-single-active-consumer") is True:
         parts.append("single active consumer")
     if queue.owner:
@@ -108,9 +110,7 @@ def subscribed(queue: Queue) -> list[Consumer]:
 
 def has_wire(queue: Queue, consumer: Consumer) -> bool:
     """Whether another subscription of the same actor draws the wire from this queue already."""
-    return any(
-        other.node == consumer.node and other.key != consumer.key for other in subscribed(queue)
-    )
+    return any(other.node == consumer.node and other.key != consumer.key for other in subscribed(queue))
 
 
 def _consumers(broker: RabbitMQ, queue: Queue) -> list[Event]:
@@ -145,7 +145,9 @@ def _routed(broker: RabbitMQ, queues: list[Queue]) -> list[Event]:
             owed.setdefault(message, []).append(
                 Owed(held.copy, held.destination, held.after, held.deliveries, shown_redelivered(held))
             )
-    return [Routed(now_us, cause, message, source[message], tuple(copies)) for message, copies in owed.items()]
+    return [
+        Routed(now_us, cause, message, source[message], tuple(copies)) for message, copies in owed.items()
+    ]
 
 
 def shown_redelivered(held: Held) -> bool:
@@ -168,9 +170,7 @@ def _places(broker: RabbitMQ, queue: Queue) -> list[Event]:
     if isinstance(queue, QuorumQueue):
         for index, delayed in enumerate(queue.delayed):
             place(delayed.held, "delayed", index)
-            told.append(
-                FuseLit(now_us, cause, delayed.held.copy, queue.node, "delay", delayed.ready_us)
-            )
+            told.append(FuseLit(now_us, cause, delayed.held.copy, queue.node, "delay", delayed.ready_us))
         for index, dying in enumerate(queue.dying.values()):
             place(dying.held, "dead_lettering", index)
     return told

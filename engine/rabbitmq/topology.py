@@ -206,7 +206,9 @@ def _find(
     return None
 
 
-def _say_wire(broker: RabbitMQ, exchange: Exchange, to_queue: bool, destination: str, binding: Binding) -> None:
+def _say_wire(
+    broker: RabbitMQ, exchange: Exchange, to_queue: bool, destination: str, binding: Binding
+) -> None:
     broker.show_exchange(exchange)
     if not to_queue:
         broker.show_exchange(broker.exchanges[destination])
@@ -255,8 +257,10 @@ def declare_queue(broker: RabbitMQ, client: str, op: QueueDeclare) -> DeclareOk:
     if not switches.transient_queues and not durable and not op.exclusive:
         raise Refused("INTERNAL_ERROR", "Feature `transient_nonexcl_queues` is deprecated.")
     locator = op.arguments.get("x-queue-master-locator", checks.ABSENT)
-    if kind == "classic" and locator is not checks.ABSENT and not checks.is_one_of(
-        locator, switches.master_locators
+    if (
+        kind == "classic"
+        and locator is not checks.ABSENT
+        and not checks.is_one_of(locator, switches.master_locators)
     ):
         raise Refused("INTERNAL_ERROR", f"queue '{name}': queue master locator {locator!r} is not to be had")
     if kind == "stream":
@@ -292,9 +296,7 @@ def _declare_passively(broker: RabbitMQ, client: str, op: QueueDeclare) -> Decla
     return _declared(broker, client, queue)
 
 
-def _declare_again(
-    broker: RabbitMQ, client: str, op: QueueDeclare, queue: Queue, durable: bool
-) -> DeclareOk:
+def _declare_again(broker: RabbitMQ, client: str, op: QueueDeclare, queue: Queue, durable: bool) -> DeclareOk:
     """What is declared again must be the same. Source: rabbit_amqqueue:assert_equivalence/5."""
     owner = broker.channels[client].connection if op.exclusive else ""
     if queue.owner != owner:

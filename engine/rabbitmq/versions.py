@@ -114,8 +114,11 @@ VERSIONS: dict[str, Switches] = {
         quorum_arguments=frozenset(
             _QUORUM
             | {
-                "x-consumer-disconnected-timeout", "x-consumer-timeout", "x-delayed-retry-type",
-                "x-delayed-retry-min", "x-delayed-retry-max",
+                "x-consumer-disconnected-timeout",
+                "x-consumer-timeout",
+                "x-delayed-retry-type",
+                "x-delayed-retry-min",
+                "x-delayed-retry-max",
             }
         ),
         stream_arguments=frozenset(_STREAM | {"x-stream-filter-size-bytes"}),

@@ -185,9 +185,7 @@ class Wire:
         self.version = version.decode() if isinstance(version, bytes) else str(version)
         capabilities = {"capabilities": {"consumer_cancel_notify": True, "publisher_confirms": True,
                                          "basic.nack": True}}  # fmt: skip
-        self.send(
-            spec.Connection.StartOk(capabilities, "PLAIN", "\0guest\0guest", "en_US"), channel=0
-        )
+        self.send(spec.Connection.StartOk(capabilities, "PLAIN", "\0guest\0guest", "en_US"), channel=0)
         tune = self.expect(spec.Connection.Tune)
         self.frame_bytes_max = tune.frame_max
         self.send(spec.Connection.TuneOk(tune.channel_max, tune.frame_max, 0), channel=0)
@@ -324,8 +322,10 @@ class LivePlayer(RabbitMQPlayer):
         headers = _plain(properties.headers) if properties.headers else None
         told = ops.Properties(headers, properties.priority, properties.expiration,
                               properties.delivery_mode == 2, properties.reply_to)  # fmt: skip
-        return ops.Delivery(tag, method.delivery_tag, method.redelivered, method.exchange, method.routing_key,
-                            0, 0, 0, 0, tag in self.automatic, _shown_body(body), len(body), told)  # fmt: skip
+        return ops.Delivery(
+            tag, method.delivery_tag, method.redelivered, method.exchange, method.routing_key, 0, 0, 0, 0,
+            tag in self.automatic, _shown_body(body), len(body), told,
+        )  # fmt: skip
 
     automatic: frozenset[str] = frozenset()
 
@@ -493,7 +493,9 @@ class LivePlayer(RabbitMQPlayer):
         return ops.Closed("", 0, "", "") if closed else None
 
     def _get(self, channel: str, wire: Wire, op: ops.BasicGet) -> Any:
-        answer = self._ask(wire, spec.Basic.Get(0, op.queue, op.no_ack), spec.Basic.GetOk, spec.Basic.GetEmpty)
+        answer = self._ask(
+            wire, spec.Basic.Get(0, op.queue, op.no_ack), spec.Basic.GetOk, spec.Basic.GetEmpty
+        )
         if isinstance(answer, spec.Basic.GetEmpty):
             return ops.GetEmpty()
         if isinstance(answer, ops.Closed):

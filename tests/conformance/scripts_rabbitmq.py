@@ -150,7 +150,7 @@ class Writer:
             self.consumers.pop(name, None)
 
     def _may_cancel(self, name: str) -> bool:
-        """3.10's classic single-active queue dies when it is published to after a cancel while messages wait."""
+        """3.10's classic single-active queue dies of a publish after a cancel while messages wait."""
         del name
         return not any(
             isinstance(queue, ClassicQueue) and queue.single_active and queue.ready.count
@@ -158,7 +158,9 @@ class Writer:
         )
 
     def recover(self) -> None:
-        open_now = [name for name, is_open in self.player.opened.items() if is_open and name.startswith(("ch", "g"))]
+        open_now = [
+            name for name, is_open in self.player.opened.items() if is_open and name.startswith(("ch", "g"))
+        ]
         if open_now:
             self.do("recover", channel=self.one(open_now))
 
@@ -189,7 +191,9 @@ class Writer:
             if self.chance(0.35):
                 self.publish(priority=self.random.randint(0, 5))
             else:
-                self.usual({"publish": 2, "consume": 2, "get": 3, "settle": 8, "close": 1, "stats": 1, "recover": 1})
+                self.usual(
+                    {"publish": 2, "consume": 2, "get": 3, "settle": 8, "close": 1, "stats": 1, "recover": 1}
+                )
         self.stats()
 
     def quorum(self) -> None:
@@ -371,8 +375,9 @@ class Writer:
                         exclusive=queue == "own" or self.chance(0.1), auto_delete=self.chance(0.15),
                         passive=self.chance(0.2))  # fmt: skip
             elif choice == 3:
-                self.do("declare_exchange", name=exchange, channel=channel, type=self.one(["direct", "fanout", "odd"]),
-                        durable=self.chance(0.8), auto_delete=self.chance(0.2))  # fmt: skip
+                self.do("declare_exchange", name=exchange, channel=channel,
+                        type=self.one(["direct", "fanout", "odd"]), durable=self.chance(0.8),
+                        auto_delete=self.chance(0.2))  # fmt: skip
             elif choice == 4:
                 self.do("bind", queue=queue, exchange=exchange, routing_key="k", channel=channel)
             elif choice == 5:
@@ -409,14 +414,15 @@ class Writer:
     def arguments(self) -> None:
         """queue.declare with arguments of all sorts, and again with others."""
         values: list[Any] = [0, 1, 5, -1, 255, 256, "x", "", True, False, None, [1], {"a": 1},
-                             "quorum", "classic", "lazy", "default", "drop-head", "reject-publish", "at-least-once",
-                             315_360_000_000, 315_360_000_001]  # fmt: skip
+                             "quorum", "classic", "lazy", "default", "drop-head", "reject-publish",
+                             "at-least-once", 315_360_000_000, 315_360_000_001]  # fmt: skip
         names = [
             "x-message-ttl", "x-expires", "x-max-length", "x-max-length-bytes", "x-overflow",
-            "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-priority", "x-single-active-consumer",
-            "x-delivery-limit", "x-dead-letter-strategy", "x-queue-mode", "x-queue-version", "x-consumer-timeout",
-            "x-colour", "x-max-in-memory-length", "x-max-age", "x-queue-leader-locator", "x-queue-master-locator",
-            "x-quorum-initial-group-size", "x-initial-cluster-size", "x-stream-max-segment-size-bytes",
+            "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-priority",
+            "x-single-active-consumer", "x-delivery-limit", "x-dead-letter-strategy", "x-queue-mode",
+            "x-queue-version", "x-consumer-timeout", "x-colour", "x-max-in-memory-length", "x-max-age",
+            "x-queue-leader-locator", "x-queue-master-locator", "x-quorum-initial-group-size",
+            "x-initial-cluster-size", "x-stream-max-segment-size-bytes",
         ]  # fmt: skip
         for number in range(16):
             told = {self.one(names): self.one(values) for _ in range(self.random.randint(1, 2))}
@@ -465,7 +471,9 @@ class Writer:
             for _ in range(self.random.randint(2, 4)):
                 more: dict[str, Any] = {}
                 if self.chance(0.7):
-                    more["expiration"] = self.one(["1500", "60000", "1500"] if kind else ["1500", "60000", "0"])
+                    more["expiration"] = self.one(
+                        ["1500", "60000", "1500"] if kind else ["1500", "60000", "0"]
+                    )
                 if self.chance(0.4):
                     more["priority"] = self.random.randint(0, 3)
                 if self.chance(0.7):
@@ -497,8 +505,15 @@ class Writer:
         self.stats()
 
     def at_least_once(self) -> None:
-        self.queue(**self.one([{}, {"x_max_length": 1, "x_overflow": "reject-publish"},
-                               {"x_queue_type": "quorum", "x_max_length": 1, "x_overflow": "reject-publish"}]))
+        self.queue(
+            **self.one(
+                [
+                    {},
+                    {"x_max_length": 1, "x_overflow": "reject-publish"},
+                    {"x_queue_type": "quorum", "x_max_length": 1, "x_overflow": "reject-publish"},
+                ]
+            )
+        )
         self.do("declare_exchange", name="dx", type="fanout")
         if self.chance(0.8):
             self.do("bind", queue="q1", exchange="dx")

@@ -39,7 +39,10 @@ def test_a_difference_is_printed_with_its_step_and_the_status_is_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a case whose third step claims another count
-    wrong = [*STEPS[:2], {**STEPS[2], "observed": {"stats": {"q": {"ready": 2, "unacked": 0, "consumers": 0}}}}]
+    wrong = [
+        *STEPS[:2],
+        {**STEPS[2], "observed": {"stats": {"q": {"ready": 2, "unacked": 0, "consumers": 0}}}},
+    ]
     # When it is run
     status = main([str(write(tmp_path, wrong))])
     out = capsys.readouterr().out

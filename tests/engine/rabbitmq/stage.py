@@ -36,9 +36,7 @@ class Recorder:
 
     def deliveries(self, client: str | None = None) -> list[ops.Delivery]:
         return [
-            push
-            for name, push in self.pushed
-            if isinstance(push, ops.Delivery) and client in (None, name)
+            push for name, push in self.pushed if isinstance(push, ops.Delivery) and client in (None, name)
         ]
 
     def take(self, kind: type[Any]) -> list[Any]:

@@ -187,7 +187,9 @@ def test_without_acknowledgements_the_broker_keeps_nothing_and_says_no_more(kind
     assert room.broker.queue_counts()[room.node("q")] == (0, 0, 0, 0)
 
 
-def test_a_get_with_receipt_is_placed_among_the_unacked_and_one_without_has_left(kind: dict[str, Any]) -> None:
+def test_a_get_with_receipt_is_placed_among_the_unacked_and_one_without_has_left(
+    kind: dict[str, Any],
+) -> None:
     room = Room(q=kind)
     for _ in range(3):
         room.publish("q")

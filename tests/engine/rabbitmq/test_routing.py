@@ -44,7 +44,9 @@ VALUES: list[Any] = [1, 2, "1", True, False, None, 1.0, [1], {"k": 1}]
     st.dictionaries(st.sampled_from(["a", "b", "x-c"]), st.sampled_from(VALUES), max_size=3),
     st.dictionaries(st.sampled_from(["a", "b", "x-c", "d"]), st.sampled_from(VALUES), max_size=4),
 )
-def test_headers_fit_as_the_x_match_says(kind: str | None, wanted: dict[str, Any], told: dict[str, Any]) -> None:
+def test_headers_fit_as_the_x_match_says(
+    kind: str | None, wanted: dict[str, Any], told: dict[str, Any]
+) -> None:
     # Given a binding's arguments and a message's headers
     arguments = {**wanted, **({} if kind is None else {"x-match": kind})}
     # When those that count are looked at one by one
@@ -84,7 +86,10 @@ def test_each_queue_is_named_once_however_many_ways_lead_to_it() -> None:
 
 
 def test_every_key_is_routed_also_those_of_the_cc_header() -> None:
-    assert routed(exchange("x", "direct", ("q1", "a"), ("q2", "b"), ("q3", "c")), keys=("a", "b")) == ["q1", "q2"]
+    assert routed(exchange("x", "direct", ("q1", "a"), ("q2", "b"), ("q3", "c")), keys=("a", "b")) == [
+        "q1",
+        "q2",
+    ]
 
 
 def test_rings_of_exchanges_come_to_an_end() -> None:
@@ -118,7 +123,10 @@ def test_the_default_exchange_names_the_queue_of_each_key() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["q1", "q2", "q3"]), st.sampled_from(["a", "b", "a.b", "#", "*"])), max_size=8),
+    st.lists(
+        st.tuples(st.sampled_from(["q1", "q2", "q3"]), st.sampled_from(["a", "b", "a.b", "#", "*"])),
+        max_size=8,
+    ),
     st.sampled_from(["a", "b", "a.b", ""]),
 )
 def test_lookup_keeps_the_order_of_binding(bindings: list[tuple[str, str]], key: str) -> None:

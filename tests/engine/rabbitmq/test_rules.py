@@ -215,7 +215,7 @@ def test_only_a_dead_letter_of_a_failed_delivery_is_flagged_and_only_once_it_has
     s.queue("dead")
     s.queue("q", **{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead", "x-message-ttl": 1000})
     s.send("m1", "m2")
-    for body in ("m1", "m2"):
+    for _ in ("m1", "m2"):
         s.get(queue="q", channel="g")
     s.reject(channel="g", body="m1")
     s.nack(channel="g", body="m2")
@@ -268,7 +268,10 @@ def test_an_address_that_nobody_has_made_up_is_no_route() -> None:
 def test_bcc_keys_are_routed_and_not_told(version: str) -> None:
     s = Script(version)
     for name in ("a", "b", "dead"):
-        s.queue(name, **({"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"} if name == "b" else {}))
+        s.queue(
+            name,
+            **({"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"} if name == "b" else {}),
+        )
     s.publish(routing_key="a", body="m", headers={"BCC": ["b"], "k": 1})
     got = s.get(queue="b", channel="g")["got"]
     assert got["headers"] == {"k": 1}

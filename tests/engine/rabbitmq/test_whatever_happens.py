@@ -47,7 +47,9 @@ def queue_arguments(random: Random) -> dict[str, Any]:
     """A few arguments that fit each other."""
     quorum = random.random() < 0.55
     possible = {**ARGUMENTS, **(OF_QUORUM if quorum else OF_CLASSIC)}
-    told = {name: random.choice(possible[name]) for name in random.sample(list(possible), random.randint(0, 4))}
+    told = {
+        name: random.choice(possible[name]) for name in random.sample(list(possible), random.randint(0, 4))
+    }
     if quorum:
         told["x-queue-type"] = "quorum"
     if told.get("x-dead-letter-strategy") or (told.get("x-dead-letter-exchange") and random.random() < 0.3):
@@ -65,7 +67,13 @@ def step(random: Random) -> tuple[Any, ...]:
     match kind:
         case "publish":
             expiration = random.choice([None, None, None, "0", "30", "900"])
-            return kind, random.choice(["", "", "fan"]), queue, random.choice([None, None, 0, 2, 9]), expiration
+            return (
+                kind,
+                random.choice(["", "", "fan"]),
+                queue,
+                random.choice([None, None, 0, 2, 9]),
+                expiration,
+            )
         case "consume":
             return kind, queue, random.randint(0, 3), random.random() < 0.15, random.choice([0, 0, 0, 1])
         case "get":
@@ -269,7 +277,12 @@ def test_prefetch_is_never_exceeded_on_a_queue(script: Any) -> None:
     world = play(script)
     for queue in world.broker.queues.values():
         for consumer in queue.consumers.values():
-            if consumer.prefetch and not consumer.no_ack and not consumer.get_tag and world.broker.version == "4.3":
+            if (
+                consumer.prefetch
+                and not consumer.no_ack
+                and not consumer.get_tag
+                and world.broker.version == "4.3"
+            ):
                 held = world.broker.unacked_of(consumer.client, consumer.tag)
                 overdue = len(consumer.overdue)
                 assert held - overdue <= consumer.prefetch
