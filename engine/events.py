@@ -114,6 +114,14 @@ class LinkStateChanged(Event, frozen=True, array_like=True, tag=6, gc=False):
     state: LinkState
 
 
+class StandsFor(Event, frozen=True, array_like=True, tag=27, gc=False):
+    """Queue `node` holds copies that `destination` is owed: they wait there, or are dead there."""
+
+    node: int
+    destination: int
+    place: Literal["waiting", "dead"]
+
+
 # -- signals and messages -----------------------------------------------------------------------
 
 
@@ -188,8 +196,9 @@ class Placed(Event, frozen=True, array_like=True, tag=11, gc=False):
 class Moved(Event, frozen=True, array_like=True, tag=12, gc=False):
     """A delivery: body (copy, attempt) departs `source` at `at_us` and arrives at `target` at `arrive_us`.
 
-    `keeps` is the zone of `source` to whose end attempt 0 goes (a receipt), "" when the broker keeps
-    nothing and attempt 0 is gone. From `arrive_us` the body is the target's; where, its next event says.
+    `keeps` is the zone of `source` to whose end attempt 0 goes (a receipt), unless it stands there
+    already (a delivery that departs again after a cut); "" when the broker keeps nothing and attempt 0
+    is gone. From `arrive_us` the body is the target's; where, its next event says.
     """
 
     copy: int
@@ -343,7 +352,7 @@ class LedgerStands(Event, frozen=True, array_like=True, tag=25):
 
 COMMON: tuple[type[Event], ...] = (
     NodeAdded, NodeRemoved, NodeStateChanged, WireAdded, WireRemoved, LinkStateChanged,
-    MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
+    StandsFor, MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
     WorkStarted, WorkFinished, EffectApplied, GivenUp, StoreAsked, StoreKept,
     Commanded, RunEnded, Settled, Tallied, PromiseBroken, LedgerStands,
 )  # fmt: skip

@@ -35,6 +35,7 @@ from engine.events import (
     PromiseBroken,
     Routed,
     Settled,
+    StandsFor,
     StoreAsked,
     Tallied,
     Tally,
@@ -42,7 +43,13 @@ from engine.events import (
     WorkStarted,
 )
 from engine.kernel import Kernel
-from engine.rabbitmq.events import ConsumerRegistered, DeadLettered, PublishRefused, Unroutable
+from engine.rabbitmq.events import (
+    ConsumerRegistered,
+    DeadLettered,
+    PublishRefused,
+    Requeued,
+    Unroutable,
+)
 from engine.world import NO_KEY, ROUTED, World
 
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -78,6 +85,8 @@ class CopyRecord(msgspec.Struct, array_like=True):
     """Its place in the order of arrival in its queue; 0 when a priority or a return broke that order."""
     superseded: bool = False
     """Another copy does its work: it stands outside the count."""
+    redelivered: bool = False
+    """Whether its broker has said so."""
 
 
 class Account(msgspec.Struct, array_like=True):
@@ -111,6 +120,7 @@ class LedgerState(msgspec.Struct):
     in_flight: dict[int, int]
     broken: list[str]
     superseded: int
+    stale: dict[int, CopyRecord]
 
 
 class Ledger:
@@ -119,12 +129,13 @@ class Ledger:
     `stands_for`: node of a retry or dead-letter queue → (its destination, WAITING or DEAD).
     `registrations`: consumer node → (its present registration's event number, its prefetch or 0).
     `in_flight`: registration → deliveries that it has not settled. `broken`: "promise/destination" of
-    promises broken so far. `superseded`: how many records stand outside the count.
+    promises broken so far. `superseded`: how many records stand outside the count. `stale`: copies that
+    have come to their end while a body of theirs is still somewhere.
     """
 
     __slots__ = (
         "accounts", "broken", "copies", "in_flight", "kernel", "orders", "promises", "registrations",
-        "stands_for", "superseded", "world",
+        "stale", "stands_for", "superseded", "world",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, world: World, state: LedgerState) -> None:
@@ -139,24 +150,25 @@ class Ledger:
         self.in_flight = state.in_flight
         self.broken = state.broken
         self.superseded = state.superseded
+        self.stale = state.stale
         kernel.folds.update({
             MessageCreated: self.made, Routed: self.routed, Placed: self.placed, Moved: self.moved,
             Left: self.left, WorkStarted: self.work_started, WorkFinished: self.work_finished,
             EffectApplied: self.effect_applied, StoreAsked: self.store_asked, GivenUp: self.given_up,
             Unroutable: self.unroutable, PublishRefused: self.publish_refused,
-            DeadLettered: self.dead_lettered, ConsumerRegistered: self.consumer_registered,
+            DeadLettered: self.dead_lettered, Requeued: self.requeued, ConsumerRegistered: self.consumer_registered,
         })  # fmt: skip
 
     @classmethod
     def empty(cls, kernel: Kernel, world: World, promises: list[str]) -> Ledger:
         """The count at the start of a run."""
-        return cls(kernel, world, LedgerState(promises, {}, {}, {}, {}, {}, {}, [], 0))
+        return cls(kernel, world, LedgerState(promises, {}, {}, {}, {}, {}, {}, [], 0, {}))
 
     def state(self) -> LedgerState:
         """As plain data; shares its lists with the ledger, so encode it at once."""
         return LedgerState(
             self.promises, self.stands_for, self.copies, self.accounts, self.orders, self.registrations,
-            self.in_flight, self.broken, self.superseded,
+            self.in_flight, self.broken, self.superseded, self.stale,
         )  # fmt: skip
 
     # -- messages and copies --------------------------------------------------------------------
@@ -262,6 +274,11 @@ class Ledger:
                 self._let_go(record)
             if record.ready:
                 self._not_ready(record)
+
+    def requeued(self, event: Requeued, number: int) -> None:
+        record = self.copies.get(event.copy)
+        if record is not None:
+            record.redelivered = event.redelivered
 
     # -- deliveries -----------------------------------------------------------------------------
 
@@ -370,6 +387,7 @@ class Ledger:
     def _body_gone(self, copy: int, number: int) -> None:
         record = self.copies.get(copy)
         if record is None:
+            self._stale_gone(copy)
             return
         record.bodies -= 1
         if record.bodies <= 0:
@@ -377,6 +395,13 @@ class Ledger:
                 self._settle(copy, record, DONE if record.effect else LOST, number)
             elif record.superseded:
                 self._forget_superseded(copy, record)
+
+    def _stale_gone(self, copy: int) -> None:
+        record = self.stale.get(copy)
+        if record is not None:
+            record.bodies -= 1
+            if record.bodies <= 0:
+                del self.stale[copy]
 
     def effect_applied(self, event: EffectApplied, number: int) -> None:
         record = self.copies.get(event.copy)
@@ -440,6 +465,8 @@ class Ledger:
         if now >= DONE:
             if now != DEAD:
                 del self.copies[copy]
+                if record.bodies > 0:
+                    self.stale[copy] = record
             if now != DONE:
                 self._broken(PROMISE_OF_PLACE[now], destination, cause)
 
@@ -483,12 +510,27 @@ class Ledger:
         return total
 
     def state_events(self, now_us: int) -> list[Event]:
-        """The counts, outright."""
-        told: list[Event] = [
+        """Where each copy alive is counted, then the counts outright."""
+        told: list[Event] = self._places(now_us)
+        told += [
             LedgerStands(now_us, 0, node, tuple(a.places[1:]), tuple(a.tallies))
             for node, a in self.accounts.items()
         ]
         for name in self.broken:
             promise, node = name.split("/")
             told.append(PromiseBroken(now_us, 0, promise, int(node)))
+        return told
+
+    def _places(self, now_us: int) -> list[Event]:
+        told: list[Event] = [
+            StandsFor(now_us, 0, node, home, "waiting" if place == WAITING else "dead")
+            for node, (home, place) in self.stands_for.items()
+        ]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for copy, record in [*self.copies.items(), *self.stale.items()]:
+            groups.setdefault((record.destination, record.place), []).append(copy)
+        told += [
+            Settled(now_us, 0, tuple(copies), destination, "", PLACES[place])
+            for (destination, place), copies in groups.items()
+        ]
         return told

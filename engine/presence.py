@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
-from engine.events import Event, MessageCreated, NodeAdded, NodeStateChanged, Placed, RunEnded, WireAdded, WorkStarted
+from engine.events import (
+    Event,
+    MessageCreated,
+    NodeAdded,
+    NodeStateChanged,
+    Owed,
+    Placed,
+    Routed,
+    RunEnded,
+    WireAdded,
+    WorkStarted,
+)
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
@@ -26,6 +37,7 @@ def state_events(simulation: Simulation) -> list[Event]:
     told += [_publish_wire(actor, now_us) for actor in simulation.actors if isinstance(actor, AmqpProducer)]
     told += _messages(simulation, now_us)
     told += [event for event in stage if not isinstance(event, NodeAdded)]
+    told += _bodies_only(simulation, stage, now_us)
     for link in simulation.links:
         told += link.state_events(now_us)
     for actor in simulation.actors:
@@ -56,7 +68,8 @@ def _publish_wire(producer: AmqpProducer, now_us: int) -> Event:
 def _messages(simulation: Simulation, now_us: int) -> list[Event]:
     """Every message that a token or a signal is drawn of."""
     world = simulation.world
-    numbers = {record.message for record in simulation.ledger.copies.values()}
+    ledger = simulation.ledger
+    numbers = {record.message for record in [*ledger.copies.values(), *ledger.stale.values()]}
     for link in simulation.links:
         numbers.update(up.about for up in link.up.values() if up.kind == "publish")
         numbers.update(link.messages_travelling())
@@ -67,6 +80,18 @@ def _messages(simulation: Simulation, now_us: int) -> list[Event]:
         MessageCreated(now_us, 0, n, world.producer_of[n], world.key(n), world.is_poison(n))
         for n in sorted(numbers)
     ]
+
+
+def _bodies_only(simulation: Simulation, stage: list[Event], now_us: int) -> list[Event]:
+    """Copies that no broker holds any longer, while a body of theirs is on its way or at a worker."""
+    held = {owed.copy for event in stage if isinstance(event, Routed) for owed in event.copies}
+    ledger = simulation.ledger
+    return [
+        Routed(now_us, 0, record.message, 0,
+               (Owed(copy, record.destination, 0, record.deliveries, record.redelivered),))
+        for copy, record in [*ledger.copies.items(), *ledger.stale.items()]
+        if copy not in held
+    ]  # fmt: skip
 
 
 def _bodies(consumer: AmqpConsumer, now_us: int) -> list[Event]:

@@ -19,7 +19,7 @@ from engine.broker import Push
 from engine.commands import AnyCommand, of_fault
 from engine.durations import spoken
 from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver, ScenarioError
-from engine.events import Event, NodeAdded, WireAdded
+from engine.events import Event, NodeAdded, StandsFor, WireAdded
 from engine.invariants import check
 from engine.kernel import Kernel, KernelState
 from engine.ledger import DEAD, WAITING, Ledger, LedgerState
@@ -146,7 +146,9 @@ class Simulation:
         if home:
             node = broker.find("queue", queue.name)
             place = WAITING if queue.retries_for else DEAD
-            self.ledger.stands_for[node] = (broker.find("queue", home), place)
+            destination = broker.find("queue", home)
+            self.ledger.stands_for[node] = (destination, place)
+            self.kernel.emit(StandsFor(0, 0, node, destination, "waiting" if queue.retries_for else "dead"))
 
     def _link(self, name: str, system_name: str, node: int) -> Link:
         """A link to the named system and, right behind it in the list of parts, room for its actor."""

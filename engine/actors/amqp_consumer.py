@@ -159,10 +159,10 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         if work.constant is not None:
             us, roughly = int(work.constant), ""
         elif work.exponential is not None:
-            us, roughly = int(work.exponential), "about "
+            us, roughly = int(work.exponential), "≈ "
         else:
             assert work.uniform is not None
-            us, roughly = sum(work.uniform) // 2, "about "
+            us, roughly = sum(work.uniform) // 2, "≈ "
         return f"{roughly}{spoken(us * self.factor // NORMAL)} each"
 
     def reconnect(self, kernel: Kernel) -> None:
@@ -371,13 +371,11 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     def slow(self, kernel: Kernel, factor: int) -> None:
         """From the next message on, work takes `factor` thousandths of its time."""
         self.factor = factor
-        if self.state == "up":
-            self._say_state(kernel, "up")
+        self._say_state(kernel, self.state)
 
     def set_work(self, kernel: Kernel, work: Work) -> None:
         self.spec = msgspec.structs.replace(self.spec, work=work)
-        if self.state == "up":
-            self._say_state(kernel, "up")
+        self._say_state(kernel, self.state)
 
     def set_prefetch(self, kernel: Kernel, prefetch: int) -> None:
         """Cancel and subscribe anew: a prefetch holds for consumers started after it."""

@@ -81,7 +81,7 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
 
     def restart(self, kernel: Kernel) -> None:
         self.state = "up"
-        kernel.cause = kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "up", self.about()))
+        kernel.cause = kernel.emit(self._said_state(kernel))
         if kernel.parts[self.link].state != "closed":
             self.connect(kernel)
         self._plan(kernel)
@@ -248,19 +248,18 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             else:
                 arrivals = Arrivals(every=UNITS_US["m"] // per_minute)
             self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
-        state: Any = self.shown_state()
-        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, self.about()))
+        kernel.emit(self._said_state(kernel))
         if self.state == "up":
             self._plan(kernel)
 
     def pause(self, kernel: Kernel) -> None:
         self.paused = True
         self.plan += 1
-        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "paused", self.about()))
+        kernel.emit(self._said_state(kernel))
 
     def resume(self, kernel: Kernel) -> None:
         self.paused = False
-        kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "up", self.about()))
+        kernel.emit(self._said_state(kernel))
         self._plan(kernel)
 
     # -- the present ----------------------------------------------------------------------------
@@ -269,13 +268,18 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         """Its `NodeState`."""
         return "paused" if self.state == "up" and self.paused else self.state
 
+    def _said_state(self, kernel: Kernel) -> NodeStateChanged:
+        state: Any = self.shown_state()
+        return NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, self.about())
+
     def about(self) -> str:
         """The node's one-line note: how often it makes messages."""
         if self.stopped:
-            return "makes none"
+            return "none"
         arrivals = self.spec.arrivals
         if arrivals.poisson is not None:
-            return f"about {arrivals.poisson / 3600:g} per s"
+            return f"≈ {arrivals.poisson / 3600:g}/s"
         if arrivals.every is not None:
-            return f"{arrivals.burst or 'one'} every {spoken(arrivals.every)}"
+            burst = f"{arrivals.burst} each" if arrivals.burst else "every"
+            return f"{burst} {spoken(arrivals.every)}"
         return "at set times"

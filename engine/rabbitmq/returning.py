@@ -6,7 +6,7 @@ rabbit_fifo:return_one/8; 3.10 without a delivery limit: the #requeue command.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -93,9 +93,10 @@ def _put_back(house: House, queue: QuorumQueue, held: Held, failed: bool) -> Non
         return
     ready_us = house.kernel.now_us + queue.retry.of(held.failures) * 1_000
     delayed = Delayed(ready_us, held.seq, held)
-    insort(queue.delayed, delayed)
+    index = bisect_right(queue.delayed, delayed)
+    queue.delayed.insert(index, delayed)
     queue.delayed_weight += held.weight
-    queue.say_placed(house, held, "delayed", queue.delayed.index(delayed))
+    queue.say_placed(house, held, "delayed", index)
     kernel = house.kernel
     kernel.emit(FuseLit(kernel.now_us, kernel.cause, held.copy, queue.node, "delay", ready_us))
 

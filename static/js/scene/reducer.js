@@ -75,6 +75,8 @@ const HANDLERS = {
   WireRemoved: (scene, e) => scene.wires.delete(`${e.source} ${e.target} ${e.label}`),
   LinkStateChanged: (scene, e) => change(scene, e.node, { link: e.state }),
 
+  StandsFor: (scene, e) => change(scene, e.node, { stands_for: e.destination, place: e.place }),
+
   MessageCreated(scene, { message, node, key, poison, at_us }) {
     scene.facts.messages.set(message, { message, node, key, poison, at_us });
   },
