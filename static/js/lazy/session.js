@@ -84,8 +84,9 @@ class Session {
   }
 
   async openRoom(cmd, args) {
-    const { dataset } = this.stage;
-    const body = { slug: dataset.slug, seed: Number(dataset.seed), now_us: this.stage.now, id: randomId(), cmd, args };
+    const { dataset, clock, now } = this.stage;
+    const rate = clock.playing ? clock.rate * 1000 : 0;
+    const body = { slug: dataset.slug, seed: Number(dataset.seed), now_us: now, rate, id: randomId(), cmd, args };
     const token = this.stage.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
     try {
       const answer = await fetch(dataset.open || "/room/open/", {
