@@ -23,14 +23,15 @@ UNLIMITED_PREFETCH = 2_000
 class QuorumQueue(Queue, tag="quorum", kw_only=True):
     """`waiting` are the consumers of a single-active queue that are not the active one, next in front.
 
-    `dying` are the dead letters of an at-least-once queue that their targets have not accepted.
-    `publishers` are the channels that publish here to a reject-publish queue → whether they are told
-    to stop. `delivery_limit` None is no limit; `limit_given` whether the argument was there at all.
+    `next_delayed` is the copy whose delay ends first. `dying` are the dead letters of an at-least-once
+    queue that their targets have not accepted. `publishers` are the channels that publish here to a
+    reject-publish queue → whether they are told to stop. `delivery_limit` None is no limit; `limit_given` whether the argument was there at all.
     """
 
     waiting: list[Consumer] = []
     delayed: list[returning.Delayed] = []
     delayed_weight: int = 0
+    next_delayed: int = 0
     dying: dict[int, at_least_once.Dying] = {}
     dying_weight: int = 0
     publishers: dict[str, bool] = {}
@@ -502,7 +503,7 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
             gone += [dying.held for dying in self.dying.values()]
             self.delayed.clear()
             self.dying.clear()
-            self.delayed_weight = self.dying_weight = 0
+            self.delayed_weight = self.dying_weight = self.next_delayed = 0
         self._evaluate_limit(house, below)
         self._arm(house)
         return gone

@@ -94,6 +94,8 @@ def _put_back(house: House, queue: QuorumQueue, held: Held, failed: bool) -> Non
     ready_us = house.kernel.now_us + queue.retry.of(held.failures) * 1_000
     delayed = Delayed(ready_us, held.seq, held)
     index = bisect_right(queue.delayed, delayed)
+    if not queue.delayed or ready_us < queue.delayed[0].ready_us:
+        queue.next_delayed = held.copy
     queue.delayed.insert(index, delayed)
     queue.delayed_weight += held.weight
     queue.say_placed(house, held, "delayed", index)
@@ -102,10 +104,17 @@ def _put_back(house: House, queue: QuorumQueue, held: Held, failed: bool) -> Non
 
 
 def end_delays(house: House, queue: QuorumQueue) -> None:
-    """Those whose time has come are returned messages now."""
+    """Those whose time has come are returned messages now.
+
+    The one that was first with the earliest time goes first; the others in order of time and arrival
+    (rabbit_fifo:delayed_in/5 and take_next_delayed/2: an equal time does not take the place of the next).
+    """
     now_us = house.kernel.now_us
     while queue.delayed and queue.delayed[0].ready_us <= now_us:
-        held = queue.delayed.pop(0).held
+        copies = (delayed.held.copy for delayed in queue.delayed)
+        index = next((index for index, copy in enumerate(copies) if copy == queue.next_delayed), 0)
+        held = queue.delayed.pop(index).held
+        queue.next_delayed = queue.delayed[0].held.copy if queue.delayed else 0
         queue.delayed_weight -= held.weight
         queue.say_placed(house, held, "ready", queue.ready.put_returned(held))
 

@@ -144,6 +144,16 @@ def test_a_cancelled_consumer_that_holds_something_too_long_loses_its_channel(s:
     assert s.ready() == 1
 
 
+def test_of_delays_that_end_together_the_first_begun_is_first_and_the_others_go_by_arrival(s: Script) -> None:
+    """rabbit_fifo:delayed_in/5: only an earlier time takes the place of the next one."""
+    s.queue(**QUORUM, **{"x-delayed-retry-type": "returned", "x-delayed-retry-min": 5000})
+    s.consume(consumer="c", queue="q", channel="ch", prefetch=3)
+    s.send("m1", "m2", "m3")
+    assert bodies_of(s.reject(consumer="c", body="m1", requeue=True)) == {"c": ["m1"]}
+    s.nack(consumer="c", body="m1", requeue=True, multiple=True)
+    assert bodies_of(s.wait(ms=6000)) == {"c": ["m2", "m1", "m3"]}
+
+
 def test_delayed_messages_and_waiting_dead_letters_count_towards_the_length(s: Script) -> None:
     s.queue(**{
         "x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish",
