@@ -25,7 +25,8 @@ class QuorumQueue(Queue, tag="quorum", kw_only=True):
 
     `next_delayed` is the copy whose delay ends first. `dying` are the dead letters of an at-least-once
     queue that their targets have not accepted. `publishers` are the channels that publish here to a
-    reject-publish queue → whether they are told to stop. `delivery_limit` None is no limit; `limit_given` whether the argument was there at all.
+    reject-publish queue → whether they are told to stop. `delivery_limit` None is no limit; `limit_given`
+    whether the argument was there at all.
     """
 
     waiting: list[Consumer] = []
