@@ -56,7 +56,11 @@ def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
     """
     if isinstance(kind, inspect.Metadata):
         written = (kind.extra or {}).get("written")
-        return _unit_read(written, data, path, problems) if written else units_read(kind.type, data, path, problems)
+        return (
+            _unit_read(written, data, path, problems)
+            if written
+            else units_read(kind.type, data, path, problems)
+        )
     if isinstance(kind, inspect.UnionType):
         for choice in kind.types:
             data = units_read(choice, data, path, problems)

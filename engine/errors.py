@@ -38,9 +38,7 @@ class EndlessInstant(EngineError):
 
     def describe(self, owners: Sequence[str]) -> str:
         """The same error with names instead of owner indices."""
-        cycle = " → ".join(
-            f"{owner} ({what})" for owner, (_, what) in zip(owners, self.steps, strict=True)
-        )
+        cycle = " → ".join(f"{owner} ({what})" for owner, (_, what) in zip(owners, self.steps, strict=True))
         return f"a loop without delay at {self.at_us} µs: {cycle}"
 
 

@@ -99,7 +99,9 @@ def _bodies(consumer: AmqpConsumer, now_us: int) -> list[Event]:
     working = consumer.working
     if working is not None:
         told.append(
-            WorkStarted(consumer.started_us, 0, working.copy, working.attempt, consumer.node, consumer.until_us)
+            WorkStarted(
+                consumer.started_us, 0, working.copy, working.attempt, consumer.node, consumer.until_us
+            )
         )
     for held in consumer.waiting:
         told.append(Placed(now_us, 0, held.copy, held.attempt, consumer.node, "prefetched", -1))

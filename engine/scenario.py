@@ -250,7 +250,7 @@ def read(source: str | bytes | Path) -> Any:
         try:
             source = source.read_bytes()
         except OSError as error:
-            raise ScenarioError([f"{source}: {error.strerror}"]) from None
+            raise ScenarioError([f"{source!s}: {error.strerror}"]) from None
     if isinstance(source, bytes):
         try:
             source = source.decode()

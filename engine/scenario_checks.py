@@ -197,7 +197,10 @@ def _systems(scenario: Scenario) -> Iterator[str]:
         queues = [q.name for q in system.queues]
         exchanges = [e.name for e in system.exchanges]
         for j, queue in enumerate(system.queues):
-            for field, name in (("retries_for", queue.retries_for), ("dead_letters_for", queue.dead_letters_for)):
+            for field, name in (
+                ("retries_for", queue.retries_for),
+                ("dead_letters_for", queue.dead_letters_for),
+            ):
                 if name:
                     yield from _one_of(f"{path}.queues[{j}].{field}", name, queues)
         for j, binding in enumerate(system.bindings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.simulation import Simulation
 from engine.ticks import Tick
 
 SHIPPED = sorted((Path(__file__).parents[2] / "lessons" / "scenarios").glob("*.toml"))
+
 
 def busy(**changes: Any) -> dict[str, Any]:
     """A scenario in which most of what actors can do happens: two queues, retries, a dead-letter queue."""
@@ -92,7 +94,11 @@ Journal = list[tuple[int, c.AnyCommand]]
 
 
 def play(
-    scenario: Scenario, seed: int, entries: Journal, budget: int = 2_000, reload_at: frozenset[int] = frozenset()
+    scenario: Scenario,
+    seed: int,
+    entries: Journal,
+    budget: int = 2_000,
+    reload_at: frozenset[int] = frozenset(),
 ) -> tuple[list[Tick], Simulation]:
     """A whole run with its journal; reloaded from its own snapshot before these entries (-1: the end)."""
     simulation = Simulation(scenario, seed)
@@ -110,10 +116,8 @@ def play(
                 reload()
         if n in reload_at:
             reload()
-        try:
+        with suppress(CommandError):
             simulation.apply_at(at_us, command, n)
-        except CommandError:
-            pass
     while not simulation.advance(scenario.length_us, budget):
         if -1 in reload_at:
             reload()

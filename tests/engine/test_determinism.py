@@ -31,7 +31,9 @@ def test_the_event_budget_changes_nothing(seed: int, entries: Journal, budget: i
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**40), journal, st.data())
-def test_a_run_restored_from_any_snapshot_goes_on_alike(seed: int, entries: Journal, data: st.DataObject) -> None:
+def test_a_run_restored_from_any_snapshot_goes_on_alike(
+    seed: int, entries: Journal, data: st.DataObject
+) -> None:
     whole, _ = play(BUSY, seed, entries)
     places = data.draw(st.frozensets(st.integers(-1, max(1, len(entries))), min_size=1))
     budget = data.draw(st.sampled_from([40, 2_000]))
@@ -93,8 +95,14 @@ def with_msgspec(python: str) -> str:
     version = subprocess.run([python, "-V"], capture_output=True, text=True).stdout.split()[1]
     home = ROOT / ".cache" / f"python-{version}"
     ready = home / "bin" / "python"
-    pin = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("msgspec"))
-    if subprocess.run([ready, "-c", "import msgspec"], capture_output=True, cwd="/").returncode if ready.exists() else 1:
+    pin = next(
+        line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("msgspec")
+    )
+    if (
+        subprocess.run([ready, "-c", "import msgspec"], capture_output=True, cwd="/").returncode
+        if ready.exists()
+        else 1
+    ):
         subprocess.run([python, "-m", "venv", "--clear", home], check=True, capture_output=True)
         subprocess.run([ready, "-m", "pip", "install", "-q", pin.split()[0]], check=True, capture_output=True)
     return str(ready)

@@ -68,7 +68,9 @@ def test_a_copy_that_the_ledger_has_not_heard_of_is_noticed_and_the_error_says_w
     simulation = started()
     account = next(a for a in simulation.ledger.accounts.values() if a.places[READY])
     account.places[READY] -= 1
-    with pytest.raises(InvariantBroken, match="scenario 'busy', seed 1, journal entry 0, at 8 s: destination"):
+    with pytest.raises(
+        InvariantBroken, match="scenario 'busy', seed 1, journal entry 0, at 8 s: destination"
+    ):
         check(simulation)
 
 
@@ -88,7 +90,9 @@ def test_one_delivery_too_many_is_noticed_as_it_departs() -> None:
     node = next(n for n, r in simulation.ledger.registrations.items() if r[0] == registration)
     simulation.ledger.in_flight[registration] = limit
     copy, _, queue = line_of(simulation)
-    with pytest.raises(InvariantBroken, match=f"{limit + 1} deliveries in flight to node {node}, prefetch {limit}"):
+    with pytest.raises(
+        InvariantBroken, match=f"{limit + 1} deliveries in flight to node {node}, prefetch {limit}"
+    ):
         simulation.kernel.emit(Moved(8_000_000, 0, copy, 1, queue, node, 8_040_000, "unacked"))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EndlessInstant
-from engine.kernel import A, DUE, NEVER_US, Kernel, KernelState, Timer
+from engine.kernel import DUE, NEVER_US, A, Kernel, KernelState, Timer
 
 
 class Recorder:

@@ -53,7 +53,9 @@ def scenario(consumers: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
 class Run:
     """A run that keeps its events, and finds things in them."""
 
-    def __init__(self, data: dict[str, Any], *journal: tuple[int, c.AnyCommand], until_ms: int = 30_000) -> None:
+    def __init__(
+        self, data: dict[str, Any], *journal: tuple[int, c.AnyCommand], until_ms: int = 30_000
+    ) -> None:
         spec = from_data(data)
         self.simulation = Simulation(spec, 1)
         for n, (at_ms, command) in enumerate(journal, 1):
@@ -66,7 +68,9 @@ class Run:
         self.ledger = self.simulation.totals()
 
     def all(self, kind: type[Any], **where: Any) -> list[Any]:
-        return [e for e in self.events if type(e) is kind and all(getattr(e, k) == v for k, v in where.items())]
+        return [
+            e for e in self.events if type(e) is kind and all(getattr(e, k) == v for k, v in where.items())
+        ]
 
     def node(self, name: str) -> int:
         return next(e.node for e in self.all(NodeAdded) if e.name == name)
@@ -178,7 +182,9 @@ def confirming(**more: Any) -> list[dict[str, Any]]:
 
 
 def test_with_confirms_a_cut_producer_publishes_again() -> None:
-    run = Run(scenario([{}], producer=confirming()), (2_050, c.CutLink("shop")), (9_000, c.RestoreLink("shop")))
+    run = Run(
+        scenario([{}], producer=confirming()), (2_050, c.CutLink("shop")), (9_000, c.RestoreLink("shop"))
+    )
     assert run.ledger["lost"] == 0
     assert {e.message for e in run.all(EffectApplied)} == {1, 2, 3, 4, 5, 6}
 
@@ -219,7 +225,9 @@ def test_two_deliveries_at_the_same_time_tell_the_two_stores_apart(keep: str, ch
 def test_a_crash_between_charge_and_record_defeats_check_then_act_only() -> None:
     for keep, charges in (("check then act", 2), ("with the effect", 1)):
         store = {"idempotency": {"store": "seen", "keep": keep}, "wrap_up": "300ms"}
-        run = Run(scenario([store]), (950, c.CrashConsumer("worker 1")), (1_100, c.RestartConsumer("worker 1")))
+        run = Run(
+            scenario([store]), (950, c.CrashConsumer("worker 1")), (1_100, c.RestartConsumer("worker 1"))
+        )
         assert len(run.effects(1)) == charges
         assert run.all(StoreAsked, copy=1)[-1].seen is (charges == 1)
 
@@ -229,7 +237,9 @@ def test_a_crash_between_charge_and_record_defeats_check_then_act_only() -> None
 
 def test_a_poison_message_loops_for_ever_in_3_10_and_ends_after_20_returns_in_4_3() -> None:
     def world(version: str) -> dict[str, Any]:
-        data = scenario([{"work": {"constant": "10ms"}, "retry": {"do": "requeue", "by": "reject"}}], length="60s")
+        data = scenario(
+            [{"work": {"constant": "10ms"}, "retry": {"do": "requeue", "by": "reject"}}], length="60s"
+        )
         data["system"][0].update(
             version=version, link="5ms",
             queues=[{"name": "work", "type": "quorum", "arguments":
