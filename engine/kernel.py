@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from heapq import heappop, heappush
-from struct import unpack
+from struct import Struct
 from typing import Any, Protocol
 
 import msgspec
@@ -35,6 +35,8 @@ cause of what the timer brings about.
 """
 
 DUE, INSERTED, OWNER, CAUSE, WHAT, A, B = range(7)
+
+_eight_numbers = Struct("<8Q").unpack
 
 
 class Part(Protocol):
@@ -82,23 +84,31 @@ class Kernel:
         self.agenda: list[Timer] = []
         self.cancelled: dict[int, None] = {}
         self.drawn: dict[str, int] = {}
+        """Stream → how many were drawn, those in its block counted as drawn."""
         self.blocks: dict[str, list[int]] = {}
         self.log: list[Any] = []
-        self.folds: dict[type, Callable[[Any, int], None]] = {}
+        self.folds: dict[type, Callable[[Any], int]] = {}
+        """Kind of event → its observer, which has to `say` the event before it does anything else."""
         self.parts: list[Any] = []
 
     # -- events ---------------------------------------------------------------------------------
 
     def emit(self, event: Any) -> int:
-        """Append a fact to the log and let the observers fold it. Returns the event's number (1, 2, …).
+        """Append a fact to the log, under the eyes of its observer. Returns the event's number (1, 2, …).
 
         An observer may emit in turn (the ledger says `Settled`); its event then follows at once.
         """
-        self.number = number = self.number + 1
-        self.log.append(event)
         fold = self.folds.get(type(event))
         if fold is not None:
-            fold(event, number)
+            return fold(event)
+        self.number = number = self.number + 1
+        self.log.append(event)
+        return number
+
+    def say(self, event: Any) -> int:
+        """Append a fact that nobody observes, or whose observer is calling. Returns its number."""
+        self.number = number = self.number + 1
+        self.log.append(event)
         return number
 
     def take_log(self) -> list[Any]:
@@ -163,8 +173,7 @@ class Kernel:
         agenda, cancelled, now_us = self.agenda, self.cancelled, self.now_us
         while agenda:
             timer = agenda[0]
-            due_us = timer[0]
-            if due_us >= until_us:
+            if timer[0] >= until_us:
                 break
             if self.number >= number_max:
                 return False
@@ -172,8 +181,8 @@ class Kernel:
             if cancelled and timer[1] in cancelled:
                 del cancelled[timer[1]]
                 continue
-            if due_us > now_us:
-                self.now_us = now_us = due_us
+            if timer[0] > now_us:
+                self.now_us = now_us = timer[0]
                 self.generation = 0
                 self.generation_mark = self.inserted
             elif timer[1] > self.generation_mark:
@@ -198,18 +207,24 @@ class Kernel:
     # -- chance ---------------------------------------------------------------------------------
 
     def draw(self, stream: str) -> int:
-        """The stream's next 64 random bits. One blake2b gives eight draws."""
-        blocks = self.blocks
-        block = blocks.get(stream)
-        if block:
-            self.drawn[stream] += 1
-            return block.pop()
+        """The stream's next 64 random bits."""
+        return (self.blocks.get(stream) or self.next_block(stream)).pop()
+
+    def next_block(self, stream: str) -> list[int]:
+        """The stream's next draws, the next one last; for `draw`, which takes them off. Never empty.
+
+        One blake2b gives eight. A stream goes on where `drawn` says, which may be inside a block.
+        """
         n = self.drawn.get(stream, 0)
-        self.drawn[stream] = n + 1
-        text = f"{self.seed}/{stream}/{n >> 3}".encode()
-        eight = unpack("<8Q", blake2b(text).digest())
-        blocks[stream] = block = list(eight[n & 7 :][::-1])
-        return block.pop()
+        self.drawn[stream] = (n | 7) + 1
+        eight = _eight_numbers(blake2b(f"{self.seed}/{stream}/{n >> 3}".encode()).digest())
+        self.blocks[stream] = block = list(eight[n & 7 :][::-1])
+        return block
+
+    def _drawn(self) -> dict[str, int]:
+        """How many were drawn from each stream."""
+        blocks = self.blocks
+        return {stream: n - len(blocks.get(stream, ())) for stream, n in self.drawn.items()}
 
     # -- snapshots ------------------------------------------------------------------------------
 
@@ -218,7 +233,7 @@ class Kernel:
         return KernelState(
             self.seed, self.now_us, self.number, self.inserted, self.generation,
             self.generation_mark, self.messages, self.copies, self.nodes, self.agenda,
-            list(self.cancelled), self.drawn,
+            list(self.cancelled), self._drawn(),
         )  # fmt: skip
 
     @classmethod

@@ -26,10 +26,11 @@ from engine.events import (
     EffectApplied,
     Event,
     GivenUp,
-    Left,
     LedgerStands,
+    Left,
     MessageCreated,
     Moved,
+    Owed,
     Place,
     Placed,
     PromiseBroken,
@@ -59,6 +60,9 @@ PLACE: dict[str, int] = {place: index for index, place in enumerate(PLACES)}
 TALLY: dict[str, int] = {tally: index for index, tally in enumerate(TALLIES)}
 
 NOWHERE, ON_THE_WIRE, READY, UNACKED, WAITING, HELD, DONE, DEAD, EXPIRED, DROPPED, LOST = range(len(PLACES))
+
+NOBODY = (0, 0)
+"""The registration of a node that has none."""
 
 PROMISE_OF_PLACE = {LOST: "nothing_lost", DROPPED: "nothing_lost", EXPIRED: "nothing_lost",
                     DEAD: "nothing_dead"}  # fmt: skip
@@ -173,26 +177,36 @@ class Ledger:
 
     # -- messages and copies --------------------------------------------------------------------
 
-    def made(self, event: MessageCreated, number: int) -> None:
+    def made(self, event: MessageCreated) -> int:
         self.world.made(event.message, event.key, event.poison, event.node)
+        return self.kernel.say(event)
 
-    def routed(self, event: Routed, number: int) -> None:
+    def routed(self, event: Routed) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
+        message = event.message
         flags = self.world.flags
-        if event.message < len(flags):
-            flags[event.message] |= ROUTED
+        if message < len(flags):
+            flags[message] |= ROUTED
         for owed in event.copies:
-            old = self.copies.get(owed.after) if owed.after else None
-            if old is not None and not old.superseded:
-                self.copies[owed.copy] = self._taken_over(owed.after, old, number)
-                continue
             home = owed.destination
-            if home in self.stands_for:
-                home = self.stands_for[home][0]
-            self.copies[owed.copy] = CopyRecord(event.message, home)
-            account = self.accounts.get(home)
-            if account is None:
-                account = self._account(home)
-            account.owed += 1
+            if owed.after or home in self.stands_for or home not in self.accounts:
+                self._owe_otherwise(owed, message, number)
+            else:
+                self.copies[owed.copy] = CopyRecord(message, home)
+                self.accounts[home].owed += 1
+        return number
+
+    def _owe_otherwise(self, owed: Owed, message: int, number: int) -> None:
+        """It may take over from another copy, or stand in for a destination, or be the first there."""
+        old = self.copies.get(owed.after) if owed.after else None
+        if old is not None and not old.superseded:
+            self.copies[owed.copy] = self._taken_over(owed.after, old, number)
+        else:
+            home = self._home(owed.destination)
+            self.copies[owed.copy] = CopyRecord(message, home)
+            self._account(home).owed += 1
 
     def _taken_over(self, copy: int, old: CopyRecord, cause: int) -> CopyRecord:
         """The record of a new copy that goes on with the work of `copy`, which is counted no longer."""
@@ -210,31 +224,60 @@ class Ledger:
             del self.copies[copy]
             self.superseded -= 1
 
-    def unroutable(self, event: Unroutable, number: int) -> None:
+    def unroutable(self, event: Unroutable) -> int:
+        number = self.kernel.say(event)
         if not event.returned:
             self._settle_new(event.exchange, DROPPED, number)
+        return number
 
-    def publish_refused(self, event: PublishRefused, number: int) -> None:
+    def publish_refused(self, event: PublishRefused) -> int:
+        number = self.kernel.say(event)
         self._settle_new(self._home(event.queue), DROPPED, number)
+        return number
 
-    def given_up(self, event: GivenUp, number: int) -> None:
+    def given_up(self, event: GivenUp) -> int:
+        number = self.kernel.say(event)
         if not self.world.flags[event.message] & ROUTED:
             self._settle_new(event.node, LOST, number)
+        return number
 
     # -- a broker's hold ------------------------------------------------------------------------
 
-    def placed(self, event: Placed, number: int) -> None:
-        zone = event.zone
+    def placed(self, event: Placed) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
+        copy, node = event.copy, event.node
+        record = self.copies.get(copy)
+        if record is None:
+            return number
+        order = self.orders.get(node)
+        if event.zone != "ready" or node != record.destination or record.place or record.superseded or order is None:
+            self._placed_otherwise(event, record, number)
+            return number
+        # A fresh copy joins the line of its destination: `_ready` and `_settle` in one.
+        index = event.index
+        if index == order.ready or index < 0:
+            order.arrived = record.sequence = order.arrived + 1
+        order.ready += 1
+        record.ready = True
+        record.queue = node
+        record.place = READY
+        places = self.accounts[node].places
+        places[NOWHERE] -= 1
+        places[READY] += 1
+        kernel.number = number + 1
+        kernel.log.append(Settled(kernel.now_us, number, (copy,), node, "", "ready"))
+        return number
+
+    def _placed_otherwise(self, event: Placed, record: CopyRecord, number: int) -> None:
+        node, zone = event.node, event.zone
         if event.attempt:
             if zone == "prefetched":
-                self._arrived(event.copy, number)
-            elif zone == "socket":
-                self._handed_out(event.copy, event.attempt, event.node, number)
+                self._arrived(event.copy, record, number)
+            elif zone == "socket" and event.attempt > record.deliveries:
+                self._handed_out(event.copy, record, event.attempt, node, number)
             return
-        record = self.copies.get(event.copy)
-        if record is None:
-            return
-        node = event.node
         if record.ready:
             self._not_ready(record)
         if zone == "unacked":
@@ -266,7 +309,7 @@ class Ledger:
         self.orders[record.queue].ready -= 1
         record.ready = False
 
-    def dead_lettered(self, event: DeadLettered, number: int) -> None:
+    def dead_lettered(self, event: DeadLettered) -> int:
         """It holds no slot and no place in a line any longer; where it goes, its next event says."""
         record = self.copies.get(event.copy)
         if record is not None:
@@ -274,51 +317,62 @@ class Ledger:
                 self._let_go(record)
             if record.ready:
                 self._not_ready(record)
+        return self.kernel.say(event)
 
-    def requeued(self, event: Requeued, number: int) -> None:
+    def requeued(self, event: Requeued) -> int:
         record = self.copies.get(event.copy)
         if record is not None:
             record.redelivered = event.redelivered
+        return self.kernel.say(event)
 
     # -- deliveries -----------------------------------------------------------------------------
 
-    def consumer_registered(self, event: ConsumerRegistered, number: int) -> None:
+    def consumer_registered(self, event: ConsumerRegistered) -> int:
+        number = self.kernel.say(event)
         self.registrations[event.node] = (number, event.prefetch)
+        return number
 
-    def moved(self, event: Moved, number: int) -> None:
+    def moved(self, event: Moved) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
         copy = event.copy
         record = self.copies.get(copy)
         if record is None:
-            return
+            return number
         source = event.source
         if event.attempt > record.deliveries:
-            self._handed_out(copy, event.attempt, source, number)
+            self._handed_out(copy, record, event.attempt, source, number)
         if record.ready:
-            self._not_ready(record)
-        if event.keeps:
-            if not record.holder:
-                self._hold(record, event.target, number)
-            place = UNACKED if source == record.destination else self._standing(source)
-        else:
+            self.orders[record.queue].ready -= 1
+            record.ready = False
+        if not event.keeps:
             record.kept = False
             place = ON_THE_WIRE
+        else:
+            place = UNACKED if source == record.destination else self._standing(source)
+            if not record.holder:
+                registration, limit = self.registrations.get(event.target, NOBODY)
+                record.holder = registration
+                self.in_flight[registration] = count = self.in_flight.get(registration, 0) + 1
+                if count > limit > 0:
+                    self._too_many(event.target, count, limit, number)
         if place != record.place:
             self._settle(copy, record, place, number)
+        return number
 
-    def _handed_out(self, copy: int, attempt: int, source: int, number: int) -> None:
-        """A body of `copy` exists from now on: check its turn, and count it when it is not the first."""
-        record = self.copies.get(copy)
-        if record is None or attempt <= record.deliveries:
-            return
+    def _handed_out(self, copy: int, record: CopyRecord, attempt: int, source: int, number: int) -> None:
+        """A new body of `copy` exists: check its turn, and count it when it is not the first."""
         record.bodies += 1
         record.deliveries = attempt
         if attempt > 1:
             self._tally(record.destination, "duplicated_deliveries", copy, 0, number)
-        if record.sequence:
+        sequence = record.sequence
+        if sequence:
             order = self.orders[source]
-            if record.sequence <= order.delivered:
+            if sequence <= order.delivered:
                 self._out_of_turn(copy, record, source, number)
-            order.delivered = record.sequence
+            order.delivered = sequence
             record.sequence = 0
 
     def _out_of_turn(self, copy: int, record: CopyRecord, source: int, number: int) -> None:
@@ -328,38 +382,38 @@ class Ledger:
             f"arrival {self.orders[source].delivered}"
         )
 
-    def _hold(self, record: CopyRecord, node: int, number: int) -> None:
-        """One more unsettled delivery of the node's registration: never more than its prefetch."""
-        registration, limit = self.registrations.get(node, (0, 0))
-        record.holder = registration
-        self.in_flight[registration] = count = self.in_flight.get(registration, 0) + 1
-        if limit and count > limit:
-            raise InvariantBroken(
-                f"event {number}: {count} deliveries in flight to node {node}, prefetch {limit}"
-            )
+    def _too_many(self, node: int, count: int, limit: int, number: int) -> None:
+        """Of one registration: never more unsettled deliveries than its prefetch."""
+        raise InvariantBroken(f"event {number}: {count} deliveries in flight to node {node}, prefetch {limit}")
 
     def _let_go(self, record: CopyRecord) -> None:
         self.in_flight[record.holder] -= 1
         record.holder = 0
 
-    def left(self, event: Left, number: int) -> None:
-        if event.attempt:
-            for copy in event.copies:
-                self._body_gone(copy, number)
-            return
+    def left(self, event: Left) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
         for copy in event.copies:
             record = self.copies.get(copy)
+            if event.attempt:
+                self._body_gone(copy, record, number)
+                continue
             if record is None:
                 continue
             if record.holder:
-                self._let_go(record)
+                self.in_flight[record.holder] -= 1
+                record.holder = 0
             if record.ready:
                 self._not_ready(record)
             record.kept = False
             if record.superseded:
                 self._forget_superseded(copy, record)
+            elif record.effect and event.reason == "acknowledged":
+                self._settle(copy, record, DONE, number)
             else:
                 self._settle(copy, record, self._end(record, event.reason), number)
+        return number
 
     def _end(self, record: CopyRecord, reason: str) -> int:
         """Where a copy stands once its broker holds it no longer."""
@@ -371,21 +425,31 @@ class Ledger:
 
     # -- bodies and work ------------------------------------------------------------------------
 
-    def _arrived(self, copy: int, number: int) -> None:
-        record = self.copies.get(copy)
-        if record is not None and record.place == ON_THE_WIRE:
+    def _arrived(self, copy: int, record: CopyRecord, number: int) -> None:
+        if record.place == ON_THE_WIRE:
             self._settle(copy, record, HELD, number)
 
-    def work_started(self, event: WorkStarted, number: int) -> None:
+    def work_started(self, event: WorkStarted) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
         record = self.copies.get(event.copy)
         if record is not None and record.place == ON_THE_WIRE:
             self._settle(event.copy, record, HELD, number)
+        return number
 
-    def work_finished(self, event: WorkFinished, number: int) -> None:
-        self._body_gone(event.copy, number)
+    def work_finished(self, event: WorkFinished) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
+        record = self.copies.get(event.copy)
+        if record is not None and record.kept and not record.superseded:
+            record.bodies -= 1  # the broker still has it: nothing ends here
+        else:
+            self._body_gone(event.copy, record, number)
+        return number
 
-    def _body_gone(self, copy: int, number: int) -> None:
-        record = self.copies.get(copy)
+    def _body_gone(self, copy: int, record: CopyRecord | None, number: int) -> None:
         if record is None:
             self._stale_gone(copy)
             return
@@ -403,18 +467,27 @@ class Ledger:
             if record.bodies <= 0:
                 del self.stale[copy]
 
-    def effect_applied(self, event: EffectApplied, number: int) -> None:
+    def effect_applied(self, event: EffectApplied) -> int:
+        kernel = self.kernel
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(event)
         record = self.copies.get(event.copy)
         destination = self._home(event.destination) if record is None else record.destination
         if event.effect_number > 1:
             self._tally(destination, "duplicated_effects", event.copy, 0, number)
-        key = self.world.key_of[event.message]
+        message = event.message
+        key = self.world.key_of[message]
         if key != NO_KEY:
-            self._check_key_order(event, destination, key, number)
+            latest = self._account(destination).latest
+            if key < len(latest) and latest[key] <= message:
+                latest[key] = message
+            else:
+                self._check_key_order(event, destination, key, number)
         if record is not None:
             record.effect = True
             if record.place == HELD:
                 self._settle(event.copy, record, DONE, number)
+        return number
 
     def _check_key_order(self, event: EffectApplied, destination: int, key: int, number: int) -> None:
         latest = self._account(destination).latest
@@ -425,13 +498,15 @@ class Ledger:
         else:
             latest[key] = event.message
 
-    def store_asked(self, event: StoreAsked, number: int) -> None:
+    def store_asked(self, event: StoreAsked) -> int:
         """What the store remembers has had its effect."""
+        number = self.kernel.say(event)
         record = self.copies.get(event.copy)
         if event.seen and record is not None:
             record.effect = True
             if record.place == HELD:
                 self._settle(event.copy, record, DONE, number)
+        return number
 
     # -- counts ---------------------------------------------------------------------------------
 
@@ -450,18 +525,19 @@ class Ledger:
         return DEAD if stands is None else stands[1]
 
     def _settle(self, copy: int, record: CopyRecord, now: int, cause: int) -> None:
-        destination, was = record.destination, record.place
-        account = self.accounts[destination]
         if record.superseded:
             # It was taken over, and comes back all the same: from now on it is owed by itself.
             record.superseded = False
             self.superseded -= 1
-            account.owed += 1
-        places = account.places
+            self.accounts[record.destination].owed += 1
+        destination, was = record.destination, record.place
+        places = self.accounts[destination].places
         places[was] -= 1
         places[now] += 1
         record.place = now
-        self._say_settled(copy, destination, was, now, cause)
+        kernel = self.kernel
+        kernel.number += 1
+        kernel.log.append(Settled(kernel.now_us, cause, (copy,), destination, PLACES[was], PLACES[now]))
         if now >= DONE:
             if now != DEAD:
                 del self.copies[copy]
@@ -472,8 +548,7 @@ class Ledger:
 
     def _say_settled(self, copy: int, destination: int, was: int, now: int, cause: int) -> None:
         kernel = self.kernel
-        kernel.number += 1  # as `emit` does for what nobody folds
-        kernel.log.append(Settled(kernel.now_us, cause, (copy,), destination, PLACES[was], PLACES[now]))
+        kernel.say(Settled(kernel.now_us, cause, (copy,), destination, PLACES[was], PLACES[now]))
 
     def _settle_new(self, destination: int, place: int, cause: int) -> None:
         """A message comes to its end without ever having been in a queue."""

@@ -65,8 +65,8 @@ class Link(msgspec.Struct):
     """The channel that the actor speaks through now; "" while its process is down."""
     state: str = "up"
     generation: int = 0
-    serial: int = 0
     up: dict[int, Up] = {}
+    """What travels to the broker, by its timer's entry."""
     down: dict[int, Down] = {}
     up_waiting: list[Up] = []
     down_waiting: list[Down] = []
@@ -79,7 +79,19 @@ class Link(msgspec.Struct):
     def send(self, kernel: Kernel, operation: Any, kind: SignalKind | str = "", about: int = 0,
              target: int = 0) -> None:  # fmt: skip
         """Let `operation` travel to the broker. With a `kind` its way is drawn to node `target`."""
-        item = Up(self.client, operation, kind, about, target)
+        if self.state != "up" or self.lose_next_ack or not kind:
+            self._send_otherwise(kernel, Up(self.client, operation, kind, about, target))
+            return
+        # As `_depart_up` does, in one go: every publish and acknowledgement comes this way.
+        now_us = kernel.now_us
+        arrive_us = now_us + self.latency_us
+        number = kernel.say(
+            Sent(now_us, kernel.cause, kernel.number + 1, kind, about, self.node, target, arrive_us)  # type: ignore[arg-type]
+        )
+        entry = kernel.schedule(arrive_us, self.owner, "up", 0, self.generation, number)
+        self.up[entry] = Up(self.client, operation, kind, about, target, number, arrive_us, now_us)
+
+    def _send_otherwise(self, kernel: Kernel, item: Up) -> None:
         if self.state == "up":
             self._depart_up(kernel, item)
         elif self.state == "cut":
@@ -99,7 +111,23 @@ class Link(msgspec.Struct):
 
     def push(self, kernel: Kernel, client: str, node: int, said: Push) -> None:
         """The broker says something unasked to `client`, this link's channel now or before."""
-        item = Down(client, said, node)  # type: ignore[arg-type]
+        if type(said) is not amqp.Delivery or self.state != "up":
+            self._push_otherwise(kernel, Down(client, said, node))  # type: ignore[arg-type]
+            return
+        # As `_depart_down` does, in one go: every delivery comes this way.
+        now_us = kernel.now_us
+        arrive_us = now_us + self.latency_us
+        number = kernel.emit(
+            Moved(now_us, kernel.cause, said.copy, said.attempt, node, self.node, arrive_us,
+                  "" if said.no_ack else "unacked")
+        )  # fmt: skip
+        item = Down(client, said, node, None, number, arrive_us, now_us)
+        if self.executing:
+            self.behind_reply.append(item)
+            return
+        self.down[kernel.schedule(arrive_us, self.owner, "down", 0, self.generation, number)] = item
+
+    def _push_otherwise(self, kernel: Kernel, item: Down) -> None:
         if self.state == "up":
             self._depart_down(kernel, item)
         elif self.state == "cut":
@@ -118,9 +146,7 @@ class Link(msgspec.Struct):
             )
             if self.lose_next_ack and item.kind == "ack":
                 self.lose_next_ack, item.lost = False, True
-        self.serial = serial = self.serial + 1
-        self.up[serial] = item
-        kernel.schedule(arrive_us, self.owner, "up", serial, self.generation, cause)
+        self.up[kernel.schedule(arrive_us, self.owner, "up", 0, self.generation, cause)] = item
 
     def _depart_down(self, kernel: Kernel, item: Down) -> None:
         now_us = kernel.now_us
@@ -150,11 +176,10 @@ class Link(msgspec.Struct):
             self._schedule_down(kernel, item)
 
     def _schedule_down(self, kernel: Kernel, item: Down) -> None:
-        self.serial = serial = self.serial + 1
-        self.down[serial] = item
-        kernel.schedule(
-            item.arrive_us, self.owner, "down", serial, self.generation, item.number or kernel.cause
+        entry = kernel.schedule(
+            item.arrive_us, self.owner, "down", 0, self.generation, item.number or kernel.cause
         )
+        self.down[entry] = item
 
     # -- arrivals -------------------------------------------------------------------------------
 
@@ -163,41 +188,41 @@ class Link(msgspec.Struct):
             return
         what = timer[4]
         if what == "up":
-            self._arrive_up(kernel, self.up.pop(timer[5]))
+            up = self.up.pop(timer[1])
+            if up.lost:
+                kernel.emit(SignalLost(kernel.now_us, kernel.cause, up.number))
+                return
+            self.executing = True
+            reply = kernel.parts[self.broker].execute(kernel, up.client, up.operation)
+            self.executing = False
+            if reply is not None:
+                self._answer(kernel, up, reply)
+            if self.behind_reply:
+                for push in self.behind_reply:
+                    self._schedule_down(kernel, push)
+                self.behind_reply.clear()
         elif what == "down":
-            self._arrive_down(kernel, self.down.pop(timer[5]))
+            down = self.down.pop(timer[1])
+            if down.asked is None and down.client == self.client and not down.lost:
+                kernel.parts[self.actor].told(kernel, down.said)
+            else:
+                self._arrive_otherwise(kernel, down)
         else:
             self._close(kernel)
-
-    def _arrive_up(self, kernel: Kernel, item: Up) -> None:
-        if item.lost:
-            kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.number))
-            return
-        self.executing = True
-        reply = kernel.parts[self.broker].execute(kernel, item.client, item.operation)
-        self.executing = False
-        if reply is not None:
-            self._answer(kernel, item, reply)
-        if self.behind_reply:
-            waiting, self.behind_reply = self.behind_reply, []
-            for push in waiting:
-                self._schedule_down(kernel, push)
 
     def _answer(self, kernel: Kernel, item: Up, reply: Reply) -> None:
         answer = Down(item.client, reply, item.target, item.operation)  # type: ignore[arg-type]
         answer.depart_us, answer.arrive_us = kernel.now_us, kernel.now_us + self.latency_us
         self._schedule_down(kernel, answer)
 
-    def _arrive_down(self, kernel: Kernel, item: Down) -> None:
-        said = item.said
+    def _arrive_otherwise(self, kernel: Kernel, item: Down) -> None:
+        """What is lost, comes too late, or answers something."""
         if item.lost:
             kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.number))
         elif item.client != self.client:
             self._nobody(kernel, item, self.node)
-        elif item.asked is not None:
-            kernel.parts[self.actor].answered(kernel, item.asked, said)
         else:
-            kernel.parts[self.actor].told(kernel, said)
+            kernel.parts[self.actor].answered(kernel, item.asked, item.said)
 
     def _nobody(self, kernel: Kernel, item: Down, node: int) -> None:
         """What arrives for a process that is gone, or for a connection it has given up."""

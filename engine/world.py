@@ -40,14 +40,13 @@ class World(msgspec.Struct):
 
     def made(self, message: int, key: str, poison: bool, node: int) -> None:
         """A producer (at `node`) has made `message`, the next in number."""
-        keys = self.keys
         if not key:
             index = NO_KEY
-        elif key in keys:
-            index = keys.index(key)
         else:
-            index = len(keys)
-            keys.append(key)
+            keys = self.keys
+            if key not in keys:
+                keys.append(key)
+            index = keys.index(key)
         self.key_of.append(index)
         self.flags.append(POISON if poison else 0)
         self.producer_of.append(node)
@@ -67,9 +66,9 @@ class World(msgspec.Struct):
             done = _grown(self.effects, key, message)
         number = done[message]
         if number < 255:
-            number += 1
-            done[message] = number
-        self.totals[effect] = total = self.totals.get(effect, 0) + amount
+            done[message] = number = number + 1
+        totals = self.totals
+        totals[effect] = total = totals.get(effect, 0) + amount
         return number, total
 
     def remembers(self, store: str, message: int) -> bool:

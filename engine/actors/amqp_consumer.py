@@ -26,7 +26,7 @@ from engine.policies.retry import Decision, decide
 from engine.policies.service import NORMAL, failure, work_us
 from engine.rabbitmq import operations as amqp
 from engine.scenario import Acknowledge, ConsumerSpec, Work
-from engine.world import World
+from engine.world import POISON, World
 
 RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
@@ -190,7 +190,19 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     def told(self, kernel: Kernel, said: Any) -> None:
         """What the broker says unasked."""
         if type(said) is amqp.Delivery:
-            self._delivered(kernel, said)
+            if self.stopping:
+                self._turned_away(kernel, said)
+                return
+            retry = self.spec.retry
+            held = Held(
+                said.copy, said.attempt, said.message, said.queue,
+                "" if said.no_ack else kernel.parts[self.link].client, said.delivery_tag,
+                said if retry.do == "republish" or retry.then else None,
+            )  # fmt: skip
+            if self.working is None:
+                self._start(kernel, held)
+            else:
+                self._wait(kernel, held)
         elif isinstance(said, amqp.ChannelClosed):
             self._closed(kernel)
         elif isinstance(said, amqp.CancelledByBroker):
@@ -206,26 +218,15 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         self.disconnected(kernel, [])
         kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "connect", 0, self.life)
 
-    def _delivered(self, kernel: Kernel, said: amqp.Delivery) -> None:
-        if self.stopping:
-            kernel.emit(
-                Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, self.node, "cancelled")
-            )
-            return
-        retry = self.spec.retry
-        held = Held(
-            said.copy, said.attempt, said.message, said.queue,
-            "" if said.no_ack else kernel.parts[self.link].client, said.delivery_tag,
-            said if retry.do == "republish" or retry.then else None,
+    def _turned_away(self, kernel: Kernel, said: amqp.Delivery) -> None:
+        kernel.emit(Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, self.node, "cancelled"))
+
+    def _wait(self, kernel: Kernel, held: Held) -> None:
+        self.waiting.append(held)
+        kernel.emit(
+            Placed(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, "prefetched",
+                   len(self.waiting) - 1)
         )  # fmt: skip
-        if self.working is None:
-            self._start(kernel, held)
-        else:
-            self.waiting.append(held)
-            kernel.emit(
-                Placed(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, "prefetched",
-                       len(self.waiting) - 1)
-            )  # fmt: skip
 
     # -- work -----------------------------------------------------------------------------------
 
@@ -272,53 +273,51 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._finish(kernel, "")
             return
         world: World = kernel.parts[0]
-        if spec.fail is not None or world.is_poison(held.message):
+        if spec.fail is not None or world.flags[held.message] & POISON:
             key, poison = world.key(held.message), world.is_poison(held.message)
             why = failure(kernel, f"{spec.name}/failure", spec.fail, key, poison)
             if why:
                 self._finish(kernel, why)
                 return
-        self._do_effect(kernel, held)
+        if spec.idempotency is None or not self._seen_before(kernel, held):
+            self._do_effect(kernel, held)
         if spec.wrap_up:
             kernel.schedule(kernel.now_us + spec.wrap_up, self.owner, "wrap_up", 0, self.life)
         else:
             self._finish(kernel, "")
 
-    def _do_effect(self, kernel: Kernel, held: Held) -> None:
-        """In one step with its store, where the handler has one that is kept with the effect."""
-        spec, world, now_us = self.spec, kernel.parts[0], kernel.now_us
-        idempotency = spec.idempotency
-        one_step = idempotency is not None and idempotency.keep == "with the effect"
-        if one_step:
-            assert idempotency is not None
-            held.known = world.remembers(idempotency.store, held.message)
-            kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
-            if held.known:
-                return
+    def _seen_before(self, kernel: Kernel, held: Held) -> bool:
+        """Asks the store, where the handler has one that is kept in one step with the effect."""
+        idempotency, world = self.spec.idempotency, kernel.parts[0]
+        if idempotency is None or idempotency.keep != "with the effect":
+            return False
+        held.known = world.remembers(idempotency.store, held.message)
+        now_us = kernel.now_us
+        kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
+        if not held.known:
             world.remember(idempotency.store, held.message)
-        effect = spec.effect
-        number, total = world.do_effect(
-            self.effect_key, effect.name, effect.amount, held.message
-        )
+        return held.known
+
+    def _do_effect(self, kernel: Kernel, held: Held) -> None:
+        effect, message = self.spec.effect, held.message
+        number, total = kernel.parts[0].do_effect(self.effect_key, effect.name, effect.amount, message)
         kernel.emit(
-            EffectApplied(now_us, kernel.cause, held.copy, held.attempt, self.node, held.message,
+            EffectApplied(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, message,
                           held.queue, effect.name, number, total)
         )  # fmt: skip
-        if one_step:
-            kernel.emit(StoreKept(now_us, kernel.cause, held.copy, held.attempt, self.node))
+        idempotency = self.spec.idempotency
+        if idempotency is not None and idempotency.keep == "with the effect":
+            kernel.emit(StoreKept(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node))
 
     def _finish(self, kernel: Kernel, why: str) -> None:
         """The handler returns: acknowledge, or after a failure do what the retry policy says."""
         held, spec = self.working, self.spec
         assert held is not None
         self.working = None
-        now_us = kernel.now_us
-        if not why and not held.known and spec.idempotency is not None:
-            if spec.idempotency.keep == "check then act":
-                kernel.parts[0].remember(spec.idempotency.store, held.message)
-                kernel.emit(StoreKept(now_us, kernel.cause, held.copy, held.attempt, self.node))
+        if spec.idempotency is not None and not why and not held.known:
+            self._keep_in_store(kernel, held)
         kernel.cause = kernel.emit(
-            WorkFinished(now_us, kernel.cause, held.copy, held.attempt, self.node, not why, why)
+            WorkFinished(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, not why, why)
         )
         if held.client:
             if why:
@@ -330,6 +329,12 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._stopped(kernel)
         elif self.waiting:
             self._start(kernel, self.waiting.pop(0))
+
+    def _keep_in_store(self, kernel: Kernel, held: Held) -> None:
+        idempotency = self.spec.idempotency
+        if idempotency is not None and idempotency.keep == "check then act":
+            kernel.parts[0].remember(idempotency.store, held.message)
+            kernel.emit(StoreKept(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node))
 
     # -- answers --------------------------------------------------------------------------------
 

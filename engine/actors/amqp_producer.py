@@ -137,11 +137,12 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             kernel.schedule(kernel.now_us, 0, "end", 1)
             return
         self.made += 1
-        poison = self.poison_next
-        self.poison_next = False
-        if spec.poison is not None and not poison:
+        poison = False
+        if self.poison_next:
+            poison, self.poison_next = True, False
+        elif spec.poison is not None:
             poison = is_poison(kernel, self._stream("poison"), spec.poison, self.made)
-        message = kernel.next_message()
+        kernel.messages = message = kernel.messages + 1
         kernel.cause = kernel.emit(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
         )

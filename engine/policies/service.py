@@ -11,10 +11,10 @@ NORMAL = 1_000
 
 def work_us(kernel: Kernel, stream: str, work: Work, factor: int) -> int:
     """One message's service time; `factor` in thousandths of the normal time."""
-    if work.constant is not None:
-        us = int(work.constant)
-    elif work.exponential is not None:
+    if work.exponential is not None:
         us = exponential_us(kernel, stream, work.exponential)
+    elif work.constant is not None:
+        us = int(work.constant)
     else:
         assert work.uniform is not None
         us = uniform_us(kernel, stream, *work.uniform)
