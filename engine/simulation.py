@@ -365,11 +365,9 @@ class Simulation:
         self.faults_given, self.journal = state.faults_given, state.journal
         self.switchboard = Switchboard()
         self.brokers = [
-            RabbitMQ.from_state(broker, 1 + index, self.switchboard)
+            RabbitMQ.from_state(broker, 1 + index, self.switchboard, self.kernel)
             for index, broker in enumerate(state.brokers)
         ]
-        for broker in self.brokers:
-            broker.kernel = self.kernel
         parts: list[Any] = [self.world, *self.brokers]
         for link, actor in zip(self.links, self.actors, strict=True):
             parts += [link, actor]

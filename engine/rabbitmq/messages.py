@@ -66,6 +66,8 @@ class Held(msgspec.Struct, array_like=True):
     redelivered: bool = False
     failures: int = -1
     acquired: int = -1
+    lit_us: int = 0
+    """When the fuse that burns now (its TTL, its delay) was lit."""
 
 
 def parse_expiration(text: str, switches: Switches) -> int:

@@ -113,7 +113,8 @@ class Queue(msgspec.Struct, kw_only=True):
         kernel = house.kernel
         kernel.emit(Placed(kernel.now_us, kernel.cause, held.copy, 0, self.node, zone, index))
         if held.expires_us != NEVER_EXPIRES and zone == "ready":
-            kernel.emit(FuseLit(kernel.now_us, kernel.cause, held.copy, self.node, "ttl", held.expires_us))
+            held.lit_us = kernel.now_us
+            kernel.emit(FuseLit(held.lit_us, kernel.cause, held.copy, self.node, "ttl", held.expires_us))
 
     def say_left(self, house: House, copies: tuple[int, ...], reason: LeftReason) -> None:
         kernel = house.kernel

@@ -100,7 +100,8 @@ def _put_back(house: House, queue: QuorumQueue, held: Held, failed: bool) -> Non
     queue.delayed_weight += held.weight
     queue.say_placed(house, held, "delayed", index)
     kernel = house.kernel
-    kernel.emit(FuseLit(kernel.now_us, kernel.cause, held.copy, queue.node, "delay", ready_us))
+    held.lit_us = kernel.now_us
+    kernel.emit(FuseLit(held.lit_us, kernel.cause, held.copy, queue.node, "delay", ready_us))
 
 
 def end_delays(house: House, queue: QuorumQueue) -> None:

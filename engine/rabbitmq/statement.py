@@ -164,13 +164,14 @@ def _places(broker: RabbitMQ, queue: Queue) -> list[Event]:
     for index, held in enumerate(queue.ready):
         place(held, "ready", index)
         if held.expires_us != NEVER_EXPIRES:
-            told.append(FuseLit(now_us, cause, held.copy, queue.node, "ttl", held.expires_us))
+            told.append(FuseLit(held.lit_us, cause, held.copy, queue.node, "ttl", held.expires_us))
     for index, held in enumerate(queue.unacked.values()):
         place(held, "unacked", index)
     if isinstance(queue, QuorumQueue):
         for index, delayed in enumerate(queue.delayed):
             place(delayed.held, "delayed", index)
-            told.append(FuseLit(now_us, cause, delayed.held.copy, queue.node, "delay", delayed.ready_us))
+            held = delayed.held
+            told.append(FuseLit(held.lit_us, cause, held.copy, queue.node, "delay", delayed.ready_us))
         for index, dying in enumerate(queue.dying.values()):
             place(dying.held, "dead_lettering", index)
     return told

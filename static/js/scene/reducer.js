@@ -164,6 +164,12 @@ const HANDLERS = {
   ActiveConsumerChanged: (scene, e) => change(scene, e.queue, { active: e.node }),
   ChannelOpened: (scene, e) => change(scene, e.node, { open: true }),
   ChannelClosed: (scene, e) => change(scene, e.node, { open: false, consumes: {} }),
+  DeadLettered(scene, { copy, at_us }) {
+    const key = tokenKey(copy, 0);
+    const token = scene.tokens.get(key);
+    const was = take(scene, token, at_us);
+    if (was) hold(scene, key, { ...token, zone: "", was });
+  },
   Requeued(scene, { copy, redelivered }) {
     const known = scene.copies.get(copy);
     if (known) scene.copies.set(copy, { ...known, redelivered });
@@ -179,7 +185,7 @@ function change(scene, node, with_) {
 function put(scene, copy, attempt, node, zone, index, at_us) {
   const key = tokenKey(copy, attempt);
   const old = scene.tokens.get(key);
-  const was = take(scene, old, at_us) ?? origin(scene, copy, attempt);
+  const was = take(scene, old, at_us) ?? old?.was ?? origin(scene, copy, attempt);
   const zones = scene.zones.get(node) ?? scene.zones.set(node, {}).get(node);
   const { keys, drift } = zones[zone] ?? (zones[zone] = { keys: [], drift: [] });
   const place = index < 0 ? keys.length : Math.min(index, keys.length);
