@@ -9,23 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import InvariantBroken
-from engine.ledger import DEAD, HELD, NOWHERE, ON_THE_WIRE, READY, UNACKED, WAITING
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
+
 
 def check(simulation: Simulation) -> None:
     """Between timers. Costs a few sums. Raises `InvariantBroken`."""
     ledger = simulation.ledger
     held = alive = 0
     for node, account in ledger.accounts.items():
-        places = account.places
-        if sum(places) - places[NOWHERE] != account.owed:
-            _broken(simulation, f"destination {node} is owed {account.owed} copies, its places are {places}")
-        in_hold = places[READY] + places[UNACKED] + places[WAITING] + places[DEAD]
+        _, wire, ready, unacked, waiting, working, done, dead, expired, dropped, lost = account.places
+        in_hold = ready + unacked + waiting + dead
+        in_life = in_hold + wire + working
+        if in_life + done + expired + dropped + lost != account.owed:
+            what = f"destination {node} is owed {account.owed} copies, its places are {account.places}"
+            _broken(simulation, what)
         held += in_hold
-        alive += in_hold + places[ON_THE_WIRE] + places[HELD]
-    in_brokers = sum([sum(counts) for broker in simulation.brokers for counts in broker.queue_counts().values()])
+        alive += in_life
+    in_brokers = 0
+    for broker in simulation.brokers:
+        in_brokers += sum(map(sum, broker.queue_counts().values()))
     if not held <= in_brokers <= held + ledger.superseded:
         _broken(simulation, f"the ledger counts {held} copies in brokers, the brokers hold {in_brokers}")
     if alive + ledger.superseded != len(ledger.copies):

@@ -19,6 +19,16 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.errors import EndlessInstant
+from engine.events import (
+    EffectApplied,
+    Left,
+    MessageCreated,
+    Moved,
+    Placed,
+    Routed,
+    WorkFinished,
+    WorkStarted,
+)
 
 GENERATIONS_MAX = 1_000
 """Timers for one instant that were scheduled by timers of that instant: deeper is a loop without delay."""
@@ -45,6 +55,36 @@ class Part(Protocol):
     def fire(self, kernel: Kernel, timer: Timer) -> None: ...
 
 
+class Observer(Protocol):
+    """Who folds events as they happen, in a room the ledger. Each method has to `say` the event, before
+    it does anything else, and returns its number.
+
+    `emit` finds the method by the event's kind. These eight kinds are most of what happens: who tells one
+    of them calls its method by name, `kernel.observer.moved(…)`, which is `emit` without the search.
+    """
+
+    def made(self, event: MessageCreated) -> int: ...
+    def routed(self, event: Routed) -> int: ...
+    def placed(self, event: Placed) -> int: ...
+    def moved(self, event: Moved) -> int: ...
+    def left(self, event: Left) -> int: ...
+    def work_started(self, event: WorkStarted) -> int: ...
+    def effect_applied(self, event: EffectApplied) -> int: ...
+    def work_finished(self, event: WorkFinished) -> int: ...
+
+
+class Nobody:
+    """No observer: what is told is said."""
+
+    __slots__ = (
+        "effect_applied", "left", "made", "moved", "placed", "routed", "work_finished", "work_started",
+    )  # fmt: skip
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.made = self.routed = self.placed = self.moved = self.left = kernel.say
+        self.work_started = self.effect_applied = self.work_finished = kernel.say
+
+
 class KernelState(msgspec.Struct, array_like=True):
     """What a snapshot keeps of the kernel: all of it but the event log and the observers."""
 
@@ -67,7 +107,8 @@ class Kernel:
 
     __slots__ = (
         "agenda", "blocks", "cancelled", "cause", "copies", "drawn", "folds", "generation",
-        "generation_mark", "inserted", "log", "messages", "nodes", "now_us", "number", "parts", "seed",
+        "generation_mark", "inserted", "log", "messages", "nodes", "now_us", "number", "observer", "parts",
+        "seed",
     )  # fmt: skip
 
     def __init__(self, seed: int) -> None:
@@ -88,7 +129,8 @@ class Kernel:
         self.blocks: dict[str, list[int]] = {}
         self.log: list[Any] = []
         self.folds: dict[type, Callable[[Any], int]] = {}
-        """Kind of event → its observer, which has to `say` the event before it does anything else."""
+        """Kind of event → the observer's method for it, for all that it folds."""
+        self.observer: Observer = Nobody(self)
         self.parts: list[Any] = []
 
     # -- events ---------------------------------------------------------------------------------
@@ -156,9 +198,9 @@ class Kernel:
     def next_due_us(self) -> int:
         """When the next timer fires; `NEVER_US` when none is scheduled."""
         agenda, cancelled = self.agenda, self.cancelled
-        while agenda and agenda[0][INSERTED] in cancelled:
-            del cancelled[heappop(agenda)[INSERTED]]
-        return agenda[0][DUE] if agenda else NEVER_US
+        while agenda and agenda[0][1] in cancelled:
+            del cancelled[heappop(agenda)[1]]
+        return agenda[0][0] if agenda else NEVER_US
 
     def run(
         self, parts: Sequence[Part], until_us: int, number_max: int = NEVER_US, rest_us: int | None = None
@@ -200,8 +242,8 @@ class Kernel:
         return True
 
     def _endless(self, timer: Timer) -> EndlessInstant:
-        again = [timer, *(t for t in sorted(self.agenda) if t[DUE] == timer[DUE])]
-        steps = list(dict.fromkeys((t[OWNER], t[WHAT]) for t in again))
+        again = [timer, *(other for other in sorted(self.agenda) if other[0] == timer[0])]
+        steps = list(dict.fromkeys((owner, what) for _, _, owner, _, what, _, _ in again))
         return EndlessInstant(self.now_us, steps)
 
     # -- chance ---------------------------------------------------------------------------------

@@ -155,12 +155,14 @@ class Ledger:
         self.broken = state.broken
         self.superseded = state.superseded
         self.stale = state.stale
+        kernel.observer = self
         kernel.folds.update({
             MessageCreated: self.made, Routed: self.routed, Placed: self.placed, Moved: self.moved,
             Left: self.left, WorkStarted: self.work_started, WorkFinished: self.work_finished,
             EffectApplied: self.effect_applied, StoreAsked: self.store_asked, GivenUp: self.given_up,
             Unroutable: self.unroutable, PublishRefused: self.publish_refused,
-            DeadLettered: self.dead_lettered, Requeued: self.requeued, ConsumerRegistered: self.consumer_registered,
+            DeadLettered: self.dead_lettered, Requeued: self.requeued,
+            ConsumerRegistered: self.consumer_registered,
         })  # fmt: skip
 
     @classmethod
@@ -252,7 +254,8 @@ class Ledger:
         if record is None:
             return number
         order = self.orders.get(node)
-        if event.zone != "ready" or node != record.destination or record.place or record.superseded or order is None:
+        fresh = not record.place and not record.superseded
+        if not fresh or order is None or node != record.destination or event.zone != "ready":
             self._placed_otherwise(event, record, number)
             return number
         # A fresh copy joins the line of its destination: `_ready` and `_settle` in one.
@@ -275,7 +278,7 @@ class Ledger:
         if event.attempt:
             if zone == "prefetched":
                 self._arrived(event.copy, record, number)
-            elif zone == "socket" and event.attempt > record.deliveries:
+            elif zone == "socket":
                 self._handed_out(event.copy, record, event.attempt, node, number)
             return
         if record.ready:
@@ -340,9 +343,13 @@ class Ledger:
         record = self.copies.get(copy)
         if record is None:
             return number
-        source = event.source
-        if event.attempt > record.deliveries:
-            self._handed_out(copy, record, event.attempt, source, number)
+        source, attempt = event.source, event.attempt
+        if attempt > 1 or record.deliveries:
+            self._handed_out(copy, record, attempt, source, number)
+        else:
+            record.bodies = record.deliveries = 1
+            if record.sequence:
+                self._take_turn(copy, record, source, number)
         if record.ready:
             self.orders[record.queue].ready -= 1
             record.ready = False
@@ -362,29 +369,32 @@ class Ledger:
         return number
 
     def _handed_out(self, copy: int, record: CopyRecord, attempt: int, source: int, number: int) -> None:
-        """A new body of `copy` exists: check its turn, and count it when it is not the first."""
+        """If a new body of `copy` exists: check its turn, and count it when it is not the first."""
+        if attempt <= record.deliveries:
+            return
         record.bodies += 1
         record.deliveries = attempt
         if attempt > 1:
             self._tally(record.destination, "duplicated_deliveries", copy, 0, number)
-        sequence = record.sequence
-        if sequence:
-            order = self.orders[source]
-            if sequence <= order.delivered:
-                self._out_of_turn(copy, record, source, number)
-            order.delivered = sequence
-            record.sequence = 0
+        if record.sequence:
+            self._take_turn(copy, record, source, number)
 
-    def _out_of_turn(self, copy: int, record: CopyRecord, source: int, number: int) -> None:
+    def _take_turn(self, copy: int, record: CopyRecord, source: int, number: int) -> None:
         """What arrived at the tail leaves in the order of arrival, whatever is served before it."""
-        raise InvariantBroken(
-            f"event {number}: copy {copy} (arrival {record.sequence}) leaves node {source} after "
-            f"arrival {self.orders[source].delivered}"
-        )
+        order, sequence = self.orders[source], record.sequence
+        if sequence <= order.delivered:
+            raise InvariantBroken(
+                f"event {number}: copy {copy} (arrival {sequence}) leaves node {source} after "
+                f"arrival {order.delivered}"
+            )
+        order.delivered = sequence
+        record.sequence = 0
 
     def _too_many(self, node: int, count: int, limit: int, number: int) -> None:
         """Of one registration: never more unsettled deliveries than its prefetch."""
-        raise InvariantBroken(f"event {number}: {count} deliveries in flight to node {node}, prefetch {limit}")
+        raise InvariantBroken(
+            f"event {number}: {count} deliveries in flight to node {node}, prefetch {limit}"
+        )
 
     def _let_go(self, record: CopyRecord) -> None:
         self.in_flight[record.holder] -= 1

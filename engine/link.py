@@ -15,7 +15,8 @@ One timer an item and a generation number: what a cut has stopped is forgotten b
 
 from __future__ import annotations
 
-from typing import Any
+from heapq import heappush
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +31,7 @@ class Up(msgspec.Struct, array_like=True):
 
     client: str
     operation: amqp.AnyOperation
-    kind: str
+    kind: SignalKind | Literal[""]
     about: int
     target: int
     number: int = 0
@@ -76,19 +77,19 @@ class Link(msgspec.Struct):
 
     # -- from the actor -------------------------------------------------------------------------
 
-    def send(self, kernel: Kernel, operation: Any, kind: SignalKind | str = "", about: int = 0,
+    def send(self, kernel: Kernel, operation: Any, kind: SignalKind | Literal[""] = "", about: int = 0,
              target: int = 0) -> None:  # fmt: skip
         """Let `operation` travel to the broker. With a `kind` its way is drawn to node `target`."""
         if self.state != "up" or self.lose_next_ack or not kind:
             self._send_otherwise(kernel, Up(self.client, operation, kind, about, target))
             return
-        # As `_depart_up` does, in one go: every publish and acknowledgement comes this way.
+        # Every publish and acknowledgement comes this way: `_depart_up`, `say` and `schedule` in one.
         now_us = kernel.now_us
         arrive_us = now_us + self.latency_us
-        number = kernel.say(
-            Sent(now_us, kernel.cause, kernel.number + 1, kind, about, self.node, target, arrive_us)  # type: ignore[arg-type]
-        )
-        entry = kernel.schedule(arrive_us, self.owner, "up", 0, self.generation, number)
+        kernel.number = number = kernel.number + 1
+        kernel.log.append(Sent(now_us, kernel.cause, number, kind, about, self.node, target, arrive_us))
+        kernel.inserted = entry = kernel.inserted + 1
+        heappush(kernel.agenda, (arrive_us, entry, self.owner, number, "up", 0, self.generation))
         self.up[entry] = Up(self.client, operation, kind, about, target, number, arrive_us, now_us)
 
     def _send_otherwise(self, kernel: Kernel, item: Up) -> None:
@@ -114,10 +115,10 @@ class Link(msgspec.Struct):
         if type(said) is not amqp.Delivery or self.state != "up":
             self._push_otherwise(kernel, Down(client, said, node))  # type: ignore[arg-type]
             return
-        # As `_depart_down` does, in one go: every delivery comes this way.
+        # Every delivery comes this way: `_depart_down` and `schedule` in one.
         now_us = kernel.now_us
         arrive_us = now_us + self.latency_us
-        number = kernel.emit(
+        number = kernel.observer.moved(
             Moved(now_us, kernel.cause, said.copy, said.attempt, node, self.node, arrive_us,
                   "" if said.no_ack else "unacked")
         )  # fmt: skip
@@ -125,7 +126,9 @@ class Link(msgspec.Struct):
         if self.executing:
             self.behind_reply.append(item)
             return
-        self.down[kernel.schedule(arrive_us, self.owner, "down", 0, self.generation, number)] = item
+        kernel.inserted = entry = kernel.inserted + 1
+        heappush(kernel.agenda, (arrive_us, entry, self.owner, number, "down", 0, self.generation))
+        self.down[entry] = item
 
     def _push_otherwise(self, kernel: Kernel, item: Down) -> None:
         if self.state == "up":
@@ -141,7 +144,7 @@ class Link(msgspec.Struct):
         cause = kernel.cause
         if item.kind:
             cause = item.number = kernel.emit(
-                Sent(now_us, cause, kernel.number + 1, item.kind, item.about, self.node, item.target,  # type: ignore[arg-type]
+                Sent(now_us, cause, kernel.number + 1, item.kind, item.about, self.node, item.target,
                      arrive_us)
             )
             if self.lose_next_ack and item.kind == "ack":
@@ -152,24 +155,18 @@ class Link(msgspec.Struct):
         now_us = kernel.now_us
         item.arrive_us, item.depart_us = now_us + self.latency_us, now_us
         said = item.said
-        kind = type(said)
-        if kind is amqp.Delivery:
+        if isinstance(said, amqp.Delivery):
             item.number = kernel.emit(
-                Moved(now_us, kernel.cause, said.copy, said.attempt, item.source, self.node,  # type: ignore[union-attr]
-                      item.arrive_us, "" if said.no_ack else "unacked")  # type: ignore[union-attr]
+                Moved(now_us, kernel.cause, said.copy, said.attempt, item.source, self.node, item.arrive_us,
+                      "" if said.no_ack else "unacked")
             )  # fmt: skip
-        else:
-            signal = DRAWN.get(kind)
-            if signal is not None:
-                if kind is amqp.Confirm and not said.ack:  # type: ignore[union-attr]
-                    signal = "refuse"
-                about = getattr(said, "message", 0)
-                item.number = kernel.emit(
-                    Sent(now_us, kernel.cause, kernel.number + 1, signal, about, item.source, self.node,
-                         item.arrive_us)
-                )
-                if self.lose_next_ack and kind is amqp.Confirm:
-                    self.lose_next_ack, item.lost = False, True
+        elif type(said) in DRAWN:
+            item.number = kernel.emit(
+                Sent(now_us, kernel.cause, kernel.number + 1, _signal(said), getattr(said, "message", 0),
+                     item.source, self.node, item.arrive_us)
+            )  # fmt: skip
+            if self.lose_next_ack and isinstance(said, amqp.Confirm):
+                self.lose_next_ack, item.lost = False, True
         if self.executing:
             self.behind_reply.append(item)
         else:
@@ -315,19 +312,16 @@ class Link(msgspec.Struct):
             told.append(LinkStateChanged(now_us, 0, self.node, self.state))  # type: ignore[arg-type]
         for up in self.up.values():
             if up.number:
-                told.append(Sent(up.depart_us, 0, up.number, up.kind, up.about, self.node, up.target,  # type: ignore[arg-type]
-                                 up.arrive_us))
+                told.append(Sent(up.depart_us, 0, up.number, up.kind,  # type: ignore[arg-type]
+                                 up.about, self.node, up.target, up.arrive_us))  # fmt: skip
         for down in self.down.values():
             said = down.said
             if isinstance(said, amqp.Delivery):
                 told.append(Moved(down.depart_us, 0, said.copy, said.attempt, down.source, self.node,
                                   down.arrive_us, "" if said.no_ack else "unacked"))  # fmt: skip
             elif down.number:
-                signal = DRAWN[type(said)]
-                if isinstance(said, amqp.Confirm) and not said.ack:
-                    signal = "refuse"
-                told.append(Sent(down.depart_us, 0, down.number, signal, getattr(said, "message", 0), down.source,
-                                 self.node, down.arrive_us))  # fmt: skip
+                told.append(Sent(down.depart_us, 0, down.number, _signal(said), getattr(said, "message", 0),
+                                 down.source, self.node, down.arrive_us))  # fmt: skip
         for down in self.down_waiting:
             if isinstance(down.said, amqp.Delivery):
                 said = down.said
@@ -337,3 +331,9 @@ class Link(msgspec.Struct):
 
 DRAWN: dict[type, SignalKind] = {amqp.Confirm: "confirm", amqp.Return: "return",
                                  amqp.CancelledByBroker: "cancel", amqp.ChannelClosed: "close"}  # fmt: skip
+
+
+def _signal(said: amqp.AnyPush | amqp.AnyReply) -> SignalKind:
+    if isinstance(said, amqp.Confirm) and not said.ack:
+        return "refuse"
+    return DRAWN[type(said)]

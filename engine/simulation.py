@@ -76,8 +76,8 @@ class Simulation:
     def __init__(self, scenario: Scenario, seed: int, watched: bool = True) -> None:
         """Builds the stage at time 0. Raises `ScenarioError` when a broker refuses the topology."""
         self.scenario = scenario
-        self.ticks: Ticks | None = Ticks() if watched else None
         self.kernel = Kernel(seed)
+        self.ticks: Ticks | None = Ticks(self.kernel.log) if watched else None
         self.world = World(list(scenario.kinds))
         self.ledger = Ledger.empty(self.kernel, self.world, list(scenario.promises))
         self.brokers: list[RabbitMQ] = []
@@ -138,7 +138,8 @@ class Simulation:
     def _ask(self, path: str, broker: RabbitMQ, operation: Any) -> Any:
         reply = broker.execute(self.kernel, ADMIN, operation)
         if isinstance(reply, amqp.Closed):
-            raise ScenarioError([f"{path}: refused by the broker with {reply.code} {reply.name}: {reply.text}"])
+            refusal = f"{reply.code} {reply.name}: {reply.text}"
+            raise ScenarioError([f"{path}: refused by the broker with {refusal}"])
         return reply
 
     def _stand_in(self, queues: list[Queue], queue: Queue, broker: RabbitMQ) -> None:
@@ -266,48 +267,45 @@ class Simulation:
             self._drain()
 
     def _run(self, until_us: int, number_max: int, rest_us: int) -> bool:
-        kernel = self.kernel
-        if self.ended:
+        """The kernel's run, and the end of each tick that it comes to."""
+        kernel, world, ticks = self.kernel, self.world, self.ticks
+        if world.over:
             return True
-        ticks = self.ticks
         if ticks is None:
-            return self._run_kernel(until_us, number_max, rest_us)
+            done = self._run_kernel(until_us, number_max, rest_us)
+            kernel.log.clear()
+            return done
         while (boundary_us := (ticks.tick + 1) * TICK_US) <= rest_us:
             if not self._run_kernel(boundary_us, number_max, boundary_us):
                 return False
-            if self.ended:
+            if world.over:
                 break
-            self._close_tick(ticks)
-        if self.ended or self._run_kernel(until_us, number_max, rest_us):
-            if self.ended:
-                kernel.now_us = self.world.over_us
-                self._close_tick(ticks)
-            return True
-        return False
+            if ticks.open:
+                check(self)
+            ticks.close()
+        if not world.over and not self._run_kernel(until_us, number_max, rest_us):
+            return False
+        if world.over:
+            kernel.now_us = world.over_us
+            check(self)
+            ticks.close()
+        return True
 
     def _run_kernel(self, until_us: int, number_max: int, rest_us: int) -> bool:
-        """The kernel's run, its events drained, its errors with the names and place that people know."""
+        """The kernel's run, its errors with the names and place that people know."""
+        kernel = self.kernel
         try:
-            return self.kernel.run(self.kernel.parts, until_us, number_max, rest_us)
+            return kernel.run(kernel.parts, until_us, number_max, rest_us)
         except EndlessInstant as error:
             names = [self.part_name(owner) for owner, _ in error.steps]
             raise EngineLoop(error, names) from None
         except InvariantBroken as error:
             raise InvariantBroken(f"{self.where()}: {error}") from None
-        finally:
-            self._drain()
-
-    def _close_tick(self, ticks: Ticks) -> None:
-        if ticks.open:
-            check(self)
-        ticks.close(ticks.tick + 1)
 
     def _drain(self) -> None:
-        log = self.kernel.log
-        if log:
-            if self.ticks is not None:
-                self.ticks.open += log
-            log.clear()
+        """Nobody watches: what happened is forgotten (else it is the open tick)."""
+        if self.ticks is None:
+            self.kernel.log.clear()
 
     def where(self) -> str:
         """The place of an error: scenario, seed, journal position, time."""
@@ -360,7 +358,7 @@ class Simulation:
         self.world = state.world
         self.ledger = Ledger(self.kernel, self.world, state.ledger)
         self.links, self.actors = state.links, state.actors
-        self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks)
+        self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks, self.kernel.log)
         self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
         self.faults_given, self.journal = state.faults_given, state.journal
         self.switchboard = Switchboard()

@@ -6,7 +6,6 @@ in which they part: digest[k] = blake2b(digest[k−1] + the encoded events of ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -39,26 +38,24 @@ class TicksState(msgspec.Struct, array_like=True):
 
 
 class Ticks:
-    """Ticks so far. Whoever drives the kernel puts a tick's events into `open`, then closes it."""
+    """Ticks so far. `open` is the kernel's own log: who drives the kernel closes a tick when it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: list[Event]) -> None:
         self.tick = 0
         self.first = 1
         self.digest = bytes(DIGEST_BYTES)
-        self.open: list[Event] = []
+        self.open = log
         self.closed: list[Tick] = []
 
-    def close(self, tick: int) -> None:
-        """Close every tick before `tick`."""
-        while self.tick < tick:
-            text = encode(self.open)
-            self.digest = blake2b(self.digest + text, digest_size=DIGEST_BYTES).digest()
-            count = len(self.open)
-            self.closed.append(Tick(self.tick, self.first, count, text, self.digest))
-            self.first += count
-            self.tick += 1
-            if count:
-                self.open = []
+    def close(self) -> None:
+        """The open tick is over: its events are encoded, once for all who want them."""
+        events = self.open
+        text = encode(events) if events else b"[]"
+        self.digest = digest = blake2b(self.digest + text, digest_size=DIGEST_BYTES).digest()
+        self.closed.append(Tick(self.tick, self.first, len(events), text, digest))
+        self.first += len(events)
+        self.tick += 1
+        events.clear()
 
     def take(self) -> list[Tick]:
         """The ticks closed since the last call."""
@@ -69,8 +66,8 @@ class Ticks:
         return TicksState(self.tick, self.first, self.digest, list(self.open))  # type: ignore[arg-type]
 
     @classmethod
-    def from_state(cls, state: TicksState) -> Ticks:
-        ticks = cls()
+    def from_state(cls, state: TicksState, log: list[Event]) -> Ticks:
+        ticks = cls(log)
         ticks.tick, ticks.first, ticks.digest = state.tick, state.first, state.digest
-        ticks.open = list(state.open)
+        log += state.open
         return ticks

@@ -207,7 +207,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._closed(kernel)
         elif isinstance(said, amqp.CancelledByBroker):
             self._say_state(kernel, "connecting")
-            kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "subscribe", self.incarnation, self.life)
+            due_us = kernel.now_us + RECONNECT_US
+            kernel.schedule(due_us, self.owner, "subscribe", self.incarnation, self.life)
 
     def answered(self, kernel: Kernel, asked: Any, reply: Any) -> None:
         if isinstance(reply, amqp.Closed):
@@ -246,7 +247,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             us, wrap_up_us = work_us(kernel, self.work_stream, spec.work, self.factor), spec.wrap_up
         self.started_us = now_us
         self.until_us = until_us = now_us + us + wrap_up_us
-        number = kernel.emit(
+        number = kernel.observer.work_started(
             WorkStarted(now_us, kernel.cause, held.copy, held.attempt, self.node, until_us)
         )
         kernel.schedule(now_us + us, self.owner, "work", 0, self.life, number)
@@ -301,7 +302,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     def _do_effect(self, kernel: Kernel, held: Held) -> None:
         effect, message = self.spec.effect, held.message
         number, total = kernel.parts[0].do_effect(self.effect_key, effect.name, effect.amount, message)
-        kernel.emit(
+        kernel.observer.effect_applied(
             EffectApplied(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, message,
                           held.queue, effect.name, number, total)
         )  # fmt: skip
@@ -316,7 +317,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         self.working = None
         if spec.idempotency is not None and not why and not held.known:
             self._keep_in_store(kernel, held)
-        kernel.cause = kernel.emit(
+        kernel.cause = kernel.observer.work_finished(
             WorkFinished(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, not why, why)
         )
         if held.client:
@@ -352,7 +353,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         if decision.do == "requeue" and self.spec.retry.by == "nack":
             link.send(kernel, amqp.BasicNack(held.tag), "nack", held.copy, held.queue)
         elif decision.do in ("requeue", "discard"):
-            link.send(kernel, amqp.BasicReject(held.tag, decision.do == "requeue"), "reject", held.copy, held.queue)
+            reject = amqp.BasicReject(held.tag, decision.do == "requeue")
+            link.send(kernel, reject, "reject", held.copy, held.queue)
         else:
             self._publish_again(kernel, held, decision)
             self._acknowledge(kernel, held)

@@ -72,7 +72,9 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         """The process dies. What it had not got confirmed it will not send again."""
         self.state = "crashed"
         self.life += 1
-        kernel.cause = kernel.emit(NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about()))
+        kernel.cause = kernel.emit(
+            NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about())
+        )
         for pending in self.pending.values():
             kernel.cancel(pending.entry)
             kernel.emit(GivenUp(kernel.now_us, kernel.cause, pending.operation.message, self.node))
@@ -143,7 +145,7 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         elif spec.poison is not None:
             poison = is_poison(kernel, self._stream("poison"), spec.poison, self.made)
         kernel.messages = message = kernel.messages + 1
-        kernel.cause = kernel.emit(
+        kernel.cause = kernel.observer.made(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
         )
         self.publish(kernel, self._operation(key, message))
