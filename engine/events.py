@@ -169,7 +169,7 @@ class Owed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     redelivered: bool = False
 
 
-class Routed(Event, frozen=True, array_like=True, tag=10):
+class Routed(Event, frozen=True, array_like=True, tag=10, gc=False):
     """The broker has routed a message at node `source`; the copies exist from now on. Maybe none."""
 
     message: int
@@ -209,7 +209,7 @@ class Moved(Event, frozen=True, array_like=True, tag=12, gc=False):
     keeps: Zone | Literal[""]
 
 
-class Left(Event, frozen=True, array_like=True, tag=13):
+class Left(Event, frozen=True, array_like=True, tag=13, gc=False):
     """Token (copy, attempt) of each of `copies` is gone from `node`."""
 
     copies: tuple[int, ...]
@@ -310,7 +310,7 @@ class RunEnded(Event, frozen=True, array_like=True, tag=21, gc=False):
 # -- the ledger ---------------------------------------------------------------------------------
 
 
-class Settled(Event, frozen=True, array_like=True, tag=22):
+class Settled(Event, frozen=True, array_like=True, tag=22, gc=False):
     """The ledger counts `copies` of `destination` in place `now` and no longer in `was`."""
 
     copies: tuple[int, ...]

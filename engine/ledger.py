@@ -69,7 +69,7 @@ PROMISE_OF_PLACE = {LOST: "nothing_lost", DROPPED: "nothing_lost", EXPIRED: "not
 PROMISE_OF_TALLY = {"duplicated_effects": "each_effect_once", "out_of_order": "order_per_key"}
 
 
-class CopyRecord(msgspec.Struct, array_like=True):
+class CopyRecord(msgspec.Struct, array_like=True, gc=False):
     """One copy that has not come to its end. `place` is an index of `PLACES`."""
 
     message: int
@@ -104,7 +104,7 @@ class Account(msgspec.Struct, array_like=True):
     """Per key: the latest message whose effect has happened."""
 
 
-class QueueOrder(msgspec.Struct, array_like=True):
+class QueueOrder(msgspec.Struct, array_like=True, gc=False):
     """How many arrived at the tail of a queue, and up to which of them it was handed out."""
 
     arrived: int = 0
@@ -420,7 +420,16 @@ class Ledger:
             if record.superseded:
                 self._forget_superseded(copy, record)
             elif record.effect and event.reason == "acknowledged":
-                self._settle(copy, record, DONE, number)
+                # How most copies come to their end: `_settle` of it.
+                places = self.accounts[record.destination].places
+                places[record.place] -= 1
+                places[DONE] += 1
+                kernel.number += 1
+                was, record.place = PLACES[record.place], DONE
+                kernel.log.append(Settled(kernel.now_us, number, (copy,), record.destination, was, "done"))
+                del self.copies[copy]
+                if record.bodies > 0:
+                    self.stale[copy] = record
             else:
                 self._settle(copy, record, self._end(record, event.reason), number)
         return number

@@ -26,7 +26,7 @@ from engine.kernel import Kernel, Timer
 from engine.rabbitmq import operations as amqp
 
 
-class Up(msgspec.Struct, array_like=True):
+class Up(msgspec.Struct, array_like=True, gc=False):
     """An operation on its way to the broker. `number` is its `Sent` event, 0 for what is not drawn."""
 
     client: str
@@ -40,7 +40,7 @@ class Up(msgspec.Struct, array_like=True):
     lost: bool = False
 
 
-class Down(msgspec.Struct, array_like=True):
+class Down(msgspec.Struct, array_like=True, gc=False):
     """A push, or the answer to `asked`, on its way to the actor. `source` is the node it leaves."""
 
     client: str

@@ -32,7 +32,7 @@ RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
 
 
-class Held(msgspec.Struct, array_like=True):
+class Held(msgspec.Struct, array_like=True, gc=False):
     """One body at the worker. `client` is the channel it came on, "" once acknowledged or automatic."""
 
     copy: int

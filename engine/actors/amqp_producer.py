@@ -19,7 +19,7 @@ RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
 
 
-class Pending(msgspec.Struct, array_like=True):
+class Pending(msgspec.Struct, array_like=True, gc=False):
     """A publish that is not confirmed yet. `entry` is its time-out's timer."""
 
     operation: amqp.BasicPublish

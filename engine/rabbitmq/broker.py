@@ -110,6 +110,7 @@ class RabbitMQ:
         self.default_wires = state.default_wires
         self.invented = state.invented
         self.routes: dict[tuple[str, tuple[str, ...]], list[Queue]] = {}
+        self.plain_ways: dict[tuple[str, str], publishing.PlainWay] = {}
         self.headers_matter = any(e.type == "headers" and e.bindings for e in self.exchanges.values())
         self.work: list[tuple[str, int, tuple[Any, ...]]] = []
         self.worked = 0
@@ -271,25 +272,24 @@ class RabbitMQ:
                 at_least_once.forward(self, queue, about[1])
 
     def hand_out(self, queue: Queue, consumer: Consumer, held: Held, hand: Hand) -> None:
-        channel = self.channels[consumer.client]
+        client, node = consumer.client, queue.node
+        channel = self.channels[client]
         tag = channel.next_tag
         channel.next_tag = tag + 1
         if not consumer.no_ack:
-            channel.pendings[tag] = Pending(
-                tag, queue.node, held.copy, hand.lease, consumer.key, consumer.tag
-            )
+            channel.pendings[tag] = Pending(tag, node, held.copy, hand.lease, consumer.key, consumer.tag)
         delivery = self.delivery(queue, held, hand, consumer.tag, tag, consumer.no_ack)
-        self.port.push(self.kernel, consumer.client, queue.node, delivery)
+        self.port.push(self.kernel, client, node, delivery)
 
     def delivery(
         self, queue: Queue, held: Held, hand: Hand, consumer_tag: str, delivery_tag: int, no_ack: bool
     ) -> ops.Delivery:
         """What the client gets. Counts the hand-out: its number is the attempt."""
-        held.deliveries += 1
+        held.deliveries = attempt = held.deliveries + 1
         content = held.content
         return ops.Delivery(
             consumer_tag, delivery_tag, hand.redelivered, content.exchange, content.keys[0], content.message,
-            held.copy, held.deliveries, queue.node, no_ack, content.body, content.size, content.properties,
+            held.copy, attempt, queue.node, no_ack, content.body, content.size, content.properties,
             content.deaths, content.first_death, content.last_death, hand.delivery_count, hand.acquired_count,
         )  # fmt: skip
 
@@ -411,6 +411,7 @@ class RabbitMQ:
     def forget_routes(self) -> None:
         """Queues, exchanges or bindings have changed."""
         self.routes.clear()
+        self.plain_ways.clear()
         self.headers_matter = any(e.type == "headers" and e.bindings for e in self.exchanges.values())
 
     def remember_route(self, key: tuple[str, tuple[str, ...]], found: list[Queue]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from engine.rabbitmq.errors import precondition_failed
 
 
-class Pending(msgspec.Struct, array_like=True):
+class Pending(msgspec.Struct, array_like=True, gc=False):
     """One delivery that the client has not settled. `lease` is a quorum queue's name for the hand-out.
 
     `consumer` is the consumer's key in the queue, 0 of a classic basic.get; `tag` its tag, "" of a get.
@@ -24,7 +24,7 @@ class Pending(msgspec.Struct, array_like=True):
     tag: str
 
 
-class Subscription(msgspec.Struct, array_like=True):
+class Subscription(msgspec.Struct, array_like=True, gc=False):
     """Where a consumer tag of this channel leads: the queue's node and the consumer's key there."""
 
     queue: int

@@ -6,10 +6,11 @@ rabbit_priority_queue.erl, rabbit_variable_queue.erl.
 
 from __future__ import annotations
 
+from engine.events import Left, Placed
 from engine.rabbitmq.channels import Channel, Pending
 from engine.rabbitmq.errors import Refused
 from engine.rabbitmq.messages import NEVER_EXPIRES, Content, Held
-from engine.rabbitmq.queues import Hand, House, Queue
+from engine.rabbitmq.queues import AGAIN, FIRST_TIME, Hand, House, Queue
 from engine.rabbitmq.turns import Consumer, join, leave
 
 EARLIER_US = 1_000
@@ -20,9 +21,13 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
     """`blocked` are consumers that were found full at their turn, in the order in which that happened.
 
     `suspended` are channels whose shared prefetch limit stopped this queue (basic.qos global).
+    `plain` says that no argument bears on how a message arrives (length, TTL, priority, single active
+    consumer), `has_fuses` that a message with a TTL has been here.
     """
 
     max_priority: int = -1
+    plain: bool = False
+    has_fuses: bool = False
     blocked: list[int] = []
     suspended: list[str] = []
     had_consumers: bool = False
@@ -34,6 +39,8 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
     def read_arguments(self) -> None:
         super().read_arguments()
         self.max_priority = self.arguments.get("x-max-priority", -1)
+        limits = (self.max_length, self.max_bytes, self.ttl_ms, self.max_priority)
+        self.plain = limits == (-1, -1, -1, -1) and not self.single_active
 
     def counts(self) -> tuple[int, int, int, int]:
         return self.ready.count, len(self.unacked), 0, 0
@@ -59,7 +66,7 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
         if consumer is not None and (not ready.count or consumer.no_ack):
             # Handed straight to whoever has room, even if others wait (attempt_delivery/4).
             self.say_placed(house, held, "ready", 0)
-            self._hand(house, consumer, held, redelivered=False)
+            self._hand(house, consumer, held, FIRST_TIME)
             return
         self.say_placed(house, held, "ready", ready.place_of_next(held.level))
         if consumer is not None:
@@ -71,6 +78,21 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
         if (dropped or alone) and not (dropped and alone and held.expires_us == NEVER_EXPIRES):
             self._expire(house)
 
+    def accept_plain(self, house: House, copy: int, content: Content) -> None:
+        """`accept` of a new copy where the queue is `plain` and the message has no TTL and no priority."""
+        self.next_seq = (seq := self.next_seq) + 1
+        size, ready = content.size, self.ready
+        held = Held(copy, content, self.node, 0, 0, seq, 0, size, NEVER_EXPIRES, False, content.failures)
+        consumer = self._next_consumer(house) if self.round else None
+        kernel = house.kernel
+        kernel.observer.placed(Placed(kernel.now_us, kernel.cause, copy, 0, self.node, "ready", ready.count))
+        if consumer is None:
+            ready.append(held)
+        elif ready.count and not consumer.no_ack:
+            self._wake_up(house, consumer, held)
+        else:
+            self._hand(house, consumer, held, FIRST_TIME)
+
     def _wake_up(self, house: House, consumer: Consumer, held: Held) -> None:
         """Messages wait although the consumer has room: only after a cancel of 3.10's active consumer.
 
@@ -78,9 +100,7 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
         consumers; here it goes on in order.
         """
         self.ready.append(held)
-        first = self.ready.take()
-        self._expire(house)
-        self._hand(house, consumer, first, redelivered=first.redelivered or first.failures > 0)
+        self._serve(house, consumer)
         self._run(house)
 
     def _receive(self, house: House, held: Held) -> None:
@@ -96,7 +116,10 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
         ttl_ms = self.ttl_ms
         if content.ttl_ms >= 0 and (ttl_ms < 0 or content.ttl_ms < ttl_ms):
             ttl_ms = content.ttl_ms
-        held.expires_us = house.kernel.now_us + ttl_ms * 1_000 if ttl_ms >= 0 else NEVER_EXPIRES
+        held.expires_us = NEVER_EXPIRES
+        if ttl_ms >= 0:
+            held.expires_us = house.kernel.now_us + ttl_ms * 1_000
+            self.has_fuses = True
 
     def _drop_head(self, house: House) -> bool:
         """Whether anything had to go. Among priorities the head is the highest."""
@@ -112,6 +135,8 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
 
     def _expire(self, house: House) -> None:
         """Only the head expires. Sets the timer for the one that is the head then."""
+        if not self.has_fuses:
+            return
         ready = self.ready
         expired: list[Held] = []
         now_us = house.kernel.now_us
@@ -131,15 +156,9 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
 
     def _next_consumer(self, house: House) -> Consumer | None:
         """The consumer that gets the next message; its credit is taken. None: nobody has room."""
-        line, consumers = self.round, self.consumers
         if self.single_active:
-            active = consumers.get(self.active)
-            if active is None or active.key in self.blocked:
-                return None
-            if self._takes(house, active):
-                return active
-            self._block(active.key)
-            return None
+            return self._active_consumer(house)
+        line, consumers = self.round, self.consumers
         while line:
             key = line[0]
             consumer = consumers[key]
@@ -148,27 +167,41 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
                     del line[0]
                     join(line, consumers, key)
                 return consumer
-            self._block(key)
+            del line[0]
+            self.blocked.append(key)
         return None
 
-    def _block(self, key: int) -> None:
-        leave(self.round, key)
-        self.blocked.append(key)
+    def _active_consumer(self, house: House) -> Consumer | None:
+        active = self.consumers.get(self.active)
+        if active is None or active.key in self.blocked:
+            return None
+        if self._takes(house, active):
+            return active
+        leave(self.round, active.key)
+        self.blocked.append(active.key)
+        return None
 
     def _takes(self, house: House, consumer: Consumer) -> bool:
         """Whether it has room (rabbit_limiter:can_send/3); if so, one place less."""
-        if consumer.client in self.suspended or (consumer.limited and consumer.credit <= 0):
+        limited = consumer.prefetch > 0 and not consumer.no_ack
+        if limited and consumer.credit <= 0:
             return False
-        if house.switches.global_qos:
-            channel = house.channels[consumer.client]
-            if channel.full:
-                self.suspended.append(consumer.client)
-                channel.suspended.append(self.node)
-                return False
-            if channel.limit and not consumer.no_ack:
-                channel.volume += 1
-        if consumer.limited:
+        if house.switches.global_qos and not self._has_room(house.channels[consumer.client], consumer):
+            return False
+        if limited:
             consumer.credit -= 1
+        return True
+
+    def _has_room(self, channel: Channel, consumer: Consumer) -> bool:
+        """Whether the channel's shared limit lets one more through; if so, it counts."""
+        if channel.client in self.suspended:
+            return False
+        if channel.full:
+            self.suspended.append(channel.client)
+            channel.suspended.append(self.node)
+            return False
+        if channel.limit and not consumer.no_ack:
+            channel.volume += 1
         return True
 
     def _run(self, house: House) -> None:
@@ -178,14 +211,19 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
             consumer = self._next_consumer(house)
             if consumer is None:
                 return
-            held = ready.take()
-            self._expire(house)
-            self._hand(house, consumer, held, redelivered=held.redelivered or held.failures > 0)
+            self._serve(house, consumer)
 
-    def _hand(self, house: House, consumer: Consumer, held: Held, redelivered: bool) -> None:
+    def _serve(self, house: House, consumer: Consumer) -> None:
+        """The first of those that wait."""
+        held = self.ready.take()
+        if self.has_fuses:
+            self._expire(house)
+        self._hand(house, consumer, held, AGAIN if held.redelivered or held.failures > 0 else FIRST_TIME)
+
+    def _hand(self, house: House, consumer: Consumer, held: Held, hand: Hand) -> None:
         if not consumer.no_ack:
             self.unacked[held.copy] = held
-        house.hand_out(self, consumer, held, Hand(redelivered))
+        house.hand_out(self, consumer, held, hand)
 
     def _unblock(self, client: str) -> None:
         """The channel's consumers that have room again join the round at the end."""
@@ -199,6 +237,14 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
         for key in back:
             self.blocked.remove(key)
             join(self.round, self.consumers, key)
+
+    def _unblock_one(self, channel: Channel, consumer: Consumer) -> None:
+        """As `_unblock`, after `consumer` got room."""
+        if len(channel.subscriptions) > 1:
+            self._unblock(channel.client)
+        elif consumer.key in self.blocked:
+            self.blocked.remove(consumer.key)
+            join(self.round, self.consumers, consumer.key)
 
     def resume(self, house: House, client: str) -> None:
         """The channel's shared limit is no longer reached."""
@@ -230,6 +276,25 @@ class ClassicQueue(Queue, tag="classic", kw_only=True):
 
     def ack(self, house: House, client: str, pendings: list[Pending]) -> None:
         self._finish(house, client, pendings, rejected=False)
+
+    def ack_one(self, house: House, channel: Channel, pending: Pending) -> None:
+        """As `_finish`, for one."""
+        unblocked = False
+        subscription = channel.subscriptions.get(pending.tag)
+        if subscription is not None and subscription.queue == self.node:
+            consumer = self.consumers.get(subscription.consumer)
+            if consumer is not None and consumer.prefetch > 0 and not consumer.no_ack:
+                unblocked = consumer.credit == 0
+                consumer.credit += 1
+                if unblocked:
+                    self._unblock_one(channel, consumer)
+        if self.unacked.pop(pending.copy, None) is not None:
+            kernel = house.kernel
+            kernel.observer.left(
+                Left(kernel.now_us, kernel.cause, (pending.copy,), 0, self.node, "acknowledged")
+            )
+        if unblocked:
+            self._run(house)
 
     def _finish(self, house: House, client: str, pendings: list[Pending], rejected: bool) -> None:
         unblocked = self._subtract(house, client, pendings)

@@ -116,12 +116,23 @@ def get(broker: RabbitMQ, client: str, op: BasicGet) -> GetOk | GetEmpty:
 
 def ack(broker: RabbitMQ, client: str, op: BasicAck) -> None:
     channel = broker.channels[client]
+    if op.multiple or channel.limit or op.delivery_tag not in channel.pendings:
+        _ack_otherwise(broker, channel, op)
+        return
+    pending = channel.pendings.pop(op.delivery_tag)
+    queue = broker.queues.get(pending.queue)
+    if queue is not None:
+        queue.ack_one(broker, channel, pending)
+
+
+def _ack_otherwise(broker: RabbitMQ, channel: Channel, op: BasicAck) -> None:
+    """Several deliveries, one under a shared limit, or none that is outstanding."""
     settled = channel.settle(op.delivery_tag, op.multiple)
     freed = make_room(channel, settled)
     for group in by_consumer(settled, broker.names):
         queue = broker.queues.get(group[0].queue)
         if queue is not None:
-            queue.ack(broker, client, group)
+            queue.ack(broker, channel.client, group)
     if freed:
         _resume(broker, channel)
 

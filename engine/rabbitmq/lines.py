@@ -19,7 +19,7 @@ _SEQ = attrgetter("seq")
 
 
 class Line(msgspec.Struct):
-    """First in, first out. What stands before `head` is gone."""
+    """First in, first out. What stands before `head` is gone; when all is gone, `items` is empty."""
 
     items: list[Held] = []
     head: int = 0
@@ -37,15 +37,10 @@ class Line(msgspec.Struct):
         """Remove and return the first."""
         items, head = self.items, self.head
         held = items[head]
-        head += 1
-        if head == len(items):
-            items.clear()
-            self.head = 0
-        elif head >= COMPACT_AT and head * 2 >= len(items):
+        self.head = head = head + 1
+        if head == len(items) or (head >= COMPACT_AT and head * 2 >= len(items)):
             del items[:head]
             self.head = 0
-        else:
-            self.head = head
         return held
 
     def put_back(self, held: Held) -> int:
@@ -88,13 +83,13 @@ class Ready(msgspec.Struct):
         """The next to be served."""
         if not self.count:
             return None
-        if len(self.returned):
-            return self.returned.first()
-        return self._line().first()
+        line = self.returned if self.returned.items else self._line()
+        return line.items[line.head]
 
     def take(self) -> Held:
         """Remove and return the next to be served; there is one."""
-        held = self.returned.take() if len(self.returned) else self._line().take()
+        line = self.returned if self.returned.items else self._line()
+        held = line.take()
         self.count -= 1
         self.weight -= held.weight
         return held
@@ -106,14 +101,20 @@ class Ready(msgspec.Struct):
 
     def append(self, held: Held) -> int:
         """At the end of its level; returns its place in the whole, 0 = next to be served."""
-        line = self.levels.get(held.level) or self._open(held.level)
+        level = held.level
+        line = self.levels.get(level)
+        if line is None:
+            line = self._open(level)
         line.items.append(held)
-        self._add(held)
-        return self._before(held.level) + len(line) - 1
+        self.count += 1
+        self.weight += held.weight
+        return self.place_of_next(level) - 1
 
     def put_back(self, held: Held) -> int:
         """At its old place within its level; returns its place in the whole."""
-        line = self.levels.get(held.level) or self._open(held.level)
+        line = self.levels.get(held.level)
+        if line is None:
+            line = self._open(held.level)
         at = line.put_back(held)
         self._add(held)
         return self._before(held.level) + at
@@ -126,6 +127,8 @@ class Ready(msgspec.Struct):
 
     def place_of_next(self, level: int) -> int:
         """Where one more of this level would stand."""
+        if level == self.order[-1]:
+            return self.count  # all others come before the lowest level
         return self._before(level) + len(self.levels.get(level) or ())
 
     def forget(self, line: Line) -> Held:
@@ -153,18 +156,18 @@ class Ready(msgspec.Struct):
         self.weight += held.weight
 
     def _line(self) -> Line:
-        """The highest level that is not empty."""
+        """The highest level that is not empty; there is one."""
+        if len(self.order) == 1:
+            return self.levels[self.order[0]]
         for level in self.order:
             line = self.levels[level]
-            if len(line.items) > line.head:
+            if line.items:
                 return line
         raise LookupError("nothing is ready")
 
     def _open(self, level: int) -> Line:
-        line = self.levels.get(level)
-        if line is None:
-            line = self.levels[level] = Line([])
-            insort(self.order, level, key=lambda other: -other)
+        line = self.levels[level] = Line([])
+        insort(self.order, level, key=lambda other: -other)
         return line
 
     def _before(self, level: int) -> int:

@@ -20,7 +20,7 @@ ROUTING_HEADERS = ("CC", "BCC")
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 
 
-class Content(msgspec.Struct, frozen=True, array_like=True):
+class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message as it travels. `keys` are the routing key and those of the CC and BCC headers.
 
     `ttl_ms` is the expiration property, -1 without one. `failures` is how often a delivery of it
@@ -44,7 +44,7 @@ class Content(msgspec.Struct, frozen=True, array_like=True):
     last_death: tuple[str, str, str] | None = None
 
 
-class Held(msgspec.Struct, array_like=True):
+class Held(msgspec.Struct, array_like=True, gc=False):
     """One queue's hold on one copy.
 
     `seq` is its place in the order of arrival, `level` its priority there. `deliveries` is how often

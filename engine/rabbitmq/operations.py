@@ -249,7 +249,7 @@ class Death(msgspec.Struct, frozen=True, gc=False):
     original_expiration: str | None = None
 
 
-class Delivery(Push, frozen=True):
+class Delivery(Push, frozen=True, gc=False):
     """basic.deliver; also what basic.get-ok carries (then `consumer_tag` is "").
 
     `copy` and `attempt` name the token, `queue` the queue's node. `first_death` and `last_death` are

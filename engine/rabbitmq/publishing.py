@@ -6,18 +6,19 @@ www.rabbitmq.com/docs/publishers, /confirms, /direct-reply-to, /dlx.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from engine.events import LeftReason, Owed, Routed, WireAdded
 from engine.rabbitmq.channels import Channel
+from engine.rabbitmq.classic import ClassicQueue
 from engine.rabbitmq.deaths import die, in_cycle
 from engine.rabbitmq.errors import Refused, not_found, precondition_failed
 from engine.rabbitmq.events import DeadLettered, DeathReason, PublishRefused, Unroutable
 from engine.rabbitmq.exchanges import Exchange, route
-from engine.rabbitmq.messages import Content, Held, content_of
-from engine.rabbitmq.operations import BasicPublish, Confirm, Delivery, Properties, Return
+from engine.rabbitmq.messages import Content, Held, content_of, properties_bytes
+from engine.rabbitmq.operations import PLAIN, BasicPublish, Confirm, Delivery, Properties, Return
 from engine.rabbitmq.queues import Queue
 from engine.rabbitmq.topology import REPLY_TO
 
@@ -26,12 +27,35 @@ if TYPE_CHECKING:
 
 NO_ROUTE = 312
 REPLY_PREFIX = REPLY_TO + "."
+WAYS_MAX = 4_096
+"""Remembered ways; a publisher with ever new keys must not fill the memory."""
 _NO_HEADERS: dict[str, object] = {}
 
 
 def publish(broker: RabbitMQ, client: str, op: BasicPublish) -> None:
     """Route, hand a copy to every queue that takes it, return it where it must be, confirm."""
     channel = broker.channels[client]
+    way = broker.plain_ways.get((op.exchange, op.routing_key)) if op.properties is PLAIN else None
+    if way is None or op.size > broker.switches.message_bytes_max:
+        _publish_otherwise(broker, client, channel, op)
+        return
+    # Most of what is published: to one `plain` queue, without properties.
+    keys, exchange_node, queue, properties_bytes = way
+    kernel = broker.kernel
+    message, size, cause = op.message, op.size, kernel.cause
+    content = Content(message, op.body, size, size + properties_bytes, op.exchange, keys, (), PLAIN, -1, 0)
+    kernel.copies = copy = kernel.copies + 1
+    kernel.cause = kernel.observer.routed(
+        Routed(kernel.now_us, cause, message, exchange_node, (Owed(copy, queue.node),))
+    )
+    queue.accept_plain(broker, copy, content)
+    if channel.confirming:
+        kernel.cause = cause
+        channel.publishes += 1
+        broker.port.push(kernel, client, 0, Confirm(channel.publishes, message, True))
+
+
+def _publish_otherwise(broker: RabbitMQ, client: str, channel: Channel, op: BasicPublish) -> None:
     switches = broker.switches
     if op.size > switches.message_bytes_max:
         raise precondition_failed(f"message size {op.size} is larger than configured max size")
@@ -49,6 +73,8 @@ def publish(broker: RabbitMQ, client: str, op: BasicPublish) -> None:
     replied = _deliver_replies(broker, content) if not op.exchange else False
     targets = targets_of(broker, exchange, content)
     accepted = _hand_to(broker, exchange, content, targets, client)
+    if op.properties is PLAIN:
+        _remember_plain_way(broker, exchange, op, targets)
     kernel = broker.kernel
     if not targets:
         returned = op.mandatory and not (replied and not switches.mandatory_replies_return)
@@ -61,6 +87,29 @@ def publish(broker: RabbitMQ, client: str, op: BasicPublish) -> None:
             )  # fmt: skip
     if channel.confirming:
         broker.port.push(kernel, client, 0, Confirm(channel.publishes, op.message, accepted))
+
+
+class PlainWay(NamedTuple):
+    """What is known of every message without properties to one exchange with one key."""
+
+    keys: tuple[str, ...]
+    exchange_node: int
+    queue: ClassicQueue
+    properties_bytes: int
+
+
+def _remember_plain_way(broker: RabbitMQ, exchange: Exchange, op: BasicPublish, targets: list[Queue]) -> None:
+    """One `plain` queue, which has got such a message already: nothing is left to check but the size.
+
+    It holds until queues, exchanges or bindings change (`forget_routes`).
+    """
+    if len(targets) != 1 or broker.headers_matter or op.routing_key.startswith(REPLY_PREFIX):
+        return
+    queue = targets[0]
+    if isinstance(queue, ClassicQueue) and queue.plain and len(broker.plain_ways) < WAYS_MAX:
+        extra = properties_bytes(PLAIN) if broker.switches.quorum_counts_properties else 0
+        way = PlainWay((op.routing_key,), exchange.node, queue, extra)
+        broker.plain_ways[op.exchange, op.routing_key] = way
 
 
 def targets_of(broker: RabbitMQ, exchange: Exchange, content: Content) -> list[Queue]:

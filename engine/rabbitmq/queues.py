@@ -29,6 +29,10 @@ class Hand(msgspec.Struct, array_like=True, gc=False):
     acquired_count: int | None = None
 
 
+FIRST_TIME, AGAIN = Hand(False), Hand(True)
+"""How classic queues hand out."""
+
+
 class House(Protocol):
     """The broker as a queue sees it."""
 
@@ -201,6 +205,10 @@ class Queue(msgspec.Struct, kw_only=True):
 
     def ack(self, house: House, client: str, pendings: list[Pending]) -> None:
         raise NotImplementedError
+
+    def ack_one(self, house: House, channel: Channel, pending: Pending) -> None:
+        """What nearly every acknowledgement is: of one delivery."""
+        self.ack(house, channel.client, [pending])
 
     def requeue(self, house: House, client: str, pendings: list[Pending], failed: bool) -> None:
         """Back they go. `failed`: basic.reject, as opposed to nack and recover."""
