@@ -144,8 +144,9 @@ class Link(msgspec.Struct):
         cause = kernel.cause
         if item.kind:
             cause = item.number = kernel.emit(
-                Sent(now_us, cause, kernel.number + 1, item.kind, item.about, self.node, item.target,
-                     arrive_us)
+                Sent(
+                    now_us, cause, kernel.number + 1, item.kind, item.about, self.node, item.target, arrive_us
+                )
             )
             if self.lose_next_ack and item.kind == "ack":
                 self.lose_next_ack, item.lost = False, True
@@ -284,9 +285,7 @@ class Link(msgspec.Struct):
         """Neither side has heard anything for the heartbeat's time: both give the connection up."""
         self.state = "closed"
         self.generation += 1
-        kernel.cause = cause = kernel.emit(
-            LinkStateChanged(kernel.now_us, kernel.cause, self.node, "closed")
-        )
+        kernel.cause = cause = kernel.emit(LinkStateChanged(kernel.now_us, kernel.cause, self.node, "closed"))
         ups, self.up_waiting = self.up_waiting, []
         downs, self.down_waiting = self.down_waiting, []
         for down in downs:
