@@ -215,7 +215,8 @@ class Kernel:
         agenda, cancelled, now_us = self.agenda, self.cancelled, self.now_us
         while agenda:
             timer = agenda[0]
-            if timer[0] >= until_us:
+            due_us = timer[0]
+            if due_us >= until_us:
                 break
             if self.number >= number_max:
                 return False
@@ -223,8 +224,8 @@ class Kernel:
             if cancelled and timer[1] in cancelled:
                 del cancelled[timer[1]]
                 continue
-            if timer[0] > now_us:
-                self.now_us = now_us = timer[0]
+            if due_us > now_us:
+                self.now_us = now_us = due_us
                 self.generation = 0
                 self.generation_mark = self.inserted
             elif timer[1] > self.generation_mark:

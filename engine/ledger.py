@@ -364,7 +364,15 @@ class Ledger:
                 self.in_flight[registration] = count = self.in_flight.get(registration, 0) + 1
                 if count > limit > 0:
                     self._too_many(event.target, count, limit, number)
-        if place != record.place:
+        if record.place == READY and place == UNACKED:
+            # How most copies are handed out: `_settle` of it.
+            record.place = UNACKED
+            places = self.accounts[record.destination].places
+            places[READY] -= 1
+            places[UNACKED] += 1
+            kernel.number += 1
+            kernel.log.append(Settled(kernel.now_us, number, (copy,), record.destination, "ready", "unacked"))
+        elif place != record.place:
             self._settle(copy, record, place, number)
         return number
 

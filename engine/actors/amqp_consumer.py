@@ -274,14 +274,23 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._finish(kernel, "")
             return
         world: World = kernel.parts[0]
-        if spec.fail is not None or world.flags[held.message] & POISON:
-            key, poison = world.key(held.message), world.is_poison(held.message)
-            why = failure(kernel, f"{spec.name}/failure", spec.fail, key, poison)
+        message = held.message
+        if spec.fail is not None or world.flags[message] & POISON:
+            why = failure(
+                kernel, f"{spec.name}/failure", spec.fail, world.key(message), world.is_poison(message)
+            )
             if why:
                 self._finish(kernel, why)
                 return
         if spec.idempotency is None or not self._seen_before(kernel, held):
-            self._do_effect(kernel, held)
+            effect = spec.effect
+            number, total = world.do_effect(self.effect_key, effect.name, effect.amount, message)
+            kernel.observer.effect_applied(
+                EffectApplied(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, message,
+                              held.queue, effect.name, number, total)
+            )  # fmt: skip
+            if spec.idempotency is not None:
+                self._keep_in_store(kernel, held, "with the effect")
         if spec.wrap_up:
             kernel.schedule(kernel.now_us + spec.wrap_up, self.owner, "wrap_up", 0, self.life)
         else:
@@ -295,19 +304,13 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         held.known = world.remembers(idempotency.store, held.message)
         now_us = kernel.now_us
         kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
-        if not held.known:
-            world.remember(idempotency.store, held.message)
         return held.known
 
-    def _do_effect(self, kernel: Kernel, held: Held) -> None:
-        effect, message = self.spec.effect, held.message
-        number, total = kernel.parts[0].do_effect(self.effect_key, effect.name, effect.amount, message)
-        kernel.observer.effect_applied(
-            EffectApplied(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, message,
-                          held.queue, effect.name, number, total)
-        )  # fmt: skip
+    def _keep_in_store(self, kernel: Kernel, held: Held, keep: str) -> None:
+        """If now is when this handler's store is written."""
         idempotency = self.spec.idempotency
-        if idempotency is not None and idempotency.keep == "with the effect":
+        if idempotency is not None and idempotency.keep == keep:
+            kernel.parts[0].remember(idempotency.store, held.message)
             kernel.emit(StoreKept(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node))
 
     def _finish(self, kernel: Kernel, why: str) -> None:
@@ -316,7 +319,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         assert held is not None
         self.working = None
         if spec.idempotency is not None and not why and not held.known:
-            self._keep_in_store(kernel, held)
+            self._keep_in_store(kernel, held, "check then act")
         kernel.cause = kernel.observer.work_finished(
             WorkFinished(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, not why, why)
         )
@@ -325,17 +328,13 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
                 decision = decide(kernel, f"{spec.name}/retry", spec.retry, held.attempt)
                 self._retry(kernel, held, decision)
             elif spec.acknowledge == "after work":
-                self._acknowledge(kernel, held)
+                link = kernel.parts[self.link]
+                if held.client == link.client:
+                    link.send(kernel, amqp.BasicAck(held.tag), "ack", held.copy, held.queue)
         if self.stopping:
             self._stopped(kernel)
         elif self.waiting:
             self._start(kernel, self.waiting.pop(0))
-
-    def _keep_in_store(self, kernel: Kernel, held: Held) -> None:
-        idempotency = self.spec.idempotency
-        if idempotency is not None and idempotency.keep == "check then act":
-            kernel.parts[0].remember(idempotency.store, held.message)
-            kernel.emit(StoreKept(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node))
 
     # -- answers --------------------------------------------------------------------------------
 

@@ -148,7 +148,16 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         kernel.cause = kernel.observer.made(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
         )
-        self.publish(kernel, self._operation(key, message))
+        to, varies = spec.to, spec.headers or spec.priorities or spec.expiration is not None
+        properties = self._properties() if varies or not spec.persistent else amqp.PLAIN
+        exchange, routing_key = to.exchange, to.routing_key or key
+        if to.queue:
+            exchange, routing_key = "", to.queue
+        elif to.routing_keys:
+            routing_key = to.routing_keys[(self.made - 1) % len(to.routing_keys)]
+        self.publish(
+            kernel, amqp.BasicPublish(exchange, routing_key, message, "", 0, properties, spec.mandatory)
+        )
 
     def next_key(self, kernel: Kernel) -> str:
         """The key of its next message, in turn or drawn."""
@@ -159,25 +168,15 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             return keys[below(kernel, self._stream("keys"), len(keys))]
         return keys[self.made % len(keys)]
 
-    def _operation(self, key: str, message: int) -> amqp.BasicPublish:
+    def _properties(self) -> amqp.Properties:
         spec = self.spec
-        to = spec.to
-        properties = amqp.PLAIN
-        if spec.headers or spec.priorities or spec.expiration is not None or not spec.persistent:
-            turn = self.made - 1
-            properties = amqp.Properties(
-                headers=dict(spec.headers) or None,
-                priority=spec.priorities[turn % len(spec.priorities)] if spec.priorities else None,
-                expiration=None if spec.expiration is None else str(spec.expiration // 1_000),
-                persistent=spec.persistent,
-            )
-        if to.queue:
-            exchange, routing_key = "", to.queue
-        elif to.routing_keys:
-            exchange, routing_key = to.exchange, to.routing_keys[(self.made - 1) % len(to.routing_keys)]
-        else:
-            exchange, routing_key = to.exchange, to.routing_key or key
-        return amqp.BasicPublish(exchange, routing_key, message, "", 0, properties, spec.mandatory)
+        turn = self.made - 1
+        return amqp.Properties(
+            headers=dict(spec.headers) or None,
+            priority=spec.priorities[turn % len(spec.priorities)] if spec.priorities else None,
+            expiration=None if spec.expiration is None else str(spec.expiration // 1_000),
+            persistent=spec.persistent,
+        )
 
     def publish(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
         """Send it; in confirm mode, remember it until the broker says that it has it."""

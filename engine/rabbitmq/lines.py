@@ -106,9 +106,9 @@ class Ready(msgspec.Struct):
         if line is None:
             line = self._open(level)
         line.items.append(held)
-        self.count += 1
         self.weight += held.weight
-        return self.place_of_next(level) - 1
+        self.count = count = self.count + 1
+        return count - 1 if level == self.order[-1] else self.place_of_next(level) - 1
 
     def put_back(self, held: Held) -> int:
         """At its old place within its level; returns its place in the whole."""
