@@ -56,6 +56,8 @@ class CrashProducer(Command, frozen=True):
 
 
 class RestartProducer(Command, frozen=True):
+    """A crashed producer's process starts again, connects and goes on making messages."""
+
     producer: Name
 
 
@@ -66,6 +68,8 @@ class PauseProducer(Command, frozen=True):
 
 
 class ResumeProducer(Command, frozen=True):
+    """A paused producer goes on; its next gap starts now."""
+
     producer: Name
 
 

@@ -58,6 +58,10 @@ class ConnectionClose(Operation, frozen=True, gc=False):
 
 
 class ExchangeDeclare(Operation, frozen=True, gc=False):
+    """exchange.declare. `type` is direct, fanout, topic or headers; the same name again must be the same
+    in every field (406). `auto_delete`: gone with its last binding; `internal`: only other exchanges publish
+    to it; `arguments`: alternate-exchange."""
+
     exchange: str
     type: str = "direct"
     durable: bool = True
@@ -67,10 +71,14 @@ class ExchangeDeclare(Operation, frozen=True, gc=False):
 
 
 class ExchangeDelete(Operation, frozen=True, gc=False):
+    """exchange.delete, with its bindings. What does not exist is deleted without a word."""
+
     exchange: str
 
 
 class ExchangeBind(Operation, frozen=True, gc=False):
+    """exchange.bind: `destination` (an exchange) gets what `source` routes by this key and arguments."""
+
     destination: str
     source: str
     routing_key: str = ""
@@ -78,6 +86,8 @@ class ExchangeBind(Operation, frozen=True, gc=False):
 
 
 class ExchangeUnbind(Operation, frozen=True, gc=False):
+    """exchange.unbind: the binding with exactly this key and these arguments, if there is one."""
+
     destination: str
     source: str
     routing_key: str = ""
@@ -85,6 +95,12 @@ class ExchangeUnbind(Operation, frozen=True, gc=False):
 
 
 class QueueDeclare(Operation, frozen=True, gc=False):
+    """queue.declare. `queue` "" lets the broker make up a name; `passive` only asks whether it exists.
+
+    `exclusive`: only this connection's, gone with it; `auto_delete`: gone with its last consumer. `arguments`
+    are the x-arguments, checked by `arguments.py`: times in ms, lengths in messages or bytes.
+    """
+
     queue: str
     passive: bool = False
     durable: bool = True
@@ -94,10 +110,15 @@ class QueueDeclare(Operation, frozen=True, gc=False):
 
 
 class QueueDelete(Operation, frozen=True, gc=False):
+    """queue.delete, with what is in it. Its consumers are cancelled."""
+
     queue: str
 
 
 class QueueBind(Operation, frozen=True, gc=False):
+    """queue.bind. `arguments`, for a headers exchange: values, and x-match (all, any, all-with-x,
+    any-with-x)."""
+
     queue: str
     exchange: str
     routing_key: str = ""
@@ -105,6 +126,8 @@ class QueueBind(Operation, frozen=True, gc=False):
 
 
 class QueueUnbind(Operation, frozen=True, gc=False):
+    """queue.unbind: the binding with exactly this key and these arguments, if there is one."""
+
     queue: str
     exchange: str
     routing_key: str = ""
@@ -112,6 +135,8 @@ class QueueUnbind(Operation, frozen=True, gc=False):
 
 
 class QueuePurge(Operation, frozen=True, gc=False):
+    """queue.purge: everything that nobody holds unacknowledged."""
+
     queue: str
 
 
@@ -129,11 +154,16 @@ class ConfirmSelect(Operation, frozen=True, gc=False):
 
 
 class BasicQos(Operation, frozen=True, gc=False):
+    """basic.qos. `prefetch_count` deliveries may be unsettled, 0 is no limit: for each consumer started later
+    on this channel, or with `global_` for the channel as a whole (3.10; 4.3 takes it as per consumer)."""
+
     prefetch_count: int
     global_: bool = False
 
 
 class BasicConsume(Operation, frozen=True, gc=False):
+    """basic.consume. `no_ack`: automatic acknowledgement. `exclusive`: nobody else may consume (classic)."""
+
     queue: str
     consumer_tag: str
     no_ack: bool = False
@@ -143,6 +173,8 @@ class BasicConsume(Operation, frozen=True, gc=False):
 
 
 class BasicCancel(Operation, frozen=True, gc=False):
+    """basic.cancel. What the consumer holds unsettled stays with the channel."""
+
     consumer_tag: str
 
 
@@ -163,16 +195,22 @@ class BasicPublish(Operation, frozen=True, gc=False):
 
 
 class BasicGet(Operation, frozen=True, gc=False):
+    """basic.get: one message, or `GetEmpty`."""
+
     queue: str
     no_ack: bool = False
 
 
 class BasicAck(Operation, frozen=True, gc=False):
+    """basic.ack. With `multiple` also every earlier unsettled delivery of the channel; tag 0 means all."""
+
     delivery_tag: int
     multiple: bool = False
 
 
 class BasicNack(Operation, frozen=True, gc=False):
+    """basic.nack: give it back (`requeue`), or let it die as rejected. `multiple` as in `BasicAck`."""
+
     delivery_tag: int
     multiple: bool = False
     requeue: bool = True
@@ -198,6 +236,8 @@ class Ok(Reply, frozen=True, gc=False):
 
 
 class DeclareOk(Reply, frozen=True, gc=False):
+    """queue.declare-ok, with the ready messages and consumers there are. `node` is the queue's, for links."""
+
     queue: str
     message_count: int
     consumer_count: int
@@ -205,11 +245,13 @@ class DeclareOk(Reply, frozen=True, gc=False):
 
 
 class PurgeOk(Reply, frozen=True, gc=False):
+    """queue.purge-ok."""
+
     message_count: int
 
 
 class GetEmpty(Reply, frozen=True, gc=False):
-    pass
+    """basic.get-empty."""
 
 
 class StatsOk(Reply, frozen=True, gc=False):
@@ -277,6 +319,8 @@ class Delivery(Push, frozen=True, gc=False):
 
 
 class GetOk(Reply, frozen=True):
+    """basic.get-ok."""
+
     delivery: Delivery
 
 

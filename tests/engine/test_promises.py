@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine import commands as c
-from engine.errors import CommandError, RunOver
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.errors import CommandError, EndlessInstant, RunOver
 from engine.events import (
     EffectApplied,
     Event,
@@ -25,6 +26,7 @@ from engine.events import (
     WorkFinished,
     WorkStarted,
 )
+from engine.kernel import Kernel, Timer
 from engine.rabbitmq.events import ChannelClosed
 from engine.scenario import from_data
 from engine.simulation import Simulation
@@ -387,3 +389,18 @@ def test_a_stopped_worker_finishes_what_it_works_on_and_gives_back_the_rest() ->
     assert len(run.effects(1)) == 1 and run.effects(2) == []
     assert run.ledger["done"] == 1 and run.ledger["unacked"] == 0
     assert [e.reason for e in run.all(Left, node=run.node("worker 1"))] == ["cancelled", "cancelled"]
+
+
+def test_a_loop_without_delay_is_ended_with_the_names_of_what_goes_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a worker (broken on purpose) that starts itself again in the same instant
+    def restless(self: AmqpConsumer, kernel: Kernel, timer: Timer) -> None:
+        kernel.schedule(kernel.now_us, self.owner, "again")
+
+    monkeypatch.setattr(AmqpConsumer, "fire", restless)
+    simulation = Simulation(from_data(scenario([{}])), 1)
+    simulation.kernel.schedule(50 * MS, simulation.actors[1].owner, "again")
+    # When the run gets there, then it ends with an error that says when, and who
+    with pytest.raises(EndlessInstant, match=r"a loop without delay at 50000 µs: worker 1 \(again\)"):
+        simulation.advance(100 * MS)
