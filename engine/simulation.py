@@ -22,8 +22,9 @@ from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver
 from engine.events import Event, NodeAdded, StandsFor, WireAdded
 from engine.invariants import check
 from engine.kernel import Kernel, KernelState
-from engine.ledger import DEAD, WAITING, Ledger, LedgerState
+from engine.ledger import Ledger
 from engine.link import Link
+from engine.places import DEAD, WAITING, LedgerState
 from engine.presence import state_events
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.broker import RabbitMQ, RabbitMQState
