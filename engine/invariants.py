@@ -1,14 +1,20 @@
 """What must hold at every moment, checked always: the ledger's counts against the parts' own lengths.
 
-Two more are checked as events are folded (`engine.ledger`): at most prefetch deliveries in flight, and
-deliveries in the order of `Placed` for what arrived at a queue's tail.
+`check` runs after every tick, `check_wholly` every few seconds. More is checked as events are folded
+(`engine.ledger`): at most prefetch deliveries in flight, and deliveries in the order of `Placed` for what
+arrived at a queue's tail; and by actors, whose channels are never closed for breaking the protocol.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.amqp_producer import AmqpProducer
 from engine.errors import InvariantBroken
+from engine.rabbitmq import operations as amqp
+from engine.world import POISON
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
@@ -37,23 +43,83 @@ def check(simulation: Simulation) -> None:
 
 
 def check_wholly(simulation: Simulation) -> None:
-    """Every copy by itself: as `check`, and queue by queue. Costs a pass over all that is alive."""
+    """Every copy by itself: as `check`, queue by queue, body by body. Costs a pass over all that is alive."""
     check(simulation)
+    _check_queues(simulation)
+    _check_bodies(simulation)
+    _check_messages(simulation)
+    for broker in simulation.brokers:
+        contradiction = broker.contradiction()
+        if contradiction:
+            _broken(simulation, contradiction)
+
+
+def _check_queues(simulation: Simulation) -> None:
+    """What is ready, queue by queue, and what is unacked, by who holds it."""
     ledger = simulation.ledger
     ready: dict[int, int] = {}
     for record in ledger.copies.values():
         if record.ready:
             ready[record.queue] = ready.get(record.queue, 0) + 1
+    unacked = sum(ledger.in_flight.values())
+    in_brokers = 0
     for broker in simulation.brokers:
         for node, counts in broker.queue_counts().items():
+            in_brokers += counts[1]
             if ready.get(node, 0) != counts[0]:
                 _broken(simulation, f"node {node} has {counts[0]} ready, the ledger {ready.get(node, 0)}")
-    unacked = sum(ledger.in_flight.values())
-    in_brokers = sum(c[1] for b in simulation.brokers for c in b.queue_counts().values())
     # What waits in a broker's socket behind a cut is unacked, but has not gone to its holder yet.
     waiting = sum(len(link.down_waiting) for link in simulation.links)
     if not unacked <= in_brokers <= unacked + waiting:
         _broken(simulation, f"{in_brokers} deliveries are unacked, the ledger knows the holders of {unacked}")
+
+
+def _check_bodies(simulation: Simulation) -> None:
+    """A body is in one place, once: on a link, in a socket or at a worker, where the events have put it."""
+    found: dict[int, int] = {}
+    seen: dict[tuple[int, int], None] = {}
+    for copy, attempt in _bodies(simulation):
+        if (copy, attempt) in seen:
+            _broken(simulation, f"body {attempt} of copy {copy} is in two places")
+        seen[copy, attempt] = None
+        found[copy] = found.get(copy, 0) + 1
+    ledger = simulation.ledger
+    for copy, record in [*ledger.copies.items(), *ledger.stale.items()]:
+        count = found.pop(copy, 0)
+        if count != record.bodies:
+            _broken(simulation, f"copy {copy} has {count} bodies, events told of {record.bodies}")
+    for copy in found:
+        _broken(simulation, f"copy {copy} has a body that no event tells of")
+
+
+def _bodies(simulation: Simulation) -> Iterator[tuple[int, int]]:
+    for link in simulation.links:
+        for down in [*link.down.values(), *link.down_waiting, *link.behind_reply]:
+            if isinstance(down.said, amqp.Delivery):
+                yield down.said.copy, down.said.attempt
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpConsumer):
+            for held in actor.bodies():
+                yield held.copy, held.attempt
+
+
+def _check_messages(simulation: Simulation) -> None:
+    """Every message made was routed or given up, or is on its way, or will be sent again."""
+    flags = simulation.world.flags
+    unrouted = flags.count(0) + flags.count(POISON) - 1  # place 0 is nobody's
+    on_their_way = dict.fromkeys(m for m in _unsent(simulation) if not flags[m] & ~POISON)
+    if unrouted != len(on_their_way):
+        what = f"{unrouted} messages have come to no broker, and {len(on_their_way)} are on their way"
+        _broken(simulation, what)
+
+
+def _unsent(simulation: Simulation) -> Iterator[int]:
+    for link in simulation.links:
+        yield from link.publishes()
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpProducer):
+            for pending in actor.pending.values():
+                yield pending.operation.message
 
 
 def _broken(simulation: Simulation, what: str) -> None:

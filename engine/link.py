@@ -224,11 +224,13 @@ class Link(msgspec.Struct):
 
     def _nobody(self, kernel: Kernel, item: Down, node: int) -> None:
         """What arrives for a process that is gone, or for a connection it has given up."""
-        if isinstance(item.said, amqp.Delivery):
-            said = item.said
+        said = item.said
+        if isinstance(said, amqp.Delivery):
             kernel.emit(
                 Left(kernel.now_us, kernel.cause, (said.copy,), said.attempt, node, "connection_closed")
             )
+        elif isinstance(said, amqp.Closed) and isinstance(item.asked, amqp.BasicPublish):
+            kernel.parts[self.actor].refused_unheard(kernel, item.asked)
 
     # -- the network fails ----------------------------------------------------------------------
 
@@ -295,9 +297,16 @@ class Link(msgspec.Struct):
             if client:
                 kernel.parts[self.broker].execute(kernel, client, amqp.ConnectionClose("heartbeat"))
                 kernel.cause = cause
-        kernel.parts[self.actor].disconnected(kernel, [u.operation for u in ups if u.client == self.client])
+        kernel.parts[self.actor].disconnected(kernel, [up.operation for up in ups])
 
     # -- the present ----------------------------------------------------------------------------
+
+    def publishes(self) -> list[int]:
+        """Messages whose publish travels, waits for the network, or is just being answered with a refusal."""
+        ups = [*self.up.values(), *self.up_waiting]
+        downs = [*self.down.values(), *self.down_waiting]
+        operations = [*(up.operation for up in ups), *(down.asked for down in downs)]
+        return [each.message for each in operations if isinstance(each, amqp.BasicPublish)]
 
     def messages_travelling(self) -> list[int]:
         """Messages that a confirm or a return travels about."""

@@ -75,3 +75,5 @@ class LedgerState(msgspec.Struct):
     broken: list[str]
     superseded: int
     stale: dict[int, CopyRecord]
+    slack: dict[int, int]
+    slots_leak: bool

@@ -16,7 +16,7 @@ EndReason = Literal["length", "messages", "copies"]
 END_REASONS: tuple[EndReason, ...] = ("length", "messages", "copies")
 
 NO_KEY = 255
-POISON, ROUTED = 1, 2
+POISON, ROUTED, GIVEN_UP = 1, 2, 4
 
 
 class World(msgspec.Struct):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.durations import spoken
+from engine.errors import InvariantBroken
 from engine.events import (
     EffectApplied,
     Left,
@@ -185,6 +186,9 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         for held in bodies:
             kernel.emit(Left(kernel.now_us, kernel.cause, (held.copy,), held.attempt, self.node, reason))
 
+    def refused_unheard(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
+        """A republish came to nothing; the original was not acknowledged either, and comes back."""
+
     # -- deliveries -----------------------------------------------------------------------------
 
     def told(self, kernel: Kernel, said: Any) -> None:
@@ -212,6 +216,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
 
     def answered(self, kernel: Kernel, asked: Any, reply: Any) -> None:
         if isinstance(reply, amqp.Closed):
+            if reply.name == "PRECONDITION_FAILED":
+                raise InvariantBroken(f"{self.spec.name} breaks the protocol: {reply.text}")
             self._closed(kernel)
 
     def _closed(self, kernel: Kernel) -> None:

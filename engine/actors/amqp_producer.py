@@ -69,15 +69,18 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             link.send(kernel, amqp.ConfirmSelect())
 
     def crash(self, kernel: Kernel) -> None:
-        """The process dies. What it had not got confirmed it will not send again."""
+        """The process dies. What it had not got confirmed it will not send again; what it had sent may
+        still arrive."""
         self.state = "crashed"
         self.life += 1
         kernel.cause = kernel.emit(
             NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about())
         )
+        on_their_way = kernel.parts[self.link].publishes()
         for pending in self.pending.values():
             kernel.cancel(pending.entry)
-            kernel.emit(GivenUp(kernel.now_us, kernel.cause, pending.operation.message, self.node))
+            if pending.operation.message not in on_their_way:
+                kernel.emit(GivenUp(kernel.now_us, kernel.cause, pending.operation.message, self.node))
         self.pending = {}
         kernel.parts[self.link].crash(kernel)
 
@@ -95,11 +98,16 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             self._publish_again(kernel)
 
     def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
-        """The connection is gone. Without confirms, what had not got through is gone with it."""
-        if not self.spec.confirm:
-            for operation in unsent:
-                if isinstance(operation, amqp.BasicPublish):
-                    kernel.emit(GivenUp(kernel.now_us, kernel.cause, operation.message, self.node))
+        """The connection is gone. Without confirms, what had not got through is gone with it, also what
+        a process that has died meanwhile had left in its socket."""
+        for operation in unsent:
+            if isinstance(operation, amqp.BasicPublish):
+                self.refused_unheard(kernel, operation)
+
+    def refused_unheard(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
+        """A publish came to nothing. What is pending (with confirms) will be published again."""
+        if all(pending.operation.message != operation.message for pending in self.pending.values()):
+            kernel.emit(GivenUp(kernel.now_us, kernel.cause, operation.message, self.node))
 
     # -- making messages ------------------------------------------------------------------------
 
@@ -226,6 +234,8 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
 
     def answered(self, kernel: Kernel, asked: Any, reply: Any) -> None:
         if isinstance(reply, amqp.Closed):
+            if isinstance(asked, amqp.BasicPublish):
+                self.refused_unheard(kernel, asked)
             self._closed(kernel)
 
     def _refused(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:

@@ -16,7 +16,16 @@ import msgspec
 from engine.broker import Port, Reply
 from engine.events import Event, Left, LeftReason, NodeRemoved, WireAdded, WireRemoved
 from engine.kernel import Kernel, Timer
-from engine.rabbitmq import at_least_once, connections, consuming, holding, publishing, statement, topology
+from engine.rabbitmq import (
+    agreement,
+    at_least_once,
+    connections,
+    consuming,
+    holding,
+    publishing,
+    statement,
+    topology,
+)
 from engine.rabbitmq import operations as ops
 from engine.rabbitmq.channels import Channel, Pending
 from engine.rabbitmq.classic import ClassicQueue
@@ -191,6 +200,10 @@ class RabbitMQ:
     def queue_counts(self) -> dict[int, tuple[int, int, int, int]]:
         """Queue's node → (ready, unacked, delayed, dead lettering)."""
         return {node: queue.counts() for node, queue in self.queues.items()}
+
+    def contradiction(self) -> str:
+        """What this broker's own parts do not agree about; "" when they do. Costs a pass over all that is held."""
+        return agreement.contradiction(self)
 
     def find(self, kind: str, name: str) -> int:
         """The node of the "queue" or "exchange" of this name; 0 when there is none (on the stage)."""
