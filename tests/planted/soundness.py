@@ -1,4 +1,4 @@
-"""Stricter than the engine's own invariants: what its events say by themselves, and a look into its parts.
+"""Stricter than the engine's own invariants: what its events say by themselves.
 
 The events are followed as a viewer follows them: a body is where the last event has put it, once. What
 stands here and proves itself may move into `engine/invariants.py`.
@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import (
-    GivenUp,
     LedgerStands,
     Left,
-    MessageCreated,
     Moved,
     NodeStateChanged,
     Placed,
-    Routed,
     Sent,
     Settled,
     WorkFinished,
@@ -45,7 +42,7 @@ def unsound(ticks: list[Tick], simulation: Simulation) -> str:
                 wrong = "an event stands in a tick that is not its own"
             if wrong:
                 return wrong
-    return story.at_the_end(simulation) or parts_of(simulation)
+    return story.at_the_end(simulation)
 
 
 class Story:
@@ -56,7 +53,6 @@ class Story:
         self.bodies: dict[tuple[int, int], tuple[int, int]] = {}
         self.acks: dict[int, int] = {}
         self.down: dict[int, None] = {}
-        self.unrouted: dict[int, None] = {}
         self.counts: dict[int, dict[str, int]] = {}
 
     def follow(self, event: Any) -> str:
@@ -119,18 +115,6 @@ class Story:
     def _ChannelClosed(self, event: ChannelClosed) -> str:
         return "" if event.why in ENDS else "an actor breaks the protocol, and its channel is closed"
 
-    def _MessageCreated(self, event: MessageCreated) -> str:
-        self.unrouted[event.message] = None
-        return ""
-
-    def _Routed(self, event: Routed) -> str:
-        self.unrouted.pop(event.message, None)
-        return ""
-
-    def _GivenUp(self, event: GivenUp) -> str:
-        self.unrouted.pop(event.message, None)
-        return ""
-
     def _Settled(self, event: Settled) -> str:
         of = self.counts.setdefault(event.destination, dict.fromkeys(PLACES, 0))
         of[event.was] -= len(event.copies)
@@ -144,41 +128,4 @@ class Story:
                 said = self.counts.get(event.destination, dict.fromkeys(PLACES, 0))
                 if [said[place] for place in PLACES[1:]] != list(event.places):
                     return "what was said to be settled does not add up to the counts"
-        known = dict.fromkeys(_on_their_way(simulation))
-        if any(message not in known for message in self.unrouted):
-            return "a message has not come to any broker, and nobody will send it"
         return ""
-
-
-def _on_their_way(simulation: Simulation) -> list[int]:
-    """Messages that travel to a broker, wait for the network, or wait for their confirm."""
-    found: list[int] = []
-    for link in simulation.links:
-        for up in [*link.up.values(), *link.up_waiting]:
-            found.append(getattr(up.operation, "message", 0))
-    for actor in simulation.actors:
-        for pending in getattr(actor, "pending", {}).values():
-            found.append(pending.operation.message)
-    return found
-
-
-def parts_of(simulation: Simulation) -> str:
-    """What a broker's channels and queues know of the same thing must agree."""
-    for broker in simulation.brokers:
-        open_ones = {
-            (pending.queue, pending.copy)
-            for channel in broker.channels.values()
-            for pending in channel.pendings.values()
-        }
-        for node, queue in broker.queues.items():
-            if any((node, copy) not in open_ones for copy in queue.unacked):
-                return "a queue waits for the acknowledgement of a delivery that no open channel knows"
-            ready = list(queue.ready)
-            if queue.ready.count != len(ready) or queue.ready.weight != sum(h.weight for h in ready):
-                return "a queue's sums are not those of its messages"
-            delayed = getattr(queue, "delayed", [])
-            if delayed and queue.delayed_weight != sum(d.held.weight for d in delayed):
-                return "a queue's sums are not those of its messages"
-            if not delayed and getattr(queue, "delayed_weight", 0):
-                return "a queue's sums are not those of its messages"
-    return ""
