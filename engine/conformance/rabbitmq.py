@@ -260,6 +260,8 @@ class RabbitMQPlayer:
             headers, given.get("priority"), given.get("expiration"), given.get("persistent", True),
             given.get("reply_to"),
         )  # fmt: skip
+        if properties == ops.PLAIN:
+            properties = ops.PLAIN  # as actors say it
         message = self.kernel.next_message()
         mandatory = given.get("mandatory", False)
         return not isinstance(

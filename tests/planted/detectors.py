@@ -110,22 +110,23 @@ def _command(scenario: Scenario, chance: random.Random) -> c.AnyCommand:
 # -- the recorded cases -----------------------------------------------------------------------------
 
 
-class Plainly(rabbitmq.RabbitMQPlayer):
-    """Says what has no properties as actors do, so that it goes the broker's fast way."""
+class AtLength(rabbitmq.RabbitMQPlayer):
+    """Spells out the properties that a message does not have, so that it goes the broker's general way."""
 
     def say(self, channel: str, operation: Any) -> Any:
-        if isinstance(operation, amqp.BasicPublish) and operation.properties == amqp.PLAIN:
-            operation = msgspec.structs.replace(operation, properties=amqp.PLAIN)
+        if isinstance(operation, amqp.BasicPublish):
+            spelled_out = msgspec.structs.replace(operation.properties)
+            operation = msgspec.structs.replace(operation, properties=spelled_out)
         return super().say(channel, operation)
 
 
 def failing_cases(folder: Path) -> list[str]:
     """The recorded cases in which this engine does something else than the broker did.
 
-    Each is played twice: as the runner does, then with plain messages on the fast way.
+    Each is played twice: as the runner does, then with plain messages on the general way.
     """
     found: dict[str, None] = {}
-    for player, how in ((rabbitmq.RabbitMQPlayer, ""), (Plainly, " (fast way)")):
+    for player, how in ((rabbitmq.RabbitMQPlayer, ""), (AtLength, " (general way)")):
         systems = {"rabbitmq": System(player, rabbitmq.alike)}
         for path in sorted(folder.glob("*.json")):
             if path.stem not in found and not run(path, systems).passed:
