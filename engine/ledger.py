@@ -17,12 +17,12 @@ and acknowledgement), two copies are owed from then on: the count says so.
 
 from __future__ import annotations
 
+from engine.counted import counted
 from engine.errors import InvariantBroken
 from engine.events import (
     EffectApplied,
     Event,
     GivenUp,
-    LedgerStands,
     Left,
     MessageCreated,
     Moved,
@@ -31,7 +31,6 @@ from engine.events import (
     PromiseBroken,
     Routed,
     Settled,
-    StandsFor,
     StoreAsked,
     Tallied,
     Tally,
@@ -579,26 +578,4 @@ class Ledger:
 
     def state_events(self, now_us: int) -> list[Event]:
         """Where each copy alive is counted, then the counts outright."""
-        told: list[Event] = self._places(now_us)
-        told += [
-            LedgerStands(now_us, 0, node, tuple(a.places[1:]), tuple(a.tallies))
-            for node, a in self.accounts.items()
-        ]
-        for name in self.broken:
-            promise, node = name.split("/")
-            told.append(PromiseBroken(now_us, 0, promise, int(node)))
-        return told
-
-    def _places(self, now_us: int) -> list[Event]:
-        told: list[Event] = [
-            StandsFor(now_us, 0, node, home, "waiting" if place == WAITING else "dead")
-            for node, (home, place) in self.stands_for.items()
-        ]
-        groups: dict[tuple[int, int], list[int]] = {}
-        for copy, record in [*self.copies.items(), *self.stale.items()]:
-            groups.setdefault((record.destination, record.place), []).append(copy)
-        told += [
-            Settled(now_us, 0, tuple(copies), destination, "", PLACES[place])
-            for (destination, place), copies in groups.items()
-        ]
-        return told
+        return counted(self.state(), now_us)

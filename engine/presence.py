@@ -10,6 +10,7 @@ from engine.events import (
     Event,
     MessageCreated,
     NodeAdded,
+    NodeKind,
     NodeStateChanged,
     Owed,
     Placed,
@@ -50,11 +51,10 @@ def state_events(simulation: Simulation) -> list[Event]:
 
 
 def _actor(simulation: Simulation, actor: AmqpProducer | AmqpConsumer, now_us: int) -> list[Event]:
-    kind = "producer" if isinstance(actor, AmqpProducer) else "consumer"
+    kind: NodeKind = "producer" if isinstance(actor, AmqpProducer) else "consumer"
     about = actor.about()
-    told: list[Event] = [
-        NodeAdded(now_us, 0, actor.node, kind, actor.spec.name, actor.spec.system, about)  # type: ignore[arg-type]
-    ]
+    spec = actor.spec
+    told: list[Event] = [NodeAdded(now_us, 0, actor.node, kind, spec.name, spec.system, about)]
     state = actor.shown_state()
     if state != "up":
         told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]

@@ -254,7 +254,8 @@ def _arrivals(path: str, arrivals: Arrivals) -> Iterator[str]:
         yield f"{path}.burst: expected it together with every"
     burst = arrivals.burst or 1
     if arrivals.every is not None and burst * 60_000_000 > limits.RATE_PER_MINUTE_MAX * arrivals.every:
-        yield f"{path}.every: expected at most 1,000 messages a second, got {burst} every {spoken(arrivals.every)}"
+        got = f"{burst} every {spoken(arrivals.every)}"
+        yield f"{path}.every: expected at most 1,000 messages a second, got {got}"
     if arrivals.poisson is not None and arrivals.poisson > limits.RATE_PER_MINUTE_MAX * 60:
         yield f"{path}.poisson: expected at most 1,000 messages a second"
 
@@ -309,7 +310,8 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     for i, fault in enumerate(scenario.fault):
         path = f"fault[{i}]"
         if fault.at >= scenario.length:
-            yield f"{path}.at: expected a time before the end, {spoken(scenario.length)}, got {spoken(fault.at)}"
+            end = spoken(scenario.length)
+            yield f"{path}.at: expected a time before the end, {end}, got {spoken(fault.at)}"
         known = (
             queues if fault.do == "purge"
             else producers if fault.do in ON_PRODUCERS

@@ -180,9 +180,10 @@ class RabbitMQPlayer:
         name = given.get("consumer")
         known = self.gets.get(given["channel"], []) if name is None else self.deliveries.get(name, [])
         if "nth" in given:
-            if not 1 <= given["nth"] <= len(known):
-                raise Unknown(f"there is no delivery number {given['nth']}")
-            return known[given["nth"] - 1]
+            nth: int = given["nth"]
+            if not 1 <= nth <= len(known):
+                raise Unknown(f"there is no delivery number {nth}")
+            return known[nth - 1]
         for got in known:
             if got.body == given["body"] and not got.settled and self._open(got):
                 return got

@@ -1,4 +1,4 @@
-"""What a broker's channels and queues know of the same thing must agree: looked at between timers, now and then."""
+"""What a broker's channels and queues know of the same thing must agree: looked at between timers."""
 
 from __future__ import annotations
 

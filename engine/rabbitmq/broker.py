@@ -202,7 +202,7 @@ class RabbitMQ:
         return {node: queue.counts() for node, queue in self.queues.items()}
 
     def contradiction(self) -> str:
-        """What this broker's own parts do not agree about; "" when they do. Costs a pass over all that is held."""
+        """What this broker's own parts do not agree about, "" when they do. Passes over all that is held."""
         return agreement.contradiction(self)
 
     def find(self, kind: str, name: str) -> int:

@@ -42,7 +42,7 @@ class Viewer:
 
     `wish` is the position it said it has, until it has been placed; `tick` the next tick it needs, of
     branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames
-    it has not acknowledged; `blocked` that it had to be left behind for that; `clock` the clock it was told last.
+    it has not acknowledged; `blocked` that it had to be left behind for that; `clock` the last it was told.
     """
 
     __slots__ = (

@@ -1,0 +1,29 @@
+"""The ledger's counts as events: what somebody who has just come is told of them."""
+
+from __future__ import annotations
+
+from engine.events import Event, LedgerStands, PromiseBroken, Settled, StandsFor
+from engine.places import PLACES, WAITING, LedgerState
+
+
+def counted(ledger: LedgerState, now_us: int) -> list[Event]:
+    """Which queue stands for which, where each copy is counted, then the counts outright."""
+    told: list[Event] = [
+        StandsFor(now_us, 0, node, home, "waiting" if place == WAITING else "dead")
+        for node, (home, place) in ledger.stands_for.items()
+    ]
+    groups: dict[tuple[int, int], list[int]] = {}
+    for copy, record in [*ledger.copies.items(), *ledger.stale.items()]:
+        groups.setdefault((record.destination, record.place), []).append(copy)
+    told += [
+        Settled(now_us, 0, tuple(copies), destination, "", PLACES[place])
+        for (destination, place), copies in groups.items()
+    ]
+    told += [
+        LedgerStands(now_us, 0, node, tuple(account.places[1:]), tuple(account.tallies))
+        for node, account in ledger.accounts.items()
+    ]
+    for name in ledger.broken:
+        promise, node = name.split("/")
+        told.append(PromiseBroken(now_us, 0, promise, int(node)))
+    return told
