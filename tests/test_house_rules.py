@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
 LINE_CHARACTERS_MAX = 110
+TEST_LINE_CHARACTERS_MAX = 140
+"""Tests hold tables and recorded texts, which read worse when they are broken."""
 GENERATED = ("static/js/stream/vocabulary.js",)
 DATA = ("tests/conformance/", "static/vendor/")
 WRITTEN_BY_HAND = {".py", ".js", ".mjs", ".css", ".html", ".toml", ".sh", ".yml", ""}
@@ -83,7 +85,7 @@ def test_no_line_is_longer_than_110_characters() -> None:
         for name in by_hand()
         if not name.endswith((".html", ".toml", ".css", ".js"))
         for number, line in enumerate(text_of(name).splitlines(), 1)
-        if len(line) > LINE_CHARACTERS_MAX
+        if len(line) > (TEST_LINE_CHARACTERS_MAX if name.startswith("tests/") else LINE_CHARACTERS_MAX)
     ]
     assert not long
 
