@@ -145,7 +145,8 @@ def test_nothing_is_written_to_the_page_between_changes(page: Page) -> None:
     # Given a picture that plays, in a second in which little happens
     page.evaluate(
         f"""window.writes = 0; window.frames = 0;
-        new MutationObserver((all) => writes += all.length).observe({STAGE}.parts.figure, {{subtree: true, childList: true, attributes: true, characterData: true}});
+        new MutationObserver((all) => writes += all.length).observe({STAGE}.parts.figure,
+          {{subtree: true, childList: true, attributes: true, characterData: true}});
         {STAGE}.clock.setRate(performance.now(), 0.125, Infinity); {STAGE}.play();
         (function count() {{ frames += 1; requestAnimationFrame(count); }})();"""
     )

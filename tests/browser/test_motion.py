@@ -107,7 +107,8 @@ def test_the_pixels_are_where_the_scene_says(page: Page) -> None:
               const stage = {STAGE};
               const canvas = stage.parts.canvas;
               const box = canvas.getBoundingClientRect(), host = stage.getBoundingClientRect();
-              const row = canvas.getContext("2d").getImageData(0, Math.round((y - box.y + host.y) * canvas.height / box.height), canvas.width, 1).data;
+              const top = Math.round((y - box.y + host.y) * canvas.height / box.height);
+              const row = canvas.getContext("2d").getImageData(0, top, canvas.width, 1).data;
               let sum = 0, count = 0;
               for (let i = 0; i < canvas.width / 3; i++) if (row[i * 4 + 3] > 40) {{ sum += i; count += 1; }}
               done(sum / count * box.width / canvas.width + box.x - host.x);

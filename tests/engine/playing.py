@@ -33,7 +33,7 @@ heartbeat = "2s"
 exchanges = [{ name = "orders", type = "fanout" }]
 queues = [
   { name = "billing", arguments = { x-dead-letter-exchange = "", x-dead-letter-routing-key = "dead" } },
-  { name = "email", type = "quorum", arguments = { x-delivery-limit = 3, x-dead-letter-exchange = "", x-dead-letter-routing-key = "dead" } },
+  { name = "email", type = "quorum", arguments = {x-delivery-limit = 3, x-dead-letter-exchange = "", x-dead-letter-routing-key = "dead"} },
   { name = "retry", retries_for = "billing", arguments = { x-dead-letter-exchange = "", x-dead-letter-routing-key = "billing" } },
   { name = "dead", dead_letters_for = "billing" },
 ]
