@@ -72,6 +72,9 @@ class Observer(Protocol):
     def effect_applied(self, event: EffectApplied) -> int: ...
     def work_finished(self, event: WorkFinished) -> int: ...
 
+    def alive(self) -> int:
+        """How many copies have not come to their end."""
+
 
 class Nobody:
     """No observer: what is told is said."""
@@ -83,6 +86,9 @@ class Nobody:
     def __init__(self, kernel: Kernel) -> None:
         self.made = self.routed = self.placed = self.moved = self.left = kernel.say
         self.work_started = self.effect_applied = self.work_finished = kernel.say
+
+    def alive(self) -> int:
+        return 0
 
 
 class KernelState(msgspec.Struct, array_like=True):

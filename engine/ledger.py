@@ -565,6 +565,10 @@ class Ledger:
 
     # -- the present ----------------------------------------------------------------------------
 
+    def alive(self) -> int:
+        """How many copies have not come to their end."""
+        return len(self.copies)
+
     def totals(self) -> dict[str, int]:
         """All destinations together: owed, then places, then tallies, by name."""
         accounts = self.accounts.values()

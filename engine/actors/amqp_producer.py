@@ -143,8 +143,8 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
     def make(self, kernel: Kernel, key: str) -> None:
         """Make one message with this key and publish it (or lose it, when there is no connection)."""
         spec = self.spec
-        if kernel.messages >= limits.MESSAGES_MAX:
-            kernel.schedule(kernel.now_us, 0, "end", 1)
+        if kernel.messages >= limits.MESSAGES_MAX or kernel.observer.alive() >= limits.COPIES_ALIVE_MAX:
+            kernel.schedule(kernel.now_us, 0, "end", 1 if kernel.messages >= limits.MESSAGES_MAX else 2)
             return
         self.made += 1
         poison = False

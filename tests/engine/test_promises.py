@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine import commands as c
+from engine import limits
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.errors import CommandError, EndlessInstant, RunOver
 from engine.events import (
@@ -20,6 +21,7 @@ from engine.events import (
     NodeAdded,
     Placed,
     PromiseBroken,
+    RunEnded,
     Settled,
     SignalLost,
     StoreAsked,
@@ -404,3 +406,16 @@ def test_a_loop_without_delay_is_ended_with_the_names_of_what_goes_round(
     # When the run gets there, then it ends with an error that says when, and who
     with pytest.raises(EndlessInstant, match=r"a loop without delay at 50000 µs: worker 1 \(again\)"):
         simulation.advance(100 * MS)
+
+
+@pytest.mark.parametrize(("limit", "why"), [("MESSAGES_MAX", "messages"), ("COPIES_ALIVE_MAX", "copies")])
+def test_a_run_that_has_used_up_its_messages_or_copies_stands(
+    limit: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a limit of three, and a worker that is too slow to finish any
+    monkeypatch.setattr(limits, limit, 3)
+    run = Run(scenario([{"work": {"constant": "20s"}}]))
+    # Then the fourth message is not made: the run says why it ends, and its clock stands there
+    assert run.ledger["sent"] == 3
+    assert [e.why for e in run.all(RunEnded)] == [why]
+    assert run.simulation.now_us == 3_000 * MS
