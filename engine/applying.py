@@ -237,6 +237,14 @@ def _redrive(simulation: Simulation, command: c.Redrive) -> None:
         broker.execute(kernel, ADMIN, amqp.BasicAck(said.delivery_tag))
 
 
+# -- chance -------------------------------------------------------------------------------------
+
+
+def _reseed(simulation: Simulation, command: c.Reseed) -> None:
+    _say(simulation, command, 0, f"seed {command.seed}")
+    simulation.kernel.reseed(command.seed)
+
+
 ADMIN = "administrator"
 
 APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
@@ -259,4 +267,5 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.RestoreLink: _restore_link,
     c.PurgeQueue: _purge,
     c.Redrive: _redrive,
+    c.Reseed: _reseed,
 }

@@ -148,10 +148,16 @@ class Redrive(Command, frozen=True):
     to: Name
 
 
+class Reseed(Command, frozen=True):
+    """From now on chance comes from `seed`: the past stays, what was drawn for timers already set too."""
+
+    seed: Annotated[int, Meta(ge=0, le=limits.SEED_MAX)]
+
+
 AnyCommand = (
     CrashConsumer | RestartConsumer | StopConsumer | SlowConsumer | CrashProducer | RestartProducer
     | PauseProducer | ResumeProducer | PoisonNext | PublishNow | SetRate | DropNextAck | CutLink
-    | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | PurgeQueue | Redrive
+    | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | PurgeQueue | Redrive | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

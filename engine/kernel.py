@@ -270,6 +270,12 @@ class Kernel:
         self.blocks[stream] = block = list(eight[n & 7 :][::-1])
         return block
 
+    def reseed(self, seed: int) -> None:
+        """Draw from `seed` from now on, each stream at the place where it stands."""
+        self.drawn = self._drawn()
+        self.blocks.clear()
+        self.seed = seed
+
     def _drawn(self) -> dict[str, int]:
         """How many were drawn from each stream."""
         blocks = self.blocks

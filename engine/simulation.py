@@ -7,6 +7,7 @@ events; everything there is goes into `snapshot` as plain data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -90,6 +91,8 @@ class Simulation:
         self.brokers: list[RabbitMQ] = []
         self.links: list[Link] = []
         self.actors: list[AmqpProducer | AmqpConsumer] = []
+        self.listener: Callable[[list[Event]], None] | None = None
+        """Who hears what happens in a run that keeps no ticks, before it is forgotten."""
         self.journal = 0
         """The `n` of the last journal entry applied."""
         self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
@@ -278,7 +281,7 @@ class Simulation:
             return True
         if ticks is None:
             done = self._run_kernel(until_us, number_max, rest_us)
-            kernel.log.clear()
+            self._drain()
             return done
         while (boundary_us := (ticks.tick + 1) * TICK_US) <= rest_us:
             if not self._run_kernel(boundary_us, number_max, boundary_us):
@@ -312,6 +315,8 @@ class Simulation:
     def _drain(self) -> None:
         """Nobody watches: what happened is forgotten (else it is the open tick)."""
         if self.ticks is None:
+            if self.listener is not None:
+                self.listener(self.kernel.log)
             self.kernel.log.clear()
 
     def where(self) -> str:
@@ -365,6 +370,7 @@ class Simulation:
         self.world = state.world
         self.ledger = Ledger(self.kernel, self.world, state.ledger)
         self.links, self.actors = state.links, state.actors
+        self.listener = None
         self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks, self.kernel.log)
         self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
         self.faults_given, self.journal = state.faults_given, state.journal

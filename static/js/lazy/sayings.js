@@ -75,6 +75,7 @@ const SENTENCES = {
     return [3, words`The network to ${n} works again.`];
   },
   Commanded(t, e) {
+    if (e.command === "Reseed") return [2, words`From here on chance takes another course: ${e.about}.`];
     const n = t.name(e.node);
     if (e.command === "PoisonNext") return [2, words`The next message of ${n} will be poison: every handler fails at it.`, words`The next message of ${n} will be poison.`];
     if (e.command === "DropNextAck") return [2, words`The next acknowledgement on ${n}’s link will be lost.`, words`${n} will lose an ack.`];
