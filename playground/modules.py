@@ -21,20 +21,30 @@ PREFIX = "mailroom/"
 ENTRY = "main.js"
 """static/js/main.js is the page's one entry; without it a page has no script at all."""
 
+THEMES = ("light", "dark")
+
 LAZY = ("lazy/", "vendor/")
 """Modules of these folders are fetched when they are imported, not ahead."""
 
 
 def modules(request: HttpRequest) -> dict[str, Any]:
-    """Context of every page: `import_map` (JSON for the script element), `module_urls`, `entry_url`."""
+    """Context of every page: `import_map` (JSON for the script element), `module_urls`, `entry_url`, and
+    `theme`: "light" or "dark" when somebody has chosen, else "" (the system's)."""
     names = module_names()
     addresses = {PREFIX + name: static(f"js/{name}") for name in names}
     return {
+        "theme": theme_of(request),
         "csp_nonce": getattr(request, "csp_nonce", ""),
         "import_map": for_script(json.dumps({"imports": addresses}, separators=(",", ":"))),
         "module_urls": [addresses[PREFIX + name] for name in names if not name.startswith(LAZY)],
         "entry_url": addresses.get(PREFIX + ENTRY, ""),
     }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """The theme that the browser's cookie asks for; whatever else it says counts as nothing."""
+    chosen = request.COOKIES.get("theme", "")
+    return chosen if chosen in THEMES else ""
 
 
 def module_names() -> list[str]:

@@ -23,11 +23,13 @@ TYPES = {
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
+    ".woff2": "font/woff2",
 }
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-POLICY = "default-src 'none'; script-src 'nonce-test'; style-src 'self'; connect-src 'self' ws:; img-src 'self'; base-uri 'none'"
+POLICY = ("default-src 'none'; script-src 'nonce-test'; style-src 'self'; connect-src 'self' ws:; img-src 'self'; "
+          "font-src 'self'; base-uri 'none'")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -124,6 +126,7 @@ def page(first_chunk: dict[str, Any] | None, chunks: list[str], **stage: Any) ->
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <script type="importmap" nonce="test">{json.dumps({"imports": imports()})}</script>
 <link rel="stylesheet" href="/static/css/mailroom.css">
+<link rel="stylesheet" href="/static/css/stage.css">
 <script type="module" src="/static/js/main.js" nonce="test"></script></head><body><main><h1>Stage</h1>{body}</main></body></html>"""
 
 

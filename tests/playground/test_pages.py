@@ -257,3 +257,12 @@ async def test_no_get_changes_anything(hub: Hub, wall: Wall) -> None:
 def test_a_page_takes_no_post(client: Client, path: str) -> None:
     token = token_of_page(client)
     assert client.post(path, headers={"X-CSRFToken": token}).status_code == 405
+
+
+@pytest.mark.parametrize(("cookie", "written"), [("dark", ' data-theme="dark"'), ("light", ' data-theme="light"'),
+                                                 ("", ""), ('"><script>', ""), ("DARK", "")])  # fmt: skip
+def test_a_chosen_theme_stands_in_the_page_and_nothing_else_does(
+    client: Client, cookie: str, written: str
+) -> None:
+    client.cookies["theme"] = cookie
+    assert f'<html lang="en"{written}>' in client.get("/").content.decode()
