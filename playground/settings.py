@@ -8,6 +8,7 @@ missing raises here, at start, and is named.
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -48,12 +49,12 @@ if PRODUCTION:
     SECRET_KEY = _required("MAILROOM_SECRET_KEY")
     ALLOWED_HOSTS = _listed(_required("MAILROOM_HOSTS"))
     ORIGINS = _listed(_required("MAILROOM_ORIGINS"))
-    DATABASE_FILE = Path(_required("MAILROOM_DATABASE"))
+    DATABASE = _required("MAILROOM_DATABASE")
 else:
     SECRET_KEY = os.environ.get("MAILROOM_SECRET_KEY") or _kept_secret(VAR_DIR / "secret-key")
     ALLOWED_HOSTS = _listed(os.environ.get("MAILROOM_HOSTS", "localhost,127.0.0.1,[::1]"))
     ORIGINS = _listed(os.environ.get("MAILROOM_ORIGINS", ""))
-    DATABASE_FILE = Path(os.environ.get("MAILROOM_DATABASE", VAR_DIR / "mailroom.sqlite3"))
+    DATABASE = os.environ.get("MAILROOM_DATABASE") or str(VAR_DIR / "mailroom.sqlite3")
 
 # ORIGINS are full origins (https://mailroom.example:8443): those whose pages may open sockets and post
 # forms here. Empty means the origin of the very address that was asked, as on one machine.
@@ -94,17 +95,40 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATABASE_FILE,
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 5,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-        },
-    },
-}
+
+def _database(where: str) -> dict[str, object]:
+    """A file of SQLite's, or postgresql://user:password@host:port/name."""
+    if not where.startswith(("postgresql://", "postgres://")):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": Path(where),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 5,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            },
+            "TEST": {"NAME": VAR_DIR / "test.sqlite3"},
+        }
+    try:
+        parts = urlsplit(where)
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured("MAILROOM_DATABASE cannot be read as an address.") from None
+    if not parts.path.strip("/"):
+        raise ImproperlyConfigured("MAILROOM_DATABASE must name a database: postgresql://…/name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(port or ""),
+        "CONN_MAX_AGE": None,  # the journal's threads keep theirs; a broken one is left for good
+        "OPTIONS": {"connect_timeout": 2, "options": "-c statement_timeout=5000 -c lock_timeout=5000"},
+    }
+
+
+DATABASES = {"default": _database(DATABASE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- words, times and files -----------------------------------------------------------------------

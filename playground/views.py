@@ -82,18 +82,18 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
 async def open_room(request: HttpRequest) -> HttpResponse:
     """Answers JSON with JSON, a form with a redirect to the room."""
     as_json = request.content_type == "application/json"
-    token = seats.token_of(request) or seats.new_token()
     try:
         form = None if as_json else {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
         opening = read_opening(request.body if as_json else b"", form)
-        facts = await open_a_room(the_hub(), opening, token)
+        token = seats.token_of(request) or seats.new_token(opening.id)
+        facts, is_new = await open_a_room(the_hub(), opening, token)
     except Refused as refusal:
         return JsonResponse(
             {"error": refusal.code, "text": refusal.text}, status=STATUS.get(refusal.code, 400)
         )
     url = reverse("room", args=[facts.code])
     response: HttpResponse = (
-        JsonResponse({"room": facts.code, "url": url}, status=201)
+        JsonResponse({"room": facts.code, "url": url}, status=201 if is_new else 200)
         if as_json
         else HttpResponseRedirect(url, status=303)
     )

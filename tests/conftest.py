@@ -75,6 +75,10 @@ def start_site(folder: Path, **environment: str) -> Site:
     """Starts Daphne as `make run` does, without the supervisor, and waits until it answers."""
     port = free_port()
     log = folder / "server.log"
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
+        cwd=ROOT, check=False, env={**os.environ, "MAILROOM_VAR": str(folder), **environment},
+    )  # fmt: skip
     command = [sys.executable, "-m", "playground.serve", "--port", str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -4,7 +4,9 @@ limits       every limit, with the sentence that is said when it is reached
 wire         frames in and out: the bounded decode, the one encoder
 permissions  who may say what
 clock        what "now" means: pieces of simulated time over wall time
-journal      the entries of a room, in order, each applied once
+journal      words: entries, branches, receipts; what the site asks of whoever keeps rooms
+room         the transactions on a room, each command applied once; no I/O
+database     keeps rooms: one transaction a command, under the room's lock
 replica      one room's simulation, kept at the frontier; revises when an entry lies behind it
 mailbox      what waits for one viewer, bounded
 history      recordings: the past of rooms that nobody has touched

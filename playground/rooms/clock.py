@@ -127,11 +127,15 @@ class Clock(msgspec.Struct):
         """From 150 ms after now on, stand at `sim_us`, which lies ahead (a step)."""
         return self._append(sim_us, 0)
 
-    def restart(self) -> Piece:
-        """Back to the start, which is a new branch: nothing of it was shown yet. Goes on as it went."""
+    def restart(self, sim_us: int = 0) -> Piece:
+        """In a new branch, of which what was shown lies before `sim_us`: go on from there as it went.
+
+        It stands until every screen has heard of it, so that what was done at `sim_us` changes nothing shown.
+        """
         rate = self.pieces[-1].rate
-        self.shown_us = 0
-        self.pieces = [Piece(self.wall_us, 0, 0), Piece(self.wall_us + TAKES_EFFECT_US, 0, rate)]
+        self.shown_us = min(sim_us, self.end_us)
+        begun = Piece(self.wall_us, self.shown_us, 0)
+        self.pieces = [begun, Piece(self.wall_us + TAKES_EFFECT_US, self.shown_us, rate)]
         return self.pieces[-1]
 
     def _append(self, least_us: int, rate: int) -> Piece:

@@ -116,11 +116,13 @@ class RoomConsumer(StageConsumer):
         role: Role = OWNER if seats.is_owner(token, facts.owner) else VIEWER
         viewer = Viewer(role, seats.seat_in(token, code))
         head = await self.hub.journal.head(code)
+        branch = (await self.hub.journal.lineage(code, head.epoch))[-1]
         viewer.mailbox.put(
             wire.frame(
                 "hello", v=1, role=role, seat=viewer.seat, room=code, slug=facts.slug,
-                epoch=head.epoch, seed=facts.seed, rules=facts.rules, length_us=facts.length_us,
-                batch_us=head.clock.batch_us,
+                epoch=head.epoch, seed=branch.seed, rules=facts.rules, length_us=facts.length_us,
+                batch_us=head.clock.batch_us, lit_until_us=head.clock.lit_until_us,
+                chunks=f"/history/room/{code}/",
             )
         )  # fmt: skip
         self.room = await self.hub.join(code, viewer)
@@ -154,7 +156,8 @@ class RecordingConsumer(StageConsumer):
         viewer.mailbox.put(
             wire.frame(
                 "hello", v=1, role=VISITOR, seat="", room="", slug=slug, epoch=0, seed=recording.seed,
-                rules=RULES, length_us=recording.length_us, batch_us=limits.BATCH_US,
+                rules=RULES, length_us=recording.length_us, batch_us=limits.BATCH_US, lit_until_us=0,
+                chunks="",
             )
         )  # fmt: skip
         return viewer

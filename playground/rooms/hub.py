@@ -12,13 +12,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+
+import msgspec
 
 from engine.commands import decode as decode_command
 from engine.errors import CommandError, EngineError
 from lessons.scenarios import library
 from playground.rooms import limits, permissions, wire
-from playground.rooms.journal import Journal, MemoryJournal, Refused, check_rate
+from playground.rooms.database import DatabaseJournal
+from playground.rooms.journal import Asked, Head, Journal, Receipt, Refused, check_turn
 from playground.rooms.live import LiveRoom, maker_of, sentence
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, ReplicaBroken
@@ -69,6 +71,8 @@ class Hub:
         room = self.rooms.get(code)
         if room is None:
             facts = await self.journal.facts(code)
+            if code not in self.rooms:
+                self._make_place()
             room = self.rooms.setdefault(code, LiveRoom(facts, self.make(facts.slug, facts.seed)))
         if len(room.viewers) >= limits.VIEWERS_MAX:
             raise Refused("refused", limits.VIEWERS_FULL)
@@ -77,6 +81,13 @@ class Hub:
             viewer.mailbox.put(wire.error(None, "refused", room.broken))
         self.hint()
         return room
+
+    def _make_place(self) -> None:
+        """Another room is to be shown: forget those that nobody watches any more if there are many."""
+        if len(self.rooms) >= limits.ROOMS_MAX:
+            self._drop_left_rooms(rest_us=0)
+        if len(self.rooms) >= limits.ROOMS_MAX:
+            raise Refused("refused", limits.ROOMS_FULL)
 
     def leave(self, room: LiveRoom, viewer: Viewer) -> None:
         room.viewers.discard(viewer)
@@ -113,15 +124,22 @@ class Hub:
             room = self.rooms.get(head.code)
             if room is None:
                 continue
-            entries = []
-            if head.seq > room.replica.seq or head.epoch != room.replica.epoch:
-                entries = await self.journal.entries(head.code, room.known_seq(head))
-            room.read(head, entries)
-            room.replica.seq = max(room.replica.seq, head.seq)
+            await self._read(room, head)
             pending.append(room)
         while pending:
             pending = [room for room in pending if not self._slice(room)]
             await asyncio.sleep(0)
+
+    async def _read(self, room: LiveRoom, head: Head) -> None:
+        code = head.code
+        if room.is_elsewhere(head):
+            lineage = await self.journal.lineage(code, head.epoch)
+            entries = await self.journal.entries(code, head.epoch, 0)
+            room.go_on_in(head, lineage, entries, self.make(room.facts.slug, lineage[-1].seed))
+        elif head.seq > room.replica.seq:
+            room.read(head, await self.journal.entries(code, head.epoch, room.replica.seq))
+        else:
+            room.read(head, [])
 
     async def _compare_clocks(self) -> None:
         """When the wall clock was set, our rooms go on as their screens do, by the steady one."""
@@ -146,10 +164,10 @@ class Hub:
             room.stop(STOPPED)
             return True
 
-    def _drop_left_rooms(self) -> None:
+    def _drop_left_rooms(self, rest_us: int = REST_US) -> None:
         now_us = self.wall()
         for code, room in list(self.rooms.items()):
-            if not room.viewers and now_us - room.left_us > REST_US:
+            if not room.viewers and now_us - room.left_us >= rest_us:
                 del self.rooms[code]
 
     # -- commands ---------------------------------------------------------------------------------
@@ -158,12 +176,9 @@ class Hub:
         """One command from a socket: into the journal, once, and `done`. Raises `BadFrame`."""
         check_allowed(viewer.role, said)
         await self._compare_clocks()
+        asked = Asked(viewer.seat, said.id, said.epoch, said.from_us)
         try:
-            if said.cmd in permissions.CLOCK_COMMANDS:
-                receipt = await self._clock_command(room, viewer, said)
-            else:
-                command = decode_command(said.cmd, dict(said.args))
-                receipt = await self.journal.command(room.facts.code, viewer.seat, said.id, command)
+            receipt = await self._append(room, asked, said)
         except CommandError as problem:
             raise BadFrame("bad_arguments", sentence(str(problem)), said.id) from None
         except Refused as refusal:
@@ -173,17 +188,16 @@ class Hub:
             room.askers[receipt.n] = (viewer, said.id)
         self.hint()
 
-    async def _clock_command(self, room: LiveRoom, viewer: Viewer, said: Said) -> Any:
-        rate = step_to_us = 0
-        if said.cmd == "Speed":
-            rate = check_rate(dict(said.args))
-        elif said.args:
-            raise Refused("bad_arguments", f"{said.cmd} takes no arguments.")
+    async def _append(self, room: LiveRoom, asked: Asked, said: Said) -> Receipt:
+        code = room.facts.code
+        if said.cmd not in permissions.CLOCK_COMMANDS:
+            return await self.journal.command(code, asked, decode_command(said.cmd, dict(said.args)))
+        turn = check_turn(said.cmd, dict(said.args))
+        if said.from_us is not None:
+            raise Refused("bad_arguments", f"{said.cmd} takes no from_us.")
         if said.cmd == "Step":
-            step_to_us = await self._next_moment(room)
-        return await self.journal.clock_command(
-            room.facts.code, viewer.seat, said.id, said.cmd, rate, step_to_us
-        )
+            turn = msgspec.structs.replace(turn, sim_us=await self._next_moment(room))
+        return await self.journal.turn(code, asked, turn)
 
     async def _next_moment(self, room: LiveRoom) -> int:
         """When something happens next after what will be on the screen when a step takes effect."""
@@ -219,7 +233,8 @@ def the_hub() -> Hub:
     """This process's hub, made at the first call."""
     global _hub
     if _hub is None:
-        _hub = Hub(MemoryJournal(wall_now_us))
+        journal = DatabaseJournal()
+        _hub = Hub(journal, journal.now_us)
     return _hub
 
 

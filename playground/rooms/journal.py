@@ -4,23 +4,25 @@ Two kinds of entries. *Simulation entries* (seq, n, at, command) are all that th
 entries* (seq, piece) say only which moment is on the screen. Two counters: `seq` for all entries, `n` for
 simulation entries; causes name `n`. Replay order is (at, seq).
 
-`Room` holds one room's row and the transactions on it, each a plain function of the row and the wall
-time: whoever stores rooms loads the row under its lock, calls one, and stores the row. `Journal` is
-what the rest of the site sees; `MemoryJournal` keeps rooms in this process only.
+A *branch* sees its parent's entries with at ≤ `sim_us` and seq ≤ `parent_seq`, then its own. The room shows
+the branch that its row's `epoch` names, which is the newest.
+
+Here are the words, and `Journal`, what the rest of the site sees. `room.py` has the transactions,
+`database.py` keeps rooms.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from engine.commands import AnyCommand
 from playground.rooms import limits
-from playground.rooms.clock import RATES, Clock, Piece, started
+from playground.rooms.clock import RATES, Clock
+from playground.rooms.limits import TICK_US
 
 
 class Refused(Exception):
@@ -32,8 +34,12 @@ class Refused(Exception):
         super().__init__(text)
 
 
+class JournalGone(Exception):
+    """The journal could not be reached; whether the transaction was done is not known."""
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """A simulation entry of branch `epoch`."""
+    """A simulation entry that was made in branch `epoch`."""
 
     seq: int
     n: int
@@ -51,7 +57,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What never changes about a room. `owner` is the hash of its owner's seat."""
+    """What never changes about a room. `owner` is the hash of its owner's seat, `seed` the first branch's."""
 
     code: str
     slug: str
@@ -59,6 +65,19 @@ class Facts(msgspec.Struct, frozen=True):
     rules: int
     owner: str
     length_us: int
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """Branch `epoch`. `sim_us` −1: nothing of the parent's. `shown_us`: the highest moment of it that was
+    shown, as far as it has been left; `name` a few words for people."""
+
+    epoch: int
+    parent: int | None
+    sim_us: int
+    parent_seq: int
+    seed: int
+    name: str
+    shown_us: int = 0
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -70,103 +89,62 @@ class Head(msgspec.Struct, frozen=True):
     clock: Clock
 
 
-class Room:
-    """One room's row. Every method that takes `wall_us` is one transaction."""
+class Asked(msgspec.Struct, frozen=True):
+    """Who asks for a transaction, and which one: done once for each (seat, id).
 
-    def __init__(self, facts: Facts, clock: Clock) -> None:
-        self.facts = facts
-        self.clock = clock
-        self.epoch = 0
-        self.seq = 0
-        self.n = 0
-        self.entries: list[Entry] = []
-        self.clock_entries: list[tuple[int, Piece]] = []
-        self.receipts: dict[tuple[str, str], Receipt] = {}
+    `epoch` is the branch that the browser shows (None: the present one), `from_us` the moment of it
+    that it looks at, when the past is meant.
+    """
 
-    def light(self, wall_us: int) -> None:
-        """Somebody watches: renew the light when half of it has burnt down."""
-        self._settle(wall_us)
-        if self.clock.lit_until_us - self.clock.wall_us <= limits.LIGHT_US - limits.LIGHT_EVERY_US:
-            self.clock.light(self.clock.wall_us)
+    seat: str
+    id: str
+    epoch: int | None = None
+    from_us: int | None = None
 
-    def rebase(self, wall_us: int, should_be_us: int) -> None:
-        """The wall clock says `wall_us` and would say `should_be_us` had nobody set it: go on from there.
 
-        A transaction that has come since it was set has done so already.
-        """
-        last_us = self.clock.wall_us
-        if abs(last_us - wall_us) <= abs(last_us - should_be_us):
-            return
-        self.clock.shift(wall_us - should_be_us)
-        self.seq += 1
-        self.clock_entries += [(self.seq, piece) for piece in self.clock.pieces]
+class Turn(msgspec.Struct, frozen=True):
+    """A clock command: `name`, and what belongs to it: the rate of Speed, the moment of Step and Fork, the
+    seed of NewSeed."""
 
-    def command(self, wall_us: int, seat: str, id: str, command: AnyCommand) -> Receipt:
-        """Stamps and appends a simulation entry, once for each (seat, id)."""
-        known = self._known(wall_us, seat, id)
-        if known is not None:
-            return known
-        at_us = self.clock.command_at(self.clock.wall_us)
-        if at_us >= self.clock.end_us:
-            raise Refused("run_over", "The run is over: act earlier or start anew.")
-        self.seq += 1
-        self.n += 1
-        self.entries.append(Entry(self.seq, self.n, at_us, command, self.epoch))
-        return self._keep(seat, id, Receipt(self.seq, self.n, at_us))
+    name: str
+    rate: int = 0
+    sim_us: int = 0
+    seed: int = 0
 
-    def clock_command(
-        self, wall_us: int, seat: str, id: str, name: str, rate: int, step_to_us: int
-    ) -> Receipt:
-        """Appends a clock entry, once for each (seat, id). `rate` belongs to Speed, `step_to_us` to Step."""
-        known = self._known(wall_us, seat, id)
-        if known is not None:
-            return known
-        piece = self._turn(name, rate, step_to_us)
-        self.seq += 1
-        self.clock_entries.append((self.seq, piece))
-        return self._keep(seat, id, Receipt(self.seq, None, None))
 
-    def _turn(self, name: str, rate: int, step_to_us: int) -> Piece:
-        clock = self.clock
-        match name:
-            case "Play":
-                return clock.change_rate(clock.wished)
-            case "Pause":
-                return clock.change_rate(0)
-            case "Speed":
-                if clock.runs():
-                    return clock.change_rate(rate)
-                clock.wished = rate
-                return clock.change_rate(0)
-            case "Step":
-                return clock.jump(step_to_us)
-            case "ToStart":
-                self.epoch += 1
-                self.entries = []
-                return clock.restart()
-        raise Refused("unknown_command", f"The clock has no command {name}.")
+class NewRoom(msgspec.Struct, frozen=True):
+    """What a room is opened with: it shows `sim_us` when it is opened, and goes on at `rate`."""
 
-    def head(self) -> Head:
-        return Head(self.facts.code, self.epoch, self.seq, msgspec.structs.replace(self.clock))
+    slug: str
+    seed: int
+    rules: int
+    owner: str
+    length_us: int
+    sim_us: int = 0
+    rate: int = 1000
 
-    def _settle(self, wall_us: int) -> None:
-        if self.clock.settle(wall_us):
-            self.seq += 1
-            self.clock_entries.append((self.seq, self.clock.pieces[0]))
 
-    def _known(self, wall_us: int, seat: str, id: str) -> Receipt | None:
-        """Begins a transaction; the receipt of a command that came before, if it did."""
-        self._settle(wall_us)
-        self.clock.light(self.clock.wall_us)
-        if (seat, id) in self.receipts:
-            return self.receipts[seat, id]
-        if len(self.receipts) >= limits.JOURNAL_ENTRIES_MAX:
-            raise Refused("refused", limits.JOURNAL_FULL)
-        return None
+def check_turn(name: str, args: dict[str, Any]) -> Turn:
+    """A clock command's arguments, checked; Step's moment is found elsewhere. Raises `Refused`."""
+    match name:
+        case "Speed":
+            return Turn(name, rate=check_rate(args))
+        case "NewSeed":
+            if set(args) - {"seed"} or not _whole(args.get("seed"), or_null=True):
+                raise Refused("bad_arguments", "NewSeed takes a seed, a whole number from 0 on, or null.")
+            seed = args.get("seed")
+            return Turn(name, seed=secrets.randbelow(1 << 31) if seed is None else seed)
+        case "Fork":
+            if set(args) != {"at_us"} or not _whole(args["at_us"]):
+                raise Refused("bad_arguments", "Fork takes one moment, in microseconds.")
+            return Turn(name, sim_us=args["at_us"])
+    if args:
+        raise Refused("bad_arguments", f"{name} takes no arguments.")
+    return Turn(name)
 
-    def _keep(self, seat: str, id: str, receipt: Receipt) -> Receipt:
-        self.receipts[seat, id] = receipt
-        return receipt
+
+def _whole(value: Any, or_null: bool = False) -> bool:
+    return (or_null and value is None) or (type(value) is int and 0 <= value < 1 << 53)
 
 
 def check_rate(args: dict[str, Any]) -> int:
@@ -180,17 +158,49 @@ def check_rate(args: dict[str, Any]) -> int:
     return rate
 
 
-class Journal(Protocol):
-    """Where rooms are kept. Raises `Refused` with code `no_room` for a code that names none."""
+def visible(lineage: Sequence[Branch], entries: Iterable[Entry], after_seq: int = 0) -> list[Entry]:
+    """The entries that the last branch of `lineage` sees, in order of seq, behind `after_seq`.
 
-    async def open(
-        self, slug: str, seed: int, rules: int, owner: str, length_us: int, sim_us: int, rate: int
-    ) -> Facts: ...
+    `lineage` leads from the first branch to it, each the parent of the next.
+    """
+    bounds: dict[int, tuple[int, int]] = {}
+    at_us, seq = limits.NEVER_US, limits.NEVER_US
+    for branch in reversed(lineage):
+        bounds[branch.epoch] = (at_us, seq)
+        at_us, seq = min(at_us, branch.sim_us), min(seq, branch.parent_seq)
+    seen = []
+    for entry in entries:
+        latest_us, last_seq = bounds.get(entry.epoch, (-1, -1))
+        if entry.at_us <= latest_us and after_seq < entry.seq <= last_seq:
+            seen.append(entry)
+    return sorted(seen, key=lambda entry: entry.seq)
+
+
+def first_difference(held: Sequence[Branch], lineage: Sequence[Branch]) -> int:
+    """The first tick in which two branches, each given by its lineage, may differ."""
+    common = 0
+    while common < min(len(held), len(lineage)) and held[common].epoch == lineage[common].epoch:
+        common += 1
+    apart = [*held[common:], *lineage[common:]]
+    if not common or any(branch.seed != lineage[common - 1].seed for branch in apart):
+        return 0
+    return min((max(branch.sim_us, 0) // TICK_US for branch in apart), default=limits.NEVER_US // TICK_US)
+
+
+class Journal(Protocol):
+    """Where rooms are kept. Raises `Refused` with code `no_room` for a code that names none, and
+    `JournalGone` when it cannot be reached."""
+
+    def now_us(self) -> int:
+        """The wall time that transactions are stamped by."""
+
+    async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
+        """A new room with its first command, and True; or the room that this very asking has opened
+        before, and False. `asked.seat` is the owner's hash."""
+
     async def facts(self, code: str) -> Facts: ...
-    async def command(self, code: str, seat: str, id: str, command: AnyCommand) -> Receipt: ...
-    async def clock_command(
-        self, code: str, seat: str, id: str, name: str, rate: int = 0, step_to_us: int = 0
-    ) -> Receipt: ...
+    async def command(self, code: str, asked: Asked, command: AnyCommand) -> Receipt: ...
+    async def turn(self, code: str, asked: Asked, turn: Turn) -> Receipt: ...
     async def head(self, code: str) -> Head: ...
     async def heads(self, watched: Collection[str]) -> list[Head]:
         """The heads of rooms that this process shows, their light renewed: one question for all."""
@@ -198,82 +208,13 @@ class Journal(Protocol):
     async def rebase(self, codes: Collection[str], should_be_us: int) -> None:
         """The wall clock was set and would otherwise say `should_be_us`: these rooms go on as if it did."""
 
-    async def entries(self, code: str, after_seq: int) -> list[Entry]:
-        """The present branch's simulation entries behind `after_seq`, in order of seq."""
+    async def lineage(self, code: str, epoch: int) -> list[Branch]:
+        """The branches from the first one to `epoch`. Raises `Refused` where there is no such branch."""
+
+    async def entries(self, code: str, epoch: int, after_seq: int) -> list[Entry]:
+        """What branch `epoch` sees behind `after_seq`, in order of seq."""
 
 
-class MemoryJournal:
-    """Rooms in this process's memory: gone when it ends. `wall` tells the time in µs."""
-
-    def __init__(self, wall: Any) -> None:
-        self.wall = wall
-        self.rooms: dict[str, Room] = {}
-        self.lock = threading.RLock()
-
-    async def open(
-        self, slug: str, seed: int, rules: int, owner: str, length_us: int, sim_us: int, rate: int
-    ) -> Facts:
-        with self.lock:
-            wall_us = self.wall()
-            self._make_place(wall_us)
-            code = new_code(self.rooms)
-            facts = Facts(code, slug, seed, rules, owner, length_us)
-            self.rooms[code] = Room(facts, started(wall_us, sim_us, length_us, rate))
-            return facts
-
-    async def facts(self, code: str) -> Facts:
-        return self._room(code).facts
-
-    async def command(self, code: str, seat: str, id: str, command: AnyCommand) -> Receipt:
-        with self.lock:
-            return self._room(code).command(self.wall(), seat, id, command)
-
-    async def clock_command(
-        self, code: str, seat: str, id: str, name: str, rate: int = 0, step_to_us: int = 0
-    ) -> Receipt:
-        with self.lock:
-            return self._room(code).clock_command(self.wall(), seat, id, name, rate, step_to_us)
-
-    async def head(self, code: str) -> Head:
-        with self.lock:
-            return self._room(code).head()
-
-    async def heads(self, watched: Collection[str]) -> list[Head]:
-        with self.lock:
-            present = [self.rooms[code] for code in watched if code in self.rooms]
-            for room in present:
-                room.light(self.wall())
-            return [room.head() for room in present]
-
-    async def rebase(self, codes: Collection[str], should_be_us: int) -> None:
-        with self.lock:
-            for code in codes:
-                if code in self.rooms:
-                    self.rooms[code].rebase(self.wall(), should_be_us)
-
-    async def entries(self, code: str, after_seq: int) -> list[Entry]:
-        with self.lock:
-            return [entry for entry in self._room(code).entries if entry.seq > after_seq]
-
-    def _room(self, code: str) -> Room:
-        room = self.rooms.get(code)
-        if room is None:
-            raise Refused("no_room", "There is no room with this code any more.")
-        return room
-
-    def _make_place(self, wall_us: int) -> None:
-        """Drops the room that has been dark for longest, when place is short and it has been long enough."""
-        if len(self.rooms) < limits.ROOMS_MAX:
-            return
-        oldest = min(self.rooms.values(), key=lambda room: room.clock.lit_until_us)
-        if wall_us - oldest.clock.lit_until_us < limits.ROOM_IDLE_US:
-            raise Refused("refused", limits.ROOMS_FULL)
-        del self.rooms[oldest.facts.code]
-
-
-def new_code(taken: Iterable[str]) -> str:
+def new_code() -> str:
     """A code that is hard to guess and easy to read aloud."""
-    while True:
-        code = "".join(secrets.choice(limits.CODE_ALPHABET) for _ in range(limits.CODE_CHARACTERS))
-        if code not in taken:
-            return code
+    return "".join(secrets.choice(limits.CODE_ALPHABET) for _ in range(limits.CODE_CHARACTERS))

@@ -25,6 +25,12 @@ LIGHT_EVERY_US = 1_000_000
 WALL_SET_BACK_US = 250_000
 """A wall clock that goes back by more has been set; by less it is noise, and the room waits for it."""
 
+LOOKED_AHEAD_US = 250_000
+"""A browser's idea of now may be ahead of the journal's by this much; what lies further on was not shown."""
+
+NEVER_US = 1 << 62
+"""Later than everything."""
+
 SLICE_S = 0.010
 """The longest that one room holds the event loop: sockets stay quick while rooms catch up."""
 
@@ -40,11 +46,17 @@ TICKS_KEPT = 2_400
 """60 s of events for those who come back; whoever was away longer gets the present instead."""
 
 ROOMS_MAX = 500
-"""Rooms in one process; each costs some MB while it is watched."""
+"""Rooms that one process shows at once; each costs some MB while it is watched."""
 ROOMS_FULL = "There are too many rooms open just now: try again in some minutes."
 
-ROOM_IDLE_US = 30 * 60 * 1_000_000
-"""A room that nobody has watched for this long makes place for another when place is short."""
+ROOMS_STORED_MAX = 100_000
+"""Rooms in the database; with an hour of clicking each is some hundred KB."""
+
+ROOM_EXPIRES_US = 30 * 24 * 3600 * 1_000_000
+"""A room that nobody has watched for 30 days is over; its page offers its scenario."""
+
+ROOM_FORGOTTEN_US = 3 * ROOM_EXPIRES_US
+"""By then an expired room's row goes too, and its address names nothing any more."""
 
 VIEWERS_MAX = 600
 """Viewers of one room in one process: a large lecture."""

@@ -8,13 +8,13 @@ from engine.scenario import Scenario
 from engine.simulation import Simulation
 from playground.rooms import wire
 from playground.rooms.history import peek
-from playground.rooms.journal import Entry, Facts, Head
-from playground.rooms.limits import TICK_US, WINDOW_FRAMES
+from playground.rooms.journal import Branch, Entry, Facts, Head, first_difference
+from playground.rooms.limits import NEVER_US, TICK_US, WINDOW_FRAMES
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, Replica
 
 WAIT_BATCHES = 20
-"""Batches that a viewer who says it is ahead of this process may wait before it is told the present."""
+"""Batches that a viewer of a branch that this process has not heard of may wait for it."""
 
 
 def maker_of(scenario: Scenario, seed: int) -> Maker:
@@ -33,6 +33,7 @@ class LiveRoom:
         self.replica = Replica(maker)
         self.viewers: set[Viewer] = set()
         self.head: Head | None = None
+        self.lineage: list[Branch] = []
         self.askers: dict[int, tuple[Viewer, str]] = {}
         self.broken = ""
         self.left_us = 0
@@ -42,21 +43,42 @@ class LiveRoom:
     # -- reading the journal ----------------------------------------------------------------------
 
     def read(self, head: Head, entries: list[Entry]) -> None:
-        """Take what the journal says; `entries` are those of the head's branch that are not known yet."""
-        replica = self.replica
-        if head.epoch != replica.epoch:
-            replica.begin(head.epoch)
-            self.askers.clear()
-        cut = replica.learn([entry for entry in entries if entry.epoch == replica.epoch])
+        """Take what the journal says; `entries` are those of the present branch that are not known yet."""
+        cut = self.replica.learn(entries)
         if cut is not None:
             self.made.clear()
             for viewer in self.viewers:
                 viewer.forget_from(cut)
-        self.head = head
+        self._heard(head)
 
-    def known_seq(self, head: Head) -> int:
-        """Behind which seq the journal must be read: a new branch is read from its start."""
-        return self.replica.seq if head.epoch == self.replica.epoch else 0
+    def go_on_in(self, head: Head, lineage: list[Branch], entries: list[Entry], maker: Maker) -> None:
+        """The room goes on in another branch, the last of `lineage`, which sees `entries`.
+
+        What this process has simulated stays as far as it holds there too.
+        """
+        replica = self.replica
+        cut = first_difference(self.lineage, lineage)
+        if not self.lineage or lineage[-1].seed != self.lineage[-1].seed:
+            replica.maker = maker
+            replica.begin(head.epoch)
+            replica.learn(entries)
+        else:
+            cut = replica.branch(head.epoch, entries, cut)
+        self.lineage = lineage
+        self.made.clear()
+        seen = {entry.n for entry in entries}
+        self.askers = {n: asker for n, asker in self.askers.items() if n in seen or n > max(seen, default=0)}
+        for viewer in self.viewers:
+            viewer.fork = min(viewer.fork, cut)
+        self._heard(head)
+
+    def _heard(self, head: Head) -> None:
+        self.head = head
+        self.replica.seq = max(self.replica.seq, head.seq)
+
+    def is_elsewhere(self, head: Head) -> bool:
+        """Whether the room shows another branch than this process does."""
+        return not self.lineage or head.epoch != self.replica.epoch
 
     def frontier_tick(self, wall_us: int) -> int:
         """How many ticks are to be closed now. The run has no more than its length."""
@@ -70,42 +92,84 @@ class LiveRoom:
         """Hand each viewer what it is owed and can take. Frames are encoded once for all."""
         self.made.clear()
         for viewer in self.viewers:
-            self._tell_clock(viewer, wall_us)
             if viewer.wish is not None:
                 self._place(viewer, wall_us)
+            elif viewer.watching and viewer.epoch != self.replica.epoch and viewer.has_room():
+                self._branch_off(viewer, wall_us)
+            if viewer.shows() in (-1, self.replica.epoch):
+                self._tell_clock(viewer, wall_us)
             if viewer.watching:
                 self._send_ticks(viewer, wall_us)
         self._answer()
 
     def _place(self, viewer: Viewer, wall_us: int) -> None:
-        """Find out what of the present a viewer already holds."""
+        """Find out what of the present a viewer already holds. Equal digests are equal pasts, in any branch.
+
+        Who holds more than has been simulated here is told the present at once: while it waited, what it
+        holds could be revised without its knowing.
+        """
         wish, replica = viewer.wish, self.replica
         assert wish is not None
-        if wish.epoch == replica.epoch and wish.tick > 0:
+        viewer.waited += 1
+        if wish.epoch > replica.epoch and viewer.waited < WAIT_BATCHES:
+            return None
+        if wish.tick > 0:
             if replica.holds(wish.tick, wish.digest):
-                return self._placed(viewer, wish.tick)
-            recording = peek(self.facts.slug, self.facts.seed)
+                return self._resume(viewer, wish.tick)
+            recording = peek(self.facts.slug, self.lineage[-1].seed)
             if recording is not None and recording.digest_before(wish.tick) == wish.digest != "":
-                return self._placed(viewer, wish.tick, self._first_change())
-            viewer.waited += 1
-            if wish.tick > replica.closed and viewer.waited < WAIT_BATCHES:
-                return None
+                return self._resume(viewer, wish.tick, self._first_change())
+            if wish.epoch != replica.epoch:
+                viewer.tick = 0
+                self._tell_branch(viewer, 0)
+        self._tell_clock(viewer, wall_us)
         self._send_state(viewer, wall_us)
         return None
+
+    def _resume(self, viewer: Viewer, tick: int, change: int | None = None) -> None:
+        """The viewer holds what is before `tick`, of which only what is from `change` on is another."""
+        wish = viewer.wish
+        self._placed(viewer, tick)
+        viewer.start = 0
+        if wish is not None and wish.epoch != self.replica.epoch:
+            viewer.tick = min(tick, tick if change is None else change)
+            self._tell_branch(viewer, viewer.tick)
+        elif change is not None:
+            viewer.forget_from(change)
+
+    def _branch_off(self, viewer: Viewer, wall_us: int) -> None:
+        """The room goes on in another branch than this viewer holds: it is told what of it stays right."""
+        cut = min(viewer.fork, viewer.tick)
+        self._tell_branch(viewer, cut)
+        if (0 < cut <= viewer.start) or cut < self.replica.base:
+            self._tell_clock(viewer, wall_us)
+            self._send_state(viewer, wall_us)
+        else:
+            start = min(viewer.start, cut)
+            self._placed(viewer, cut)
+            viewer.start = start
+
+    def _tell_branch(self, viewer: Viewer, cut: int) -> None:
+        branch = self.lineage[-1]
+        f, text, _ = self._frame(
+            "branch", cut, cut,
+            parent=branch.parent, sim_us=branch.sim_us, cut=cut, seed=branch.seed, name=branch.name,
+        )  # fmt: skip
+        viewer.clock = (-1, 0)
+        viewer.sent(f, text)
 
     def _first_change(self) -> int | None:
         """The first tick in which this branch differs from the recording."""
         entries = self.replica.entries
         return entries[0].at_us // TICK_US if entries else None
 
-    def _placed(self, viewer: Viewer, tick: int, change: int | None = None) -> None:
+    def _placed(self, viewer: Viewer, tick: int) -> None:
         viewer.wish = None
         viewer.waited = 0
         viewer.epoch = self.replica.epoch
-        viewer.tick = tick
+        viewer.tick = viewer.start = tick
+        viewer.fork = NEVER_US
         viewer.cut = False
-        if change is not None:
-            viewer.forget_from(change)
 
     def _send_state(self, viewer: Viewer, wall_us: int) -> None:
         """Everything anew: the present at the last checkpoint before what is on the screen."""
@@ -120,7 +184,9 @@ class LiveRoom:
 
     def _send_ticks(self, viewer: Viewer, wall_us: int) -> None:
         replica = self.replica
-        if viewer.epoch != replica.epoch or viewer.tick < replica.base:
+        if viewer.epoch != replica.epoch:
+            return None
+        if viewer.tick < replica.base:
             return self._send_state(viewer, wall_us) if viewer.has_room() else None
         if viewer.blocked and len(viewer.unseen) <= WINDOW_FRAMES // 2:
             viewer.blocked = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from playground.rooms.limits import WAITING_FRAMES_MAX, WINDOW_FRAMES
+from playground.rooms.limits import NEVER_US, WAITING_FRAMES_MAX, WINDOW_FRAMES
 from playground.rooms.permissions import Role
 from playground.rooms.wire import Watch
 
@@ -43,6 +43,8 @@ class Viewer:
     `wish` is the position it said it has, until it has been placed; `tick` the next tick it needs, of
     branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames
     it has not acknowledged; `blocked` that it had to be left behind for that; `clock` the last it was told.
+    `start` is the first tick it holds, and `fork` the first that the room's present branch has differently,
+    when that is another than `epoch`.
     """
 
     __slots__ = (
@@ -50,9 +52,11 @@ class Viewer:
         "clock",
         "cut",
         "epoch",
+        "fork",
         "mailbox",
         "role",
         "seat",
+        "start",
         "tick",
         "unseen",
         "waited",
@@ -67,6 +71,8 @@ class Viewer:
         self.waited = 0
         self.epoch = -1
         self.tick = 0
+        self.start = 0
+        self.fork = NEVER_US
         self.cut = False
         self.unseen: deque[int] = deque()
         self.blocked = False
@@ -76,6 +82,12 @@ class Viewer:
     def watching(self) -> bool:
         """Whether it has been placed, and so is owed ticks."""
         return self.epoch >= 0 and self.wish is None
+
+    def shows(self) -> int:
+        """The branch on its screen; -1: none yet."""
+        if self.wish is not None:
+            return self.wish.epoch if self.wish.tick else -1
+        return self.epoch
 
     def has_room(self) -> bool:
         return len(self.unseen) < WINDOW_FRAMES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Annotated, Any
 
 import msgspec
@@ -15,24 +16,29 @@ from lessons.scenarios import library
 from playground.rooms import limits
 from playground.rooms.clock import RATES
 from playground.rooms.hub import Hub
-from playground.rooms.journal import Facts, Refused
+from playground.rooms.journal import Asked, Facts, NewRoom, Refused
 from playground.rooms.live import sentence
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import Arguments, Id, Whole, Word
-from playground.seats import owner_hash, seat_in
+from playground.seats import owner_hash
+
+
+def made_up_id() -> str:
+    """For those who bring none: their asking is like no other."""
+    return secrets.token_urlsafe(12)
 
 
 class Opening(Struct, frozen=True, forbid_unknown_fields=True):
     """What is posted. `rate` is the browser's own speed then, in thousandths: 0 when it stands.
 
-    Without `cmd` the room is only opened.
+    Without `cmd` the room is only opened. `id` names this asking: sent again, it opens nothing more.
     """
 
     slug: Annotated[str, Meta(min_length=1, max_length=80)]
     now_us: Whole = 0
     seed: Whole | None = None
     rate: int = 1000
-    id: Id = "open"
+    id: Id = msgspec.field(default_factory=made_up_id)
     cmd: Word | None = None
     args: Arguments = {}
 
@@ -60,8 +66,9 @@ def read_opening(body: bytes, form: dict[str, str] | None) -> Opening:
     return opening
 
 
-async def open_room(hub: Hub, opening: Opening, token: str) -> Facts:
-    """A new room of `token`'s browser, with the first command in its journal. Raises `Refused`."""
+async def open_room(hub: Hub, opening: Opening, token: str) -> tuple[Facts, bool]:
+    """A new room of `token`'s browser, with the first command in its journal, and whether it is new: the
+    same `id` from the same browser gets the same room. Raises `Refused`."""
     shipped = library().get(opening.slug)
     if shipped is None:
         raise Refused("no_room", "There is no scenario with this name.")
@@ -77,18 +84,10 @@ async def open_room(hub: Hub, opening: Opening, token: str) -> Facts:
     if not everybody.take(hub.wall()):
         raise Refused("too_fast", limits.OPENED_TOO_FAST)
     seed = scenario.seed if opening.seed is None else opening.seed
-    facts = await hub.journal.open(
-        opening.slug,
-        seed,
-        RULES,
-        owner_hash(token),
-        scenario.length_us,
-        opening.now_us,
-        opening.rate,
+    new = NewRoom(
+        opening.slug, seed, RULES, owner_hash(token), scenario.length_us, opening.now_us, opening.rate
     )
-    if command is not None:
-        await hub.journal.command(facts.code, seat_in(token, facts.code), opening.id, command)
-    return facts
+    return await hub.journal.open(new, Asked(new.owner, opening.id), command)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,8 +12,8 @@ OWNER: Role = "owner"
 VIEWER: Role = "viewer"
 VISITOR: Role = "visitor"
 
-CLOCK_COMMANDS = frozenset({"Play", "Pause", "Speed", "Step", "ToStart"})
-"""They say which moment is on the screen, and change nothing that happened."""
+CLOCK_COMMANDS = frozenset({"Play", "Pause", "Speed", "Step", "ToStart", "NewSeed", "Fork"})
+"""They say which moment is on the screen, the last three in a new branch; what happened stays."""
 
 ALLOWED: dict[str, frozenset[Role]] = {
     name: frozenset({OWNER}) for name in sorted({*COMMANDS, *CLOCK_COMMANDS})

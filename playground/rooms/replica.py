@@ -88,6 +88,22 @@ class Replica:
 
     # -- the journal ------------------------------------------------------------------------------
 
+    def branch(self, epoch: int, entries: Sequence[Entry], cut: int) -> int:
+        """Go on as branch `epoch`, which sees `entries`, and whose ticks before `cut` are those of the branch
+        held here. Returns the first tick that viewers must forget: an entry may have been missed here."""
+        held, seen = {e.seq: e for e in self.entries}, {e.seq: e for e in entries}
+        apart = [e for seq, e in {**held, **seen}.items() if (seq in held) != (seq in seen)]
+        cut = min([cut, *(e.at_us // TICK_US for e in apart)])
+        self.epoch = epoch
+        self.seq = max(seen, default=0)
+        self.entries = sorted(entries, key=_order)
+        numbers = {e.n for e in entries}
+        self.outcomes = {n: outcome for n, outcome in self.outcomes.items() if n in numbers}
+        if cut * TICK_US < max(self.closed * TICK_US, self.simulation.now_us):
+            self._rewind(min(cut, self.closed))
+        self.reached = 0
+        return cut
+
     def learn(self, entries: Sequence[Entry]) -> int | None:
         """Take entries of this branch, in order of seq. Returns the first tick that viewers must forget."""
         cut: int | None = None

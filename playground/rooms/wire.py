@@ -27,7 +27,7 @@ Whole = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Word = Annotated[str, Meta(min_length=1, max_length=40)]
 Hex = Annotated[str, Meta(max_length=128, pattern="^[0-9a-f]*$")]
-Arguments = dict[Word, str | int | bool]
+Arguments = dict[Word, str | int | bool | None]
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -63,11 +63,14 @@ class Seen(Incoming, frozen=True, tag="seen"):
 
 
 class Said(Incoming, frozen=True, tag="command"):
-    """A command, of the engine's or the clock's vocabulary; `id` is the browser's own."""
+    """A command, of the engine's or the clock's vocabulary; `id` is the browser's own, `epoch` the branch
+    it shows, `from_us` the moment of it that it looks at when the past is meant."""
 
     id: Id
     cmd: Word
     args: Arguments = {}
+    epoch: Whole | None = None
+    from_us: Whole | None = None
 
 
 _decoder = msgspec.json.Decoder(Watch | Seen | Said)

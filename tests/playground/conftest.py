@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,11 +18,12 @@ from playground.asgi import application
 from playground.rooms import hub as hubs
 from playground.rooms import opening
 from playground.rooms.hub import Hub
-from playground.rooms.journal import Facts, MemoryJournal
+from playground.rooms.journal import Asked, Facts, NewRoom
 from playground.rooms.live import maker_of
 from playground.rooms.mailbox import Viewer
 from playground.rooms.throttle import Bucket
 from tests.playground.fakes import Browser, Wall
+from tests.playground.memory import MemoryJournal
 
 SLUG = "fan-out"
 CONSUMER = "email worker"
@@ -36,8 +38,8 @@ def wall() -> Wall:
 
 
 @pytest.fixture(autouse=True)
-def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub of real simulations that moves only when a test says so."""
+def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[Hub]:
+    """A hub of real simulations, rooms in memory, that moves only when a test says so."""
     new = Hub(
         MemoryJournal(wall),
         wall,
@@ -48,16 +50,19 @@ def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hubs.install(new)
     monkeypatch.setattr(opening, "everybody", Bucket(1000, 1000))
     monkeypatch.setattr(views, "wrong_codes", Bucket(1000, 1000))
-    yield new
+    with django_db_blocker.unblock():  # sockets close what other tests have left open
+        yield new
     hubs.install(None)
 
 
 async def new_room(hub: Hub, sim_us: int = 0, rate: int = 1000) -> Facts:
     """A room of the owner's, on its recording's seed."""
     scenario = library()[SLUG].scenario
-    return await hub.journal.open(
-        SLUG, scenario.seed, RULES, seats.owner_hash(TOKEN), scenario.length_us, sim_us, rate
-    )
+    owner = seats.owner_hash(TOKEN)
+    new = NewRoom(SLUG, scenario.seed, RULES, owner, scenario.length_us, sim_us, rate)
+    facts, is_new = await hub.journal.open(new, Asked(owner, secrets.token_hex(8)), None)
+    assert is_new
+    return facts
 
 
 async def sit(hub: Hub, code: str, role: Any = "owner", wall: Any = None) -> Browser:

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import CommandError, RunOver
 from playground.rooms.hub import Hub
-from playground.rooms.journal import MemoryJournal
+from playground.rooms.journal import Journal
 from playground.rooms.limits import TICK_US
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker
@@ -139,9 +139,9 @@ class Wall:
         return self.steady_us
 
 
-def hub_of(wall: Wall, journal: MemoryJournal, make: Callable[[], Maker] = fake_maker) -> Hub:
+def hub_of(wall: Wall, journal: Journal, make: Callable[[int], Maker] = fake_maker) -> Hub:
     """A hub of fake simulations (or of what `make` makes), driven by hand."""
-    hub = Hub(journal, wall, lambda slug, seed: make(), wall.steady)
+    hub = Hub(journal, wall, lambda slug, seed: make(seed), wall.steady)
     hub.driven = False
     return hub
 
@@ -166,10 +166,13 @@ class Browser:
     acknowledges: bool = True
     frames: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    branches: list[dict[str, Any]] = field(default_factory=list)
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     past_revised: list[tuple[int, int]] = field(default_factory=list)
     went_back: list[tuple[int, int]] = field(default_factory=list)
     last_frame: int = 0
+    seen: dict[tuple[int, int], str] = field(default_factory=dict)
+    """What was on this screen: by (branch, tick) the digest."""
 
     def watch(self) -> None:
         digest = self.digests.get(self.next - 1, "")
@@ -202,6 +205,19 @@ class Browser:
         assert frame["epoch"] == self.epoch
         assert frame["tick"] == self.next, f"a gap: {frame['tick']} after {self.next}"
         self._add(frame, frame["tick"])
+
+    def _branch(self, frame: dict[str, Any]) -> None:
+        cut = frame["cut"]
+        assert frame["epoch"] > self.epoch
+        assert cut <= self.next, f"a gap: a branch from {cut}, held to {self.next}"
+        for tick in range(cut, self.next):
+            self.ticks.pop(tick, None)
+            self.digests.pop(tick, None)
+        self.epoch = frame["epoch"]
+        self.next = cut
+        self.start = min(self.start, cut)
+        self.shown_us = 0
+        self.branches.append(frame)
 
     def _revise(self, frame: dict[str, Any]) -> None:
         cut = frame["cut"]
@@ -253,4 +269,7 @@ class Browser:
         if moment < self.shown_us:
             self.went_back.append((self.shown_us, moment))
         self.shown_us = max(self.shown_us, moment)
+        for tick in range(max(0, moment // TICK_US - 8), moment // TICK_US):
+            if self.digests.get(tick):
+                self.seen.setdefault((self.epoch, tick), self.digests[tick])
         return moment

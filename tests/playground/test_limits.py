@@ -36,13 +36,14 @@ def test_every_sentence_is_read_by_a_test_of_this_file() -> None:
 
 async def test_rooms(hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ROOMS_MAX", 3)
-    rooms = [await new_room(hub) for _ in range(3)]
+    rooms = [await new_room(hub) for _ in range(4)]
+    browsers = [await sit(hub, facts.code) for facts in rooms[:3]]
     with pytest.raises(Refused) as caught:
-        await new_room(hub)
+        await sit(hub, rooms[3].code)
     assert caught.value.text == limits.ROOMS_FULL
-    wall.pass_ms(limits.ROOM_IDLE_US / 1000 + 3_000)
-    await new_room(hub)
-    assert rooms[0].code not in hub.journal.rooms  # type: ignore[attr-defined]
+    hub.leave(browsers[0].room, browsers[0].viewer)  # type: ignore[attr-defined]
+    await sit(hub, rooms[3].code)
+    assert rooms[0].code not in hub.rooms
 
 
 async def test_viewers(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

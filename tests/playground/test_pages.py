@@ -169,7 +169,7 @@ async def test_the_first_command_opens_a_room_whose_owner_is_this_browser(hub: H
     assert response.status_code == 201
     answer = response.json()
     assert answer["url"] == f"/room/{answer['room']}/"
-    entries = await hub.journal.entries(answer["room"], 0)
+    entries = await hub.journal.entries(answer["room"], 0, 0)
     assert [entry.at_us for entry in entries] == [5_300_000]
     page = (await sync_to_async(client.get)(answer["url"])).content.decode()
     assert 'data-role="owner"' in page
@@ -185,7 +185,7 @@ async def test_a_recording_that_stood_opens_a_room_that_stands(hub: Hub) -> None
 
     client = Client(enforce_csrf_checks=True, SERVER_NAME="localhost")
     response = await sync_to_async(post)(client, opening(rate=0))
-    entries = await hub.journal.entries(response.json()["room"], 0)
+    entries = await hub.journal.entries(response.json()["room"], 0, 0)
     assert entries[0].at_us == 5_000_000
 
 

@@ -92,7 +92,7 @@ async def test_a_command_is_applied_once_however_often_it_is_sent(hub: Hub, wall
     again = await command(hub, browser, "CrashConsumer", "same", consumer=CONSUMER)
     await go(hub, wall, 1, browser)
     assert again == first
-    assert len(await hub.journal.entries(facts.code, 0)) == 1
+    assert len(await hub.journal.entries(facts.code, 0, 0)) == 1
     assert len(events_at(browser, COMMANDED)) == 1
 
 
@@ -248,7 +248,7 @@ async def test_past_the_end_a_command_is_answered_that_the_run_is_over(hub: Hub,
     with pytest.raises(BadFrame, match="The run is over") as caught:
         await command(hub, browser, "CrashConsumer", "late", consumer=CONSUMER)
     assert caught.value.code == "run_over"
-    assert not await hub.journal.entries(facts.code, 0)
+    assert not await hub.journal.entries(facts.code, 0, 0)
 
 
 @pytest.mark.parametrize("cmd", sorted({*COMMANDS, *permissions.CLOCK_COMMANDS}))
@@ -259,7 +259,7 @@ async def test_only_its_owner_commands_a_room(hub: Hub, role: str, cmd: str) -> 
     with pytest.raises(BadFrame) as caught:
         await command(hub, browser, cmd)
     assert caught.value.code == "not_allowed"
-    assert not await hub.journal.entries(facts.code, 0)
+    assert not await hub.journal.entries(facts.code, 0, 0)
 
 
 @pytest.mark.parametrize(

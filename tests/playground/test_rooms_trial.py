@@ -8,22 +8,26 @@ faults must be found, or this test could not find a real one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
 from lessons.scenarios import library
 from playground.rooms.hub import Hub
-from playground.rooms.journal import MemoryJournal, Room
+from playground.rooms.journal import Asked, NewRoom, Refused, visible
 from playground.rooms.limits import TICK_US
 from playground.rooms.live import LiveRoom, maker_of
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, Replica
+from playground.rooms.room import Room
 from playground.rooms.wire import BadFrame, Said
 from tests.playground.fakes import Browser, Wall, fake_maker, hub_of
+from tests.playground.memory import MemoryJournal
 
 COMMANDS = tuple(
     (name, {"producer": "p"}) for name in ("PauseProducer", "ResumeProducer", "CrashProducer", "PoisonNext")
@@ -38,7 +42,7 @@ REAL_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("SetPrefetch", {"consumer": "billing worker", "prefetch": 3}),
     ("PurgeQueue", {"system": "broker", "queue": "email"}),
 )
-CLOCK = ("Play", "Pause", "Speed", "Step", "ToStart")
+CLOCK = ("Play", "Pause", "Speed", "Step", "ToStart", "NewSeed", "Fork")
 
 
 @dataclass
@@ -47,20 +51,24 @@ class Trial:
 
     seed: int
     set_clock: bool = False
-    make: Callable[[], Maker] = fake_maker
+    kills: bool = False
+    make: Callable[[int], Maker] = fake_maker
     commands: tuple[tuple[str, dict[str, Any]], ...] = COMMANDS
     wall: Wall = field(default_factory=Wall)
     stamped_before_shown: int = 0
     done: int = 0
+    killed: int = 0
     hopped: int = 0
     sent: dict[str, Said] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
 
     async def begin(self) -> None:
         self.chance = random.Random(self.seed)
         self.journal = MemoryJournal(self.wall)
         self.hubs = [hub_of(self.wall, self.journal, self.make) for _ in range(2)]
-        facts = await self.journal.open("s", 7, 1, "owner", 60_000_000, 0, 1000)
+        facts, _ = await self.journal.open(NewRoom("s", 7, 1, "owner", 60_000_000), Asked("owner", "o"), None)
         self.code = facts.code
+        self.row = self.journal.rooms[self.code]
         self.seats: list[tuple[Hub, LiveRoom, Browser]] = []
         for hub in (*self.hubs, self.hubs[0]):
             self.seats.append(await self._sit(hub, None))
@@ -83,21 +91,24 @@ class Trial:
             for index, hub in enumerate(self.hubs):
                 if step % 10 == 3 * index or self.chance.random() < 0.02:
                     await hub.batch()
-            for _, _, browser in self.seats:
-                browser.take()
-                browser.look()
+            self._look()
             if self.chance.random() < 0.06:
                 await self._act()
             if self.chance.random() < 0.01 and step - self.hopped > 20:
                 self.hopped = step  # who is away for longer than 150 ms cannot hear of a change in time
                 await self._hop()
+            if self.kills and self.chance.random() < 0.01:
+                await self._kill()
         for _ in range(30):
             self.wall.pass_ms(100)
             for hub in self.hubs:
                 await hub.batch()
-            for _, _, browser in self.seats:
-                browser.take()
-                browser.look()
+            self._look()
+
+    def _look(self) -> None:
+        for _, _, browser in self.seats:
+            browser.take()
+            browser.look()
 
     async def _hop(self) -> None:
         """The last viewer's process is gone; it comes back at the other one with what it holds."""
@@ -107,35 +118,61 @@ class Trial:
         self.seats[-1] = await self._sit(other, browser)
         await other.batch()  # its own hint, which is not lost: it does not leave the process
 
+    async def _kill(self) -> None:
+        """A process dies, sometimes with a command that is in the journal and was not answered. Another one
+        takes its place, with nothing but the journal; its browsers come back with what they hold."""
+        index = self.chance.randrange(2)
+        dead = self.hubs[index]
+        if self.chance.random() < 0.5:
+            said = self._new_command(self.seats[index][2])
+            self.sent[said.id] = said
+            with contextlib.suppress(Refused):
+                await dead._append(
+                    self.seats[index][1], Asked("seat", said.id, said.epoch, said.from_us), said
+                )
+        self.killed += 1
+        self.hubs[index] = hub_of(self.wall, self.journal, self.make)
+        for number, (hub, _, browser) in enumerate(self.seats):
+            if hub is dead:
+                self.seats[number] = await self._sit(self.hubs[index], browser)
+        await self.hubs[index].batch()
+
     async def _act(self) -> None:
         hub, room, browser = self.chance.choice(self.seats)
         if self.sent and self.chance.random() < 0.2:
             said = self.chance.choice(list(self.sent.values()))
         else:
-            said = self._new_command()
-        shown = max(b.shown_us for _, _, b in self.seats if b.epoch == browser.epoch)
-        before = len(self.journal.rooms[self.code].entries)
-        epoch = self.journal.rooms[self.code].epoch
+            said = self._new_command(browser)
+        row = self.row
+        shown = max([b.shown_us for _, _, b in self.seats if b.epoch == row.epoch], default=0)
+        before, epoch = len(row.entries), row.epoch
+        self.sent[said.id] = said
         try:
             await hub.command(room, browser.viewer, said)
         except BadFrame as refusal:
-            if refusal.code != "run_over":
+            if refusal.code not in ("run_over", "old_epoch"):
                 raise
+            self.refused.append(refusal.code)
             return
-        self.sent[said.id] = said
         self.done += 1
-        row = self.journal.rooms[self.code]
-        if row.epoch == epoch == browser.epoch and len(row.entries) > before:
+        if row.epoch == epoch and len(row.entries) > before:
             self.stamped_before_shown += row.entries[-1].at_us < shown
 
-    def _new_command(self) -> Said:
-        id = f"c{len(self.sent)}"
+    def _new_command(self, browser: Browser) -> Said:
+        said = Said(v=1, id=f"c{len(self.sent)}", cmd="", epoch=browser.epoch)
         if self.chance.random() < 0.5:
             name, arguments = self.chance.choice(self.commands)
-            return Said(v=1, id=id, cmd=name, args=arguments)
+            past = self.chance.randrange(browser.shown_us + 1) if self.chance.random() < 0.15 else None
+            return msgspec.structs.replace(said, cmd=name, args=arguments, from_us=past)
         cmd = self.chance.choice(CLOCK if self.chance.random() < 0.2 else CLOCK[:4])
-        args: dict[str, Any] = {"rate": self.chance.choice([125, 1000, 8000])} if cmd == "Speed" else {}
-        return Said(v=1, id=id, cmd=cmd, args=args)
+        args: dict[str, Any] = {}
+        if cmd == "Speed":
+            args = {"rate": self.chance.choice([125, 1000, 8000])}
+        elif cmd == "Fork":
+            args = {"at_us": self.chance.randrange(browser.shown_us + 1)}
+        elif cmd == "NewSeed":
+            args = {"seed": self.chance.choice([None, 7, 8])}
+        return msgspec.structs.replace(said, cmd=cmd, args=args)
 
     def faults(self) -> list[str]:
         """What went wrong, in words."""
@@ -147,27 +184,38 @@ class Trial:
             found.append("a shown past was revised")
         if any(browser.went_back for browser in browsers):
             found.append("a clock went back")
-        row = self.journal.rooms[self.code]
-        if row.n > sum(said.cmd not in CLOCK for said in self.sent.values()):
+        if self.row.n > sum(said.cmd not in CLOCK for said in self.sent.values()):
             found.append("a command was applied twice")
-        found += self._other_digests(row)
+        stored = [entry.seq for entry in self.row.entries]
+        for browser in browsers:
+            for frame in browser.done.values():
+                if frame["at_us"] is not None and stored.count(frame["seq"]) != 1:
+                    found.append(f"{frame['id']} was answered and is lost")
+        return found + self._other_digests()
+
+    def _other_digests(self) -> list[str]:
+        """Each browser's last digest, and all that ever was on its screen, against runs of the whole journal."""
+        found = []
+        browsers = [browser for _, _, browser in self.seats]
+        for epoch in range(self.row.epoch + 1):
+            digests = self._truth(epoch, max(browser.next for browser in browsers))
+            for browser in browsers:
+                for (branch, tick), digest in browser.seen.items():
+                    if branch == epoch and digests.get(tick, digest) != digest:
+                        found.append(f"what was shown of branch {epoch} at {tick} is not so")
+                if epoch == self.row.epoch and browser.epoch != epoch:
+                    found.append("a browser is in an old branch")
+                elif epoch == self.row.epoch and browser.next:
+                    same = browser.digests[browser.next - 1] == digests.get(browser.next - 1, "")
+                    found += [] if same else ["a digest differs"]
         return found
 
-    def _other_digests(self, row: Room) -> list[str]:
-        """Every browser's last digest, against a run of the whole journal at once."""
-        truth = Replica(self.make())
-        truth.begin(row.epoch)
-        truth.learn([entry for entry in row.entries if entry.epoch == row.epoch])
-        furthest = max(browser.next for _, _, browser in self.seats)
-        truth.work(furthest, float("inf"))
-        digests = {tick.tick: tick.digest.hex() for tick in truth.kept}
-        found = []
-        for _, _, browser in self.seats:
-            if browser.epoch != row.epoch:
-                found.append("a browser is in an old branch")
-            elif browser.next and browser.digests[browser.next - 1] != digests.get(browser.next - 1, ""):
-                found.append("a digest differs")
-        return found
+    def _truth(self, epoch: int, ticks: int) -> dict[int, str]:
+        lineage = asyncio.run(self.journal.lineage(self.code, epoch))
+        truth = Replica(self.make(lineage[-1].seed))
+        truth.learn(visible(lineage, self.row.entries))
+        truth.work(ticks, float("inf"))
+        return {tick.tick: tick.digest.hex() for tick in truth.kept}
 
 
 def try_out(seed: int, **options: Any) -> Trial:
@@ -176,22 +224,29 @@ def try_out(seed: int, **options: Any) -> Trial:
     return trial
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(90))
 def test_two_processes_show_one_room_and_nothing_shown_ever_changes(seed: int) -> None:
     trial = try_out(seed)
     assert trial.done > 10
     assert trial.faults() == []
 
 
-@pytest.mark.parametrize("seed", range(1000, 1040))
+@pytest.mark.parametrize("seed", range(1000, 1060))
 def test_a_wall_clock_that_is_set_changes_nothing_that_was_shown(seed: int) -> None:
     assert try_out(seed, set_clock=True).faults() == []
+
+
+@pytest.mark.parametrize("seed", range(3000, 3060))
+def test_processes_that_die_lose_nothing_that_was_answered(seed: int) -> None:
+    trial = try_out(seed, kills=True)
+    assert trial.killed
+    assert trial.faults() == []
 
 
 @pytest.mark.parametrize("seed", range(2000, 2012))
 def test_the_same_holds_with_the_real_engine(seed: int) -> None:
     scenario = library()["fan-out"].scenario
-    trial = try_out(seed, make=lambda: maker_of(scenario, 7), commands=REAL_COMMANDS)
+    trial = try_out(seed, make=lambda seed: maker_of(scenario, seed), commands=REAL_COMMANDS)
     assert trial.done > 10
     assert trial.faults() == []
 
@@ -216,8 +271,8 @@ def _forget_the_last_entry(monkeypatch: pytest.MonkeyPatch) -> None:
 def _do_not_look_at_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Room._known
 
-    def known(self: Room, wall_us: int, seat: str, id: str) -> None:
-        real(self, wall_us, seat, id)
+    def known(self: Room, wall_us: int, asked: Asked) -> None:
+        real(self, wall_us, asked)
 
     monkeypatch.setattr(Room, "_known", known)
 
