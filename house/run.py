@@ -42,8 +42,9 @@ def run(host: str, port_text: str) -> int:
         _prepare_site(python)
         command = (python, "-m", "playground.serve", "--host", host, "--port", str(port))
         web = Program("web server", command, SERVED)
+        worker = Program("worker", (python, "-m", "playground.runs.worker"), SERVED, comes_back=True)
         greeting = f"Mailroom runs at http://{_shown(host)}:{port}/ (stop it with Ctrl-C)."
-        return Supervisor([web], lambda: _answers(host, port), greeting).run()
+        return Supervisor([web, worker], lambda: _answers(host, port), greeting).run()
 
 
 def var() -> Path:

@@ -1,7 +1,8 @@
 """Starts the site's processes and watches over them: they live together and stop together.
 
 The supervisor ends when it is told to (SIGINT, SIGTERM, SIGHUP) or when one of its processes ends by
-itself; either way it stops all the others first, asking politely and after `PATIENCE_S` no longer.
+itself; either way it stops all the others first, asking politely and after `PATIENCE_S` no longer. A
+program that may come back is started anew instead, unless it ends again and again.
 """
 
 from __future__ import annotations
@@ -27,11 +28,20 @@ LOOK_S = 0.1
 
 @dataclass(frozen=True)
 class Program:
-    """One process to be kept running: its name for people, its command, what it adds to the environment."""
+    """One process to be kept running: its name for people, its command, what it adds to the environment.
+
+    `comes_back`: the site goes on without it for a moment; it is started anew when it ends by itself.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
+    comes_back: bool = False
+
+
+RETURNS_MAX = 5
+RETURNS_WITHIN_S = 60.0
+"""A program that ends more often than this in this time cannot run here, and starting it would not help."""
 
 
 class Supervisor:
@@ -43,6 +53,7 @@ class Supervisor:
         self.greeting = greeting
         self.running: dict[int, tuple[Program, subprocess.Popen[bytes]]] = {}
         self.stopping = 0
+        self.returns: dict[str, list[float]] = {}
 
     def run(self) -> int:
         """Returns 0 after a signal, 1 when a program ended by itself."""
@@ -91,6 +102,10 @@ class Supervisor:
             ended = self._ended()
             if ended is not None:
                 program, status = ended
+                if self._may_return(program):
+                    complain(f"The {program.name} ended by itself ({_how(status)}) and is started anew.")
+                    self._start(program)
+                    continue
                 complain(
                     f"The {program.name} ended by itself ({_how(status)}), so everything else is stopped too."
                 )
@@ -110,6 +125,14 @@ class Supervisor:
                 self._gone(pid)
                 return program, status
         return None
+
+    def _may_return(self, program: Program) -> bool:
+        if not program.comes_back:
+            return False
+        now = time.monotonic()
+        lately = [at for at in self.returns.get(program.name, []) if now - at < RETURNS_WITHIN_S]
+        self.returns[program.name] = [*lately, now]
+        return len(lately) < RETURNS_MAX
 
     def _gone(self, pid: int) -> None:
         """A program has ended; what it may have left in its group ends with it."""

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "servestatic",
     "lessons.apps.LessonsConfig",
     "playground.apps.PlaygroundConfig",
+    "playground.runs.apps.RunsConfig",
 ]
 
 MIDDLEWARE = [
@@ -159,6 +160,9 @@ SERVESTATIC_USE_FINDERS = not STATIC_COLLECTED
 SERVESTATIC_AUTOREFRESH = not STATIC_COLLECTED
 SERVESTATIC_MAX_AGE = 60 if STATIC_COLLECTED else 0
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
+
+# Where Celery's bell hangs: a folder of this machine's, or amqp://user:password@host:5672// and the like.
+BROKER = os.environ.get("MAILROOM_BROKER", "").strip() or "filesystem://localhost//"
 
 SCENARIOS_DIR = Path(os.environ.get("MAILROOM_SCENARIOS", BASE_DIR / "lessons" / "scenarios"))
 

@@ -148,3 +148,34 @@ RECORDING_FRAME_TICKS = 40
 
 RECORDING_FRAME_EVERY_S = 0.125
 """Eight simulated seconds a second: as fast as the fastest speed, no faster."""
+
+# -- mass runs ------------------------------------------------------------------------------------
+
+RUNS_OF_A_JOB = 1_000
+"""A thousand runs show what happens once in a hundred, and take a minute on one core."""
+
+JOBS_OF_A_SEAT_MAX = 2
+"""Running at once for one browser: one to look at, one to compare it with."""
+SEAT_HAS_JOBS = "You have two jobs running already: wait for one, or cancel it."
+
+JOBS_RUNNING_MAX = 20
+"""Running at once on the whole site: the last in line waits some twenty minutes."""
+SITE_HAS_JOBS = "Too many jobs are running just now: try again in some minutes."
+
+JOBS_KEPT_MAX = 200
+"""Jobs that can still be looked at, about 100 KB each; the oldest that has ended makes place."""
+
+PORTION_SEEDS = 20
+"""Seeds that one worker holds at a time: what `kill -9` makes wait for its lease to run out."""
+
+TASK_S = 1.0
+"""How long one task goes on taking seeds: results are stored, and the bar moves, about that often."""
+
+PULSE_S = 0.4
+"""How often a lease is renewed and a cancellation noticed in the middle of a long run."""
+
+LEASE_US = 5_000_000
+"""A worker that has not been heard of for this long is taken for dead; it is heard of every 0.4 s."""
+
+PORTION_TRIES_MAX = 5
+"""Leases of one portion in a row that brought no result, before its job is given up."""

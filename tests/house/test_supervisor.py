@@ -140,3 +140,50 @@ def test_the_supervisor_stops_when_make_is_killed(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     wait_until(lambda: not any(alive(pid) for pid in pids), 15)
+
+
+RETURNING = """
+import sys
+from house.supervise import Program, Supervisor
+child = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()} '); time.sleep(float(sys.argv[2]))"
+programs = [
+    Program("site", (sys.executable, "-c", child, sys.argv[1] + "/site", "600"), {}),
+    Program("worker", (sys.executable, "-c", child, sys.argv[1] + "/worker", sys.argv[2]), {}, comes_back=True),
+]
+sys.exit(Supervisor(programs, lambda: True, "both run").run())
+"""
+
+
+def returning(folder: Path, worker_lives_s: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RETURNING, str(folder), str(worker_lives_s)], cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={k: v for k, v in os.environ.items() if k != "MAKELEVEL"},
+    )  # fmt: skip
+
+
+def test_a_program_that_may_come_back_is_started_anew_and_the_site_stays(tmp_path: Path) -> None:
+    process = returning(tmp_path, 600)
+
+    def pids(name: str) -> list[int]:
+        path = tmp_path / name
+        return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+    wait_until(lambda: len(pids("site")) == len(pids("worker")) == 1)
+    os.kill(pids("worker")[0], signal.SIGKILL)
+    wait_until(lambda: len(pids("worker")) == 2)
+    assert alive(pids("site")[0])
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "The worker ended by itself (signal 9) and is started anew.\n" in out
+    assert not any(alive(pid) for pid in pids("site") + pids("worker"))
+
+
+def test_a_program_that_ends_again_and_again_stops_everything(tmp_path: Path) -> None:
+    process = returning(tmp_path, 0)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert out.count("The worker ended by itself (exit status 0) and is started anew.") == 5
+    assert out.endswith("The worker ended by itself (exit status 0), so everything else is stopped too.\n")
+    assert not any(alive(int(pid)) for pid in (tmp_path / "site").read_text().split())

@@ -15,6 +15,8 @@ from playground.rooms.journal import Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said
+from playground.runs import jobs, tasks
+from playground.runs.models import Job, State
 from tests.playground.conftest import CONSUMER, SLUG, new_room, sit
 from tests.playground.fakes import Wall
 from tests.playground.test_pages import opening as opening_text
@@ -193,6 +195,26 @@ def test_wrong_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "wrong_codes", Bucket(2, 0))
     assert [client.get("/room/nosuchrm/").status_code for _ in range(3)] == [404, 404, 429]
     assert client.get("/room/nosuchrm/").content.decode() == limits.WRONG_CODES
+
+
+@pytest.mark.django_db
+def test_jobs_of_a_seat_and_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "ring", lambda times: None)
+
+    def begin(owner: str) -> str:
+        try:
+            jobs.begin(jobs.Wish(SLUG, 1, count=1), owner)
+        except Refused as refusal:
+            return refusal.text
+        return ""
+
+    monkeypatch.setattr(limits, "JOBS_RUNNING_MAX", limits.JOBS_OF_A_SEAT_MAX + 1)
+    assert [begin("me") for _ in range(limits.JOBS_OF_A_SEAT_MAX)] == [""] * limits.JOBS_OF_A_SEAT_MAX
+    assert begin("me") == limits.SEAT_HAS_JOBS
+    assert begin("you") == ""
+    assert begin("they") == limits.SITE_HAS_JOBS
+    Job.objects.update(state=State.CANCELLED)
+    assert begin("me") == ""
 
 
 def test_a_bucket_refills_and_holds_no_more_than_it_can() -> None:

@@ -1,0 +1,1 @@
+"""What the tables of mass runs have gone through."""

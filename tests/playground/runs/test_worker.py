@@ -1,0 +1,107 @@
+"""Workers as processes: killed in the middle of a task, told to stop, two at once. Every seed comes out once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.live_rabbitmq import Node
+from tests.playground.runs.conftest import House, wait_until
+
+PATIENCE_S = 120
+
+
+def kill_while_it_works(house: House) -> None:
+    """`kill -9` while a lease is held and something is stored: in the middle of a task."""
+    worker = house.workers[-1]
+    wait_until(lambda: house.results() > 0 and house.leased(), PATIENCE_S, "no task was seen")
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+
+
+def all_came_out_once(house: House, count: int) -> None:
+    wait_until(lambda: house.state() != "running", PATIENCE_S, f"{house.results()} of {count} came out")
+    assert house.state() == "done"
+    assert house.number("select count(distinct seed) from runs_result") == count
+    assert house.results() == count
+    assert house.number("select min(seed) from runs_result") == 1
+    assert house.number("select max(seed) from runs_result") == count
+
+
+def killed_three_times(house: House) -> None:
+    house.start_worker()
+    house.begin(slug="traffic-spike", count=1_000)
+    for _ in range(3):
+        kill_while_it_works(house)
+        assert house.results() < 1_000, "the kill came too late to show anything"
+        house.start_worker()
+    all_came_out_once(house, 1_000)
+
+
+def test_kill_9_in_the_middle_of_a_task_loses_and_doubles_nothing(house: House) -> None:
+    killed_three_times(house)
+
+
+@pytest.mark.needs("rabbitmq")
+def test_kill_9_in_the_middle_of_a_task_with_a_real_rabbitmq(tmp_path: Path) -> None:
+    node = Node()
+    house = House(tmp_path, MAILROOM_BROKER=f"amqp://guest:guest@127.0.0.1:{node.port}//")
+    try:
+        killed_three_times(house)
+        assert not (tmp_path / "bell").exists(), "the bell hangs in RabbitMQ"
+    finally:
+        house.close()
+        node.stop()
+
+
+def test_two_workers_share_a_job(house: House) -> None:
+    house.start_worker()
+    house.start_worker()
+    house.begin(slug="traffic-spike", count=600)
+    seen: set[str] = set()
+
+    def both_seen() -> bool:
+        seen.update(
+            row[0].partition("-")[0]
+            for row in house.ask("select worker from runs_portion where worker <> ''")
+        )
+        return len(seen) == 2
+
+    wait_until(both_seen, PATIENCE_S, f"only {seen} worked")
+    all_came_out_once(house, 600)
+
+
+def test_a_job_begun_while_the_worker_was_away_and_the_bell_is_lost_is_found(house: House) -> None:
+    house.begin(count=30)
+    for message in (house.folder / "bell" / "messages").iterdir():
+        message.unlink()
+    house.start_worker()
+    all_came_out_once(house, 30)
+
+
+def test_a_worker_that_is_told_to_stop_hands_back_what_it_had_and_says_nothing(house: House) -> None:
+    worker = house.start_worker()
+    house.begin(slug="traffic-spike", count=1_000)
+    wait_until(lambda: house.results() > 0 and house.leased(), PATIENCE_S, "no task was seen")
+    begun = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert time.monotonic() - begun < 10
+    assert not house.leased(), "the next worker need not wait for the lease"
+    assert (house.folder / "worker0.log").read_text() == ""
+    stored = house.results()
+    assert 0 < stored < 1_000
+    house.start_worker()
+    all_came_out_once(house, 1_000)
+
+
+def test_a_worker_without_work_stops_at_once(house: House) -> None:
+    worker = house.start_worker()
+    house.begin(count=1)
+    all_came_out_once(house, 1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert (house.folder / "worker0.log").read_text() == ""
