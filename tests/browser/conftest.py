@@ -167,3 +167,13 @@ def open_page(chromium: Browser, house: House) -> Iterator[Callable[..., Page]]:
     for context, _ in opened:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def server(chromium: Browser) -> Iterator[Any]:
+    """A page whose sockets end in the test (`mocked.Server`); its `page` goes where the test sends it."""
+    from tests.browser.mocked import Server
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield Server(context)
+    context.close()

@@ -7,74 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute
+from playwright.sync_api import Page, WebSocketRoute
 
 from tests.browser.conftest import House, wait
-from tests.browser.scripts import TICK_US, post_office, wire
-
-STAGE = "document.querySelector('queue-stage')"
-
-
-class Server:
-    """A socket's other end, as the test wants it. Records what the browser said."""
-
-    def __init__(self) -> None:
-        self.said: list[dict[str, Any]] = []
-        self.routes: list[WebSocketRoute] = []
-        self.urls: list[str] = []
-        self.on_frame: Callable[[WebSocketRoute, dict[str, Any]], None] = lambda *_: None
-
-    def handle(self, route: WebSocketRoute) -> None:
-        self.routes.append(route)
-        self.urls.append(route.url)
-        route.on_message(lambda text: self.heard(route, json.loads(text)))
-
-    def heard(self, route: WebSocketRoute, frame: dict[str, Any]) -> None:
-        self.said.append(frame)
-        self.on_frame(route, frame)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [frame for frame in self.said if frame["t"] == kind]
-
-
-@pytest.fixture
-def server(chromium: Browser, house: House) -> Any:
-    made = Server()
-    made.context = chromium.new_context(viewport={"width": 1280, "height": 900})  # type: ignore[attr-defined]
-    made.page = made.context.new_page()  # type: ignore[attr-defined]
-    made.page.route_web_socket("**/ws/**", made.handle)  # type: ignore[attr-defined]
-    yield made
-    made.context.close()  # type: ignore[attr-defined]
-
-
-def opened(server: Any, url: str) -> Page:
-    server.page.goto(url)
-    wait(server.page, f"!!customElements.get('queue-stage') && {STAGE}.furnished")
-    return server.page
-
-
-def ticks(events: list[Any], tick: int, n: int, f: int = 1, **more: Any) -> dict[str, Any]:
-    before = sum(1 for x in events if x.at_us < tick * TICK_US)
-    inside = [x for x in events if tick * TICK_US <= x.at_us < (tick + n) * TICK_US]
-    return {"t": "ticks", "f": f, "epoch": 1, "tick": tick, "n": n, "seq": 1, "first": before + 1,
-            "events": wire(inside), "digest": f"x{tick + n - 1}", **more}  # fmt: skip
-
-
-def clock(now_us: int, rate: int = 1000) -> dict[str, Any]:
-    wall = time.time_ns() // 1000
-    return {
-        "t": "clock",
-        "seq": 1,
-        "pieces": [[wall, now_us, rate]],
-        "now_us": wall,
-        "lit_until_us": wall + 60_000_000,
-    }
-
-
-def hello(role: str = "owner") -> dict[str, Any]:
-    return {"t": "hello", "v": 1, "role": role, "seat": 1, "room": "abcd", "slug": "post-office", "epoch": 1, "seed": 1,
-            "rules": 1, "length_us": 30_000_000, "batch_us": 100_000}  # fmt: skip
+from tests.browser.mocked import STAGE, clock, hello, opened, ticks
+from tests.browser.scripts import post_office
 
 
 def test_a_refused_socket_leaves_a_page_that_plays_and_says_so(

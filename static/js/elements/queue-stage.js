@@ -95,8 +95,11 @@ export class QueueStage extends HTMLElement {
   /** Where the clock has to wait: the end of what is known, of the run, and of what may be shown. */
   get edge_us() {
     const known = this.clock === this.room ? this.timeline.endTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
-    return Math.min(known, this.length_us);
+    return Math.max(0, Math.min(known, this.looking ? this.roomNow_us : this.length_us));
   }
+
+  /** The moment on the room's own clock, also while this page looks back; Infinity on a recording. */
+  get roomNow_us() { return this.room ? Math.min(this.room.truth(performance.now()), this.length_us) : Infinity; }
 
   play() {
     if (!this.room && this.shown_us >= this.length_us) this.seek(0);
@@ -111,14 +114,15 @@ export class QueueStage extends HTMLElement {
     this.woken();
   }
 
-  /** Shows the moment `t_us`; in a room that is looking back, private to this page. */
+  /** Shows the moment `t_us`; in a room that is looking back, private to this page, and ends at the room's now. */
   seek(t_us, stepping = false) {
     const to_us = Math.max(0, Math.min(this.length_us, t_us));
+    if (to_us >= this.roomNow_us) return this.returnToNow();
     if (this.room && !this.looking) this.lookBack();
     this.stepping = stepping;
     this.clock.seek(performance.now(), to_us);
     this.draw();
-    this.woken();
+    return this.woken();
   }
 
   /** Leaves the room's clock for one of this page's own. */
@@ -132,13 +136,21 @@ export class QueueStage extends HTMLElement {
     this.looking = false;
     this.stepping = false;
     this.clock = this.room;
+    return this.woken();
+  }
+
+  /** Another branch from tick `cut` on: what came later has not happened. */
+  branchAt(cut) {
+    this.timeline.forgetFrom(cut);
+    this.furthest_us = Math.min(this.furthest_us, cut * TICK_US);
+    if (!this.timeline.facts.messages.has(this.selected)) this.inspect(0);
     this.woken();
   }
 
-  /** A `clock` frame: from now on the room's clock rules, unless somebody looks back. */
-  takeClock(frame) {
+  /** A `clock` frame: from now on the room's clock rules, unless somebody looks back. `jumps`: do not glide to it. */
+  takeClock(frame, jumps = false) {
     this.room ??= new RoomClock();
-    this.room.take(frame, performance.now(), this.looking ? Infinity : this.shown_us);
+    this.room.take(frame, performance.now(), this.looking || jumps ? Infinity : this.shown_us);
     if (!this.looking) this.clock = this.room;
     this.woken();
   }
@@ -208,7 +220,9 @@ export class QueueStage extends HTMLElement {
   }
 
   stopAtEnd() {
-    if (this.clock === this.room || !this.clock.playing || this.shown_us < this.length_us) return;
+    if (this.clock === this.room || !this.clock.playing) return;
+    if (this.looking && this.shown_us >= this.roomNow_us) return this.returnToNow();
+    if (this.shown_us < this.length_us) return;
     this.clock.pause(performance.now(), this.edge_us);
     this.woken();
   }

@@ -5,37 +5,76 @@ const CHUNK_TICKS = 400;
 const AGAIN_MS = 2_000;
 
 export class Chunks {
-  /** `urls`: addresses of chunks of 10 s, first to last. `took(chunk)` is called with each; `failed()` when one cannot be had. */
-  constructor(urls, took, failed) {
-    Object.assign(this, { urls, took, failed });
+  /** `urls`: addresses of chunks of 10 s, first to last. Hooks: `took(chunk)` with each, `failed(true)` when
+   * one cannot be had, `failed(false)` when one could, `again()` when it is time to ask anew. */
+  constructor(urls, hooks) {
+    this.hooks = hooks;
+    this.index = "";
+    this.list(urls);
+  }
+
+  /** The list of addresses is at `index` from now on and grows: it is asked for when one is missing. */
+  listAt(index) {
+    if (index === this.index) return;
+    this.index = index;
+    this.indexAsked_ms = -Infinity;
+  }
+
+  /** From now on these are the addresses; what was asked for under others is not taken. */
+  list(urls) {
+    this.urls = urls;
     this.asked = new Set();
   }
+
+  /** The chunks that reach beyond tick `cut` tell of another branch. */
+  forgetFrom(cut) {
+    this.list(this.urls.slice(0, Math.floor(cut / CHUNK_TICKS)));
+  }
+
+  /** What was held is not held any more: ask for it again when it is wanted. */
+  forget() { this.asked.clear(); }
 
   /** Makes sure that the chunk of `t_us`, and the next one when its beginning is near, are held or asked for. */
   want(timeline, t_us, rate, tick_us) {
     for (const moment_us of [t_us, t_us + AHEAD_US * Math.max(1, rate)]) {
       const number = Math.floor(moment_us / tick_us / CHUNK_TICKS);
       const url = this.urls[number];
-      if (!url || this.asked.has(number) || timeline.holds(number * CHUNK_TICKS, number * CHUNK_TICKS + 1)) continue;
-      this.asked.add(number);
-      this.fetch(url, number);
+      if (this.asked.has(url) || timeline.knows(moment_us) || number < 0) continue;
+      if (url) this.ask(url, (chunk) => this.hooks.took(chunk));
+      else if (this.index && moment_us === t_us) this.askIndex();
     }
   }
 
-  async fetch(url, number) {
+  askIndex() {
+    const { index } = this;
+    const now_ms = performance.now();
+    if (now_ms - this.indexAsked_ms < AGAIN_MS) return;
+    this.indexAsked_ms = now_ms;
+    this.fetch(index, () => index === this.index, ({ chunks }) => {
+      this.urls = chunks;
+      this.hooks.again();
+    });
+    setTimeout(() => this.hooks.again(), AGAIN_MS);
+  }
+
+  ask(url, take) {
+    this.asked.add(url);
+    this.fetch(url, () => this.urls.includes(url), take);
+  }
+
+  /** `take`s what stands at `url`, if it is `still` wanted when it comes; else says so and tries again. */
+  async fetch(url, still, take) {
     try {
       const answer = await fetch(url);
       if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
-      const chunk = await answer.json();
-      if (!this.stopped) this.took(chunk);
+      const told = await answer.json();
+      if (!still()) return;
+      this.hooks.failed(false);
+      take(told);
     } catch {
-      this.failed();
-      setTimeout(() => this.asked.delete(number), AGAIN_MS);
+      if (!still()) return;
+      this.hooks.failed(true);
+      setTimeout(() => { this.asked.delete(url); this.hooks.again(); }, AGAIN_MS);
     }
-  }
-
-  stop() {
-    this.stopped = true;
-    this.urls = [];
   }
 }

@@ -2,43 +2,51 @@
 
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { Chunks } from "mailroom/lazy/chunks.js";
+import { Line, sayNear } from "mailroom/lazy/said.js";
 import { Socket } from "mailroom/lazy/socket.js";
 
 export function furnishConnection(stage) {
   stage.session = new Session(stage);
 }
 
+/** A break that is mended sooner than this is not worth a word. */
+const CALM_MS = 500;
+const GONE = 4004;
+/** Codes after which this room's socket has nothing more to say. */
+const FINAL = new Set(["no_room", "expired", "other_rules"]);
+const BRANCHING = new Set(["Fork", "NewSeed", "ToStart"]);
+const CANNOT_ACT_THERE = "This server cannot act at a past moment.";
+
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36).padStart(2, "0")).join("");
+export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 
 class Session {
   constructor(stage) {
     this.stage = stage;
-    this.line = stage.parts.connection;
+    this.line = new Line(stage.parts.connection);
     this.inRoom = stage.dataset.mode === "room";
     this.role = stage.dataset.role || "visitor";
     this.fromNothing = false;
+    this.places = new Map();
+    this.clockSeq = -1;
     stage.timeline.epoch = Number(stage.dataset.epoch) || 0;
-    const urls = this.inRoom ? [] : JSON.parse(stage.dataset.chunks || "[]");
-    this.chunks = new Chunks(urls, (chunk) => this.took(chunk), () => this.say("The rest of this recording cannot be fetched. Trying again."));
-    this.clear = () => this.say("");
+    this.chunks = new Chunks(this.inRoom ? [] : JSON.parse(stage.dataset.chunks || "[]"), {
+      took: (chunk) => { stage.timeline.addChunk(chunk); stage.woken(); },
+      failed: (is) => this.line.say("history", is ? "The history cannot be fetched just now. Trying again." : ""),
+      again: () => this.want(),
+    });
     stage.addEventListener("moment", () => this.want());
     stage.addEventListener("transport", () => this.want());
     if (stage.dataset.socket) this.connect(stage.dataset.socket);
     this.want();
   }
 
+  /** Fetches what the moment shown needs. What a room's own clock shows comes over its socket. */
   want() {
-    const { stage } = this;
-    this.chunks.want(stage.timeline, stage.shown_us, stage.clock.rate, TICK_US);
-  }
-
-  took(chunk) {
-    this.stage.timeline.addChunk(chunk);
-    this.stage.woken();
-  }
-
-  say(text) {
-    if (this.line.textContent !== text) this.line.textContent = text;
+    const { stage, line } = this;
+    const missing = stage.looking && !stage.timeline.knows(stage.shown_us);
+    line.say("fetching", missing ? "Fetching this moment…" : "");
+    if (!this.inRoom || stage.looking) this.chunks.want(stage.timeline, stage.shown_us, stage.clock.rate, TICK_US);
   }
 
   // -- the socket -------------------------------------------------------------------------------
@@ -47,24 +55,36 @@ class Session {
     this.socket?.close();
     this.socket = new Socket(path, {
       position: () => this.position(),
-      frame: (frame) => this.frame(frame),
-      opened: this.clear,
-      refused: () => this.say(this.inRoom ? "This room cannot be reached. Trying again."
+      frame: (frame) => FRAMES[frame.t]?.(this, frame),
+      opened: () => this.reached(),
+      refused: () => this.line.say("link", this.inRoom ? "This room cannot be reached. Trying again."
         : "Live connection refused: playing the recorded history."),
-      lost: (wait_ms) => { if (this.inRoom && wait_ms > 60) this.say("Connection lost. Trying again."); },
+      lost: () => this.lost(),
+      talks: () => this.inRoom && !this.degraded,
+      ends: (code) => code === GONE && this.final,
     });
+  }
+
+  reached() {
+    clearTimeout(this.mourning);
+    this.mourning = null;
+    this.line.say("link", "");
+  }
+
+  lost() {
+    if (!this.inRoom) return;
+    this.mourning ??= setTimeout(() => {
+      const first = this.restarting ? "The server restarts; nothing is lost." : "Reconnecting…";
+      this.line.say("link", this.socket.pending.size ? `${first} What you did is sent as soon as it answers.` : first);
+    }, this.restarting ? 0 : CALM_MS);
   }
 
   position() {
     const { timeline } = this.stage;
-    const held = this.fromNothing ? 0 : timeline.segments[0]?.start === 0 ? timeline.segments[0].end : timeline.endTick;
+    const { segments } = timeline;
+    const held = this.fromNothing ? 0 : !this.inRoom && segments[0]?.start === 0 ? segments[0].end : timeline.endTick;
     this.fromNothing = false;
     return { epoch: timeline.epoch, tick: held, digest: held ? timeline.digests.get(held - 1) ?? "" : "" };
-  }
-
-  frame(frame) {
-    const handler = FRAMES[frame.t];
-    if (handler) handler(this, frame);
   }
 
   /** What was sent does not fit to what is held: start over. */
@@ -73,71 +93,160 @@ class Session {
     this.socket.restart();
   }
 
+  /** Frames of another branch: what stands on the screen is not that branch's moment, so its clock is not glided to. */
+  inBranch(epoch) {
+    const { timeline } = this.stage;
+    if (epoch === undefined || epoch === timeline.epoch) return;
+    timeline.epoch = epoch;
+    this.stage.room?.jump();
+    this.jumps = true;
+    this.chunks.listAt(this.history ? `${this.history}${epoch}/` : "");
+  }
+
+  /** After a branch, when its clock is known: who made it or looks at what it has not reached comes along. */
+  follow() {
+    const { stage, following } = this;
+    if (!following || this.clockSeq < following.seq) return;
+    this.following = null;
+    if (stage.looking && (following.always || stage.shown_us >= stage.roomNow_us)) stage.returnToNow();
+  }
+
   // -- commands ---------------------------------------------------------------------------------
 
-  /** Does `cmd` to the room; on a recording that opens a room at the moment shown. */
-  command(cmd, args) {
-    this.clear();
-    if (this.inRoom) return this.socket.command(randomId(), cmd, args);
-    this.opening ??= this.openRoom(cmd, args).finally(() => { this.opening = null; });
-    return undefined;
+  /** Whether this page may steer: on a recording anybody, there it opens a room; in a room its owner. */
+  get steers() { return !this.inRoom || this.role === "owner"; }
+
+  /** Whether this page may do something at the moment that it shows. */
+  get mayAct() { return this.steers && (!this.stage.looking || this.knowsBranches); }
+
+  /** Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near `place`. */
+  command(cmd, args = {}, place = this.stage.parts.faults) {
+    const { stage } = this;
+    sayNear(place, "");
+    if (!this.inRoom) return this.open({ cmd, args }, place);
+    const from_us = stage.looking ? stage.now : undefined;
+    if (from_us !== undefined && !this.knowsBranches) return sayNear(place, CANNOT_ACT_THERE);
+    return this.send(cmd, args, place, from_us === undefined ? {} : { from_us });
   }
 
-  async openRoom(cmd, args) {
-    const { dataset, clock, now } = this.stage;
-    const rate = clock.playing ? clock.rate * 1000 : 0;
-    const body = { slug: dataset.slug, seed: Number(dataset.seed), now_us: now, rate, id: randomId(), cmd, args };
-    const token = this.stage.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
-    try {
-      const answer = await fetch(dataset.open || "/room/open/", {
-        method: "POST", headers: { "Content-Type": "application/json", "X-CSRFToken": token }, body: JSON.stringify(body),
-      });
-      const told = await answer.json().catch(() => ({}));
-      if (!answer.ok) return this.say(told.text ?? "No room could be opened. Try again.");
-      this.enter(told);
-    } catch {
-      this.say("No room could be opened: the server does not answer. Try again.");
-    }
-    return undefined;
+  /** A command of the clock's, or one that makes a branch: it means no moment looked at. */
+  send(cmd, args, place, more = {}) {
+    const id = randomId();
+    if (this.places.size > 50) this.places.clear();
+    this.places.set(id, place);
+    if ("from_us" in more || BRANCHING.has(cmd)) this.branching = id;
+    const epoch = this.knowsBranches ? { epoch: this.stage.timeline.epoch } : {};
+    this.socket.command({ t: "command", v: 1, id, cmd, args, ...epoch, ...more });
   }
 
-  /** From the recording into the room, without a jump: what is held and what is shown stay. */
-  enter({ room, url }) {
+  /** Opens a room of this browser's own at the moment shown, unless `more` says another. */
+  open(more, place) {
+    this.opening ??= import("mailroom/lazy/opening.js").then(({ openRoom }) => openRoom(this.stage, { id: randomId(), ...more }))
+      .then((told) => (told.url ? this.enter(told, more.seed) : sayNear(place, told.text)))
+      .finally(() => { this.opening = null; });
+  }
+
+  /** From the recording into the room, without a jump: what is held and what is shown stay, unless the seed is another. */
+  enter({ room, url }, seed) {
+    const { stage } = this;
     this.inRoom = true;
     this.role = "owner";
-    this.chunks.stop();
-    this.stage.dataset.mode = "room";
-    this.stage.dataset.room = room;
+    this.chunks.list([]);
+    if (seed !== undefined) stage.branchAt(0);
+    stage.dataset.mode = "room";
+    stage.dataset.room = room;
     history.pushState({ room }, "", url);
     addEventListener("popstate", () => location.reload(), { once: true });
     this.connect(`/ws/room/${room}/`);
+  }
+
+  // -- when nobody drives the room --------------------------------------------------------------
+
+  /** The clock stops by itself when its light ends: say so then, unless it was renewed. */
+  watchLight() {
+    const { room } = this.stage;
+    clearTimeout(this.dusk);
+    this.line.say("dark", "");
+    if (!room.playing || room.lit_until_us === Infinity) return;
+    this.dusk = setTimeout(() => {
+      this.line.say("dark", "The room stands still until the server is heard again.");
+      this.stage.woken();
+    }, Math.max(0, room.darkAt_ms - performance.now()) + 50);
   }
 }
 
 const FRAMES = {
   hello(session, frame) {
+    const { stage } = session;
     session.role = frame.role;
-    if (frame.length_us) session.stage.length_us = frame.length_us;
-    session.stage.dispatchEvent(new Event("transport"));
+    session.restarting = false;
+    session.knowsBranches = "lit_until_us" in frame;
+    session.history = frame.chunks ?? "";
+    session.chunks.listAt(session.history ? `${session.history}${frame.epoch}/` : "");
+    if (frame.length_us) stage.length_us = frame.length_us;
+    if (frame.seed !== undefined) stage.dataset.seed = frame.seed;
+    if (stage.room) stage.room.compareAnew();
+    else stage.timeline.epoch = frame.epoch;
+    stage.dispatchEvent(new Event("transport"));
   },
   state(session, frame) {
+    session.inBranch(frame.epoch);
     session.stage.timeline.reset(frame);
+    session.chunks.forget();
     session.stage.woken();
   },
   ticks(session, frame) {
+    session.inBranch(frame.epoch);
     if (!session.stage.timeline.append(frame)) return session.startOver();
     session.stage.wake();
     return undefined;
   },
   revise(session, frame) {
+    session.inBranch(frame.epoch);
     if (!session.stage.timeline.revise(frame)) return session.startOver();
     session.stage.wake();
     return undefined;
   },
-  clock(session, frame) {
-    if (session.inRoom && frame.pieces.length) session.stage.takeClock(frame);
+  branch(session, { epoch, cut, seed, name, seq = 0 }) {
+    const { stage } = session;
+    session.chunks.forgetFrom(cut);
+    session.inBranch(epoch);
+    stage.branchAt(cut);
+    stage.dataset.seed = seed;
+    const mine = session.branching;
+    session.branching = null;
+    session.line.say("note", mine ? "" : `The room begins anew: ${name}.`);
+    session.following = { seq, always: Boolean(mine) || cut === 0 };
+    session.follow();
   },
-  error(session, frame) {
-    session.say(frame.text);
+  clock(session, frame) {
+    if (!session.inRoom || !frame.pieces.length) return;
+    session.clockSeq = frame.seq;
+    session.stage.takeClock(frame, session.jumps);
+    session.jumps = false;
+    session.watchLight();
+    session.follow();
+  },
+  done(session, { id }) {
+    session.places.delete(id);
+  },
+  degraded(session, { on, text }) {
+    session.degraded = on;
+    session.line.say("degraded", on ? text : "");
+  },
+  restart(session, { text }) {
+    session.restarting = true;
+    session.line.say("link", text || "The server restarts; nothing is lost.");
+  },
+  error(session, { id, code, text }) {
+    if (id && id === session.branching) session.branching = null;
+    if (FINAL.has(code) && !id) {
+      session.final = true;
+      session.line.say("final", text, { text: "Open the scenario", href: `/play/${session.stage.dataset.slug}/` });
+      return;
+    }
+    const place = session.places.get(id);
+    if (place) sayNear(place, text);
+    else session.line.say("note", text);
   },
 };

@@ -2,6 +2,9 @@
 // room the owner's play, pause, speed, step and start are commands, looking back is private again.
 
 import "mailroom/lazy/time-scrubber.js";
+import { sayNear } from "mailroom/lazy/said.js";
+import { mayNot, showSeat } from "mailroom/lazy/seat.js";
+import { randomSeed } from "mailroom/lazy/session.js";
 
 const NUDGE_US = 500_000;
 const SPEED_KEYS = { 1: 250, 2: 500, 3: 1000, 4: 2000, 5: 4000 };
@@ -26,7 +29,11 @@ export function furnishTransport(stage) {
 const rules = (stage) => stage.room && !stage.looking && stage.session?.role === "owner";
 
 function makeActions(stage) {
-  const tell = (cmd, args = {}) => stage.session.command(cmd, args);
+  const place = stage.querySelector(".transport");
+  const tell = (cmd, args = {}) => {
+    sayNear(place, "");
+    stage.session.send(cmd, args, place);
+  };
   const step = (moment) => {
     if (stage.playing) (stage.room && !stage.looking ? stage.lookBack() : stage.pause());
     if (moment !== null) stage.seek(moment, true);
@@ -54,6 +61,14 @@ function makeActions(stage) {
       else stage.seek(0);
     },
     returnToNow: () => stage.returnToNow(),
+    fork() {
+      if (!stage.room) stage.session.open({}, place);
+      else if (stage.looking) tell("Fork", { at_us: stage.now });
+    },
+    newSeed() {
+      if (stage.room) tell("NewSeed", { seed: null });
+      else stage.session.open({ seed: randomSeed(), now_us: 0 }, place);
+    },
     nudge: (by_us) => stage.seek(stage.shown_us + by_us),
   };
 }
@@ -86,12 +101,17 @@ function showState(stage) {
   const { playing } = stage;
   stage.classList.toggle("is-playing", playing);
   const set = (button, name, value) => { if (button.getAttribute(name) !== value) button.setAttribute(name, value); };
-  set(stage.querySelector('[data-do="toggle"]'), "aria-label", playing ? "Pause" : "Play");
+  const toggle = stage.querySelector('[data-do="toggle"]');
+  set(toggle, "aria-label", playing ? "Pause" : "Play");
   const rate = String(Math.round(stage.clock.rate * 1000));
   if (rate !== "0") for (const button of stage.querySelectorAll("[data-rate]")) set(button, "aria-pressed", String(button.dataset.rate === rate));
   const behind_us = stage.looking ? 1 : stage.furthest_us - stage.shown_us;
   const back = stage.room ? stage.looking : behind_us > 50_000;
+  const { activeElement } = document;
   stage.querySelector('[data-do="returnToNow"]').hidden = !back;
+  showSeat(stage);
+  for (const button of stage.querySelectorAll('[data-do="fork"], [data-do="newSeed"], [data-rate]')) mayNot(stage, button);
+  if (activeElement?.matches("button:disabled, [hidden]") && stage.contains(activeElement)) toggle.focus();
   showAgo(stage);
 }
 

@@ -52,18 +52,29 @@ export class RoomClock {
   constructor() {
     this.pieces = [];
     this.lit_until_us = Infinity;
-    this.offset_us = null;
+    this.offset_us = 0;
+    this.anew = true;
     this.remainder_us = 0;
     this.asked_ms = 0;
   }
 
   get known() { return this.pieces.length > 0; }
 
-  /** Takes a frame in. `shown_us` is what the screen says now: the step to the truth is taken slowly if small. */
+  /** Another process tells the time from now on: its clock is compared anew. */
+  compareAnew() { this.anew = true; }
+
+  /** Shows the truth at once. */
+  jump() { this.remainder_us = 0; }
+
+  /**
+   * Takes a frame in. `shown_us` is what the screen says now: the step to the truth is taken slowly if small,
+   * at once if large (or `shown_us` infinite: after a change of branch).
+   */
   take(frame, wall_ms, shown_us) {
     const offset_us = frame.now_us - wall_ms * 1000;
-    const stale = this.offset_us === null || Math.abs(offset_us - this.offset_us) > SNAP_US;
+    const stale = this.anew || Math.abs(offset_us - this.offset_us) > SNAP_US;
     this.offset_us = stale ? offset_us : Math.max(offset_us, this.offset_us);
+    this.anew = false;
     this.pieces = frame.pieces;
     this.lit_until_us = frame.lit_until_us ?? Infinity;
     this.asked_ms = wall_ms;
@@ -78,6 +89,9 @@ export class RoomClock {
     return sim_us + Math.max(0, server_us - wall_us) * rate / 1000;
   }
 
+  /** When, in wall_ms, it stops by itself unless it hears that somebody lives who may drive it. */
+  get darkAt_ms() { return (this.lit_until_us - this.offset_us) / 1000; }
+
   piece(server_us) {
     let ruling = this.pieces[0];
     for (const piece of this.pieces) if (piece[0] <= server_us) ruling = piece;
@@ -91,7 +105,7 @@ export class RoomClock {
 
   /** Whether what it shows still changes by itself (a clock that stands may have a step to take, or a piece ahead). */
   moving(wall_ms) {
-    return this.playing || this.remainder_us !== 0 || this.known && this.pieces[this.pieces.length - 1][0] > wall_ms * 1000 + this.offset_us;
+    return (this.playing && wall_ms < this.darkAt_ms) || this.remainder_us !== 0 || (this.known && this.pieces.at(-1)[0] > wall_ms * 1000 + this.offset_us);
   }
 
   at(wall_ms, edge_us = Infinity) {

@@ -30,6 +30,7 @@ export class Timeline {
     this.reached = new Set();
     this.destinations = new Set();
     this.last = false;
+    this.planIsOld = false;
     this.version += 1;
   }
 
@@ -63,6 +64,23 @@ export class Timeline {
     return true;
   }
 
+  /** A `branch` frame: the ticks from `tick` on are another branch's; with 0 nothing is held any more. */
+  forgetFrom(tick) {
+    if (tick <= 0) return this.forgetAll();
+    this.segments = this.segments.filter((s) => s.start < tick);
+    for (const segment of this.segments) if (segment.end > tick) this.cut(segment, tick);
+    this.version += 1;
+    return undefined;
+  }
+
+  /** Nothing is held, but the empty stage stays until the first events of the other run are there. */
+  forgetAll() {
+    const { plan } = this;
+    this.forget();
+    this.plan = { ...plan, facts: this.facts };
+    this.planIsOld = true;
+  }
+
   /** A chunk of history: goes on at the end of a segment, or opens one of its own. */
   addChunk(chunk) {
     if (this.holds(chunk.tick, chunk.tick + chunk.n)) return;
@@ -80,6 +98,8 @@ export class Timeline {
   }
 
   open(tick, state) {
+    if (this.planIsOld) this.plan = emptyScene(this.facts);
+    this.planIsOld = false;
     const segment = { start: tick, end: tick, events: [], bases: [{ index: 0, state: decodeAll(state, 0) }], checkpoints: [] };
     this.segments.push(segment);
     this.segments.sort((a, b) => a.start - b.start);
@@ -186,10 +206,17 @@ export class Timeline {
     return low;
   }
 
-  /** The scene at `t_us`: a pure function of the events held. Read it, do not keep it: the next call reuses it. */
+  /** Whether the events of the moment `t_us` are held. */
+  knows(t_us) { return this.segmentAt(t_us) !== undefined; }
+
+  /**
+   * The scene at `t_us`: a pure function of the events held. Read it, do not keep it: the next call reuses
+   * it. Of a moment in a gap only the stage is known, and nobody on it.
+   */
   sceneAt(t_us) {
     const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
-    if (!segment) return emptyScene(this.facts);
+    if (!segment) return this.plan;
+    if (t_us < segment.start * TICK_US || (t_us >= segment.end * TICK_US && segment !== this.segments.at(-1))) return this.plan;
     const index = this.upTo(segment, t_us);
     const cursor = this.seat(segment, index);
     while (cursor.index < index) {
