@@ -71,9 +71,9 @@ class Site:
         return self.url.replace("http://", "ws://")
 
 
-def start_site(folder: Path, **environment: str) -> Site:
-    """Starts Daphne as `make run` does, without the supervisor, and waits until it answers."""
-    port = free_port()
+def start_site(folder: Path, port: int = 0, **environment: str) -> Site:
+    """Starts Daphne as `make run` does, without the supervisor, and waits until it answers. Port 0: a free one."""
+    port = port or free_port()
     log = folder / "server.log"
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],

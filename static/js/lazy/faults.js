@@ -78,7 +78,7 @@ function offer(stage, box, name, done) {
 }
 
 function enable(stage, faults) {
-  const allowed = stage.session?.mayAct && !stage.shownScene.ended;
+  const allowed = stage.session?.steers && !stage.shownScene.ended;
   for (const button of faults.querySelectorAll("[data-fault]")) {
     const off = !allowed || !targetsOf(stage, button.dataset.fault).length;
     if (button.disabled !== off) button.disabled = off;

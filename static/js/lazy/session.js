@@ -15,7 +15,6 @@ const GONE = 4004;
 /** Codes after which this room's socket has nothing more to say. */
 const FINAL = new Set(["no_room", "expired", "other_rules"]);
 const BRANCHING = new Set(["Fork", "NewSeed", "ToStart"]);
-const CANNOT_ACT_THERE = "This server cannot act at a past moment.";
 
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36).padStart(2, "0")).join("");
 export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
@@ -116,17 +115,12 @@ class Session {
   /** Whether this page may steer: on a recording anybody, there it opens a room; in a room its owner. */
   get steers() { return !this.inRoom || this.role === "owner"; }
 
-  /** Whether this page may do something at the moment that it shows. */
-  get mayAct() { return this.steers && (!this.stage.looking || this.knowsBranches); }
-
   /** Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near `place`. */
   command(cmd, args = {}, place = this.stage.parts.faults) {
     const { stage } = this;
     sayNear(place, "");
     if (!this.inRoom) return this.open({ cmd, args }, place);
-    const from_us = stage.looking ? stage.now : undefined;
-    if (from_us !== undefined && !this.knowsBranches) return sayNear(place, CANNOT_ACT_THERE);
-    return this.send(cmd, args, place, from_us === undefined ? {} : { from_us });
+    return this.send(cmd, args, place, stage.looking ? { from_us: stage.now } : {});
   }
 
   /** A command of the clock's, or one that makes a branch: it means no moment looked at. */
@@ -135,8 +129,7 @@ class Session {
     if (this.places.size > 50) this.places.clear();
     this.places.set(id, place);
     if ("from_us" in more || BRANCHING.has(cmd)) this.branching = id;
-    const epoch = this.knowsBranches ? { epoch: this.stage.timeline.epoch } : {};
-    this.socket.command({ t: "command", v: 1, id, cmd, args, ...epoch, ...more });
+    this.socket.command({ t: "command", v: 1, id, cmd, args, epoch: this.stage.timeline.epoch, ...more });
   }
 
   /** Opens a room of this browser's own at the moment shown, unless `more` says another. */
@@ -180,7 +173,6 @@ const FRAMES = {
     const { stage } = session;
     session.role = frame.role;
     session.restarting = false;
-    session.knowsBranches = "lit_until_us" in frame;
     session.history = frame.chunks ?? "";
     session.chunks.listAt(session.history ? `${session.history}${frame.epoch}/` : "");
     if (frame.length_us) stage.length_us = frame.length_us;
