@@ -290,4 +290,4 @@ export class Timeline {
   }
 }
 
-const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered"]);
+const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "StandsFor"]);

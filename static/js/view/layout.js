@@ -1,26 +1,46 @@
 // Where everything stands: automatic lanes in fixed columns, from what the run has on its stage. Pure.
 //
 // Wide: producers | exchanges | queues | consumers. Narrow: the same order from top to bottom, lanes keep
-// their direction (tail left, head right). All numbers are CSS px of the figure.
+// their direction (tail left, head right). All numbers are CSS px of the figure. Up to three lanes are roomy;
+// more are close, so that five fit on a screen.
 
 import { path } from "mailroom/scene/tween.js";
 
 const NARROW = 720;
-const LANE = { cell: 54, height: 64, above: 52, below: 26 };
-const CONSUMER = { width: 176, height: 80, above: 26, gap: 18 };
-const PRODUCER = { width: 138, height: 58, gap: 26 };
+const ROOMY = {
+  lane: { cell: 54, height: 64, above: 56, below: 24 },
+  consumer: { height: 80, above: 26, gap: 18 }, row: 12, scale: 0.95,
+};
+const CLOSE = {
+  lane: { cell: 46, height: 46, above: 30, below: 8 },
+  consumer: { height: 54, above: 21, gap: 7 }, row: 0, scale: 0.82,
+};
+const ROOMY_LANES_MAX = 3;
+const CLOSE_WORKERS_MIN = 5;
+const CONSUMER_WIDTH = { min: 176, max: 340 };
+const PRODUCER = { min: 126, max: 364, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
+const LETTER = { name: 8.2, note: 7.3, word: 6.9, key: 8.1 };
+const DEAD_HEIGHT = 2;
+const NOTE_LETTERS = 12;
+const COUNT_ROOM = 116;
+const LANE_WIDTH_MIN = 330;
+const NOTE_BELOW = 24;
 
-/** @returns {{width, height, narrow, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in a figure `width` wide. */
+/** @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in `width`. */
 export function layout(plan, width) {
   const parts = sort(plan);
   const narrow = width < NARROW;
   const nodes = new Map();
-  const place = narrow ? placeNarrow(parts, width, nodes) : placeWide(parts, width, nodes);
-  const figure = { width, narrow, nodes, ...place };
+  const close = !narrow && isClose(parts);
+  const place = narrow ? placeNarrow(parts, width, nodes) : placeWide(parts, width, nodes, close ? CLOSE : ROOMY);
+  const figure = { width, narrow, close, nodes, ...place };
   figure.wires = new Map([...plan.wires].map(([key, wire]) => [key, wirePath(figure, wire.source, wire.target)]));
   return figure;
 }
+
+const isClose = ({ queues }) => queues.length > ROOMY_LANES_MAX
+  || queues.reduce((rows, { consumers }) => rows + Math.max(1, consumers.length), 0) >= CLOSE_WORKERS_MIN;
 
 /** Nodes by kind in order of appearance, consumers under the queue they have (or had). */
 function sort(plan) {
@@ -40,48 +60,108 @@ function sort(plan) {
     queue?.consumers.push(node);
   });
   for (const row of queues) row.consumers.sort((a, b) => a.node - b.node);
-  return { producers: of("producer"), exchanges: of("exchange"), queues, wires: [...plan.wires.values()] };
+  const consumers = of("consumer");
+  return { producers: of("producer"), exchanges: of("exchange"), queues, consumers, wires: [...plan.wires.values()] };
 }
+
+// -- how wide words are -------------------------------------------------------------------------
+
+/** Whether a worker's name and note fit side by side in `width`; the note may become "disconnected". */
+export const isLong = (name, note, width) => (
+  name.length * LETTER.name + 12 + Math.max(NOTE_LETTERS, note.length) * LETTER.word > width);
+
+/** Whether a lane's note fits between its tail (or its name) and the count at its head. */
+export const isLow = (name, note, room, sameLine) => (
+  (sameLine ? name.length * LETTER.name + 12 : 0) + note.length * LETTER.note > room - COUNT_ROOM);
+
+/** What a queue's lane says below its name. */
+export function queueNote(node) {
+  const notes = Object.entries(node.arguments ?? {})
+    .filter(([name]) => name !== "x-queue-type" && !name.startsWith("x-dead-letter"))
+    .map(([name, value]) => `${name.replace("x-", "")} ${value}`);
+  return [`${node.queue_type ?? "classic"} queue`, ...notes].join(", ");
+}
+
+const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));
+
+const longest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
+
+const exchangeHalf = ({ exchanges }) => longest(exchanges.map(({ name }) => (
+  (name || "default exchange").length * LETTER.name / 2)));
+
+const producerWidth = ({ producers }) => between(PRODUCER.min, PRODUCER.max, longest(producers.map(({ name, about }) => (
+  34 + Math.max(name.length * LETTER.name, (about ?? "").length * LETTER.note)))));
+
+const consumerWidth = ({ consumers }) => between(CONSUMER_WIDTH.min, CONSUMER_WIDTH.max, longest(consumers.map(
+  ({ name }) => 4 + name.length * LETTER.name)));
+
+/** What the longest binding key needs between exchanges and lanes. */
+const keyRoom = ({ wires }) => Math.min(190, longest(wires.map((w) => (
+  w.kind === "binding" ? w.label.length * LETTER.key + 30 : 0))));
 
 // -- wide ---------------------------------------------------------------------------------------
 
-function placeWide(parts, width, nodes) {
-  const gap = Math.round(Math.min(96, Math.max(40, width * 0.06)));
-  const exchangeX = PRODUCER.width + gap + EXCHANGE.radius;
-  const laneX = exchangeX + EXCHANGE.radius + Math.max(gap, labelRoom(parts));
-  const consumerX = width - CONSUMER.width - 2;
-  const laneWidth = consumerX - gap - laneX;
-  const receipts = Math.max(1, Math.min(4, ...parts.queues.map(kept).sort((a, b) => b - a).slice(0, 1)));
-  let y = 34;
-  for (const row of parts.queues) {
-    const stack = row.consumers.length * (CONSUMER.above + CONSUMER.height + CONSUMER.gap) - CONSUMER.gap;
-    const height = Math.max(LANE.above + LANE.height + LANE.below, stack + 26);
-    const middle = Math.round(y + Math.max(LANE.above + LANE.height / 2, (height + CONSUMER.above) / 2));
-    nodes.set(row.node.node, lane(laneX, middle - LANE.height / 2, laneWidth, receipts));
-    let top = Math.round(middle - (stack - CONSUMER.above) / 2);
-    for (const node of row.consumers) {
-      nodes.set(node.node, consumer(consumerX, top));
-      top += CONSUMER.height + CONSUMER.gap + CONSUMER.above;
-    }
-    y += height + 12;
-  }
+function placeWide(parts, width, nodes, size) {
+  const gap = between(40, 96, width * 0.06);
+  const making = producerWidth(parts);
+  const half = exchangeHalf(parts);
+  const exchangeX = making + Math.max(gap + EXCHANGE.radius, Math.ceil(half) + 10);
+  const laneX = exchangeX + Math.max(EXCHANGE.radius + Math.max(gap, keyRoom(parts)), Math.ceil(half) + 10);
+  const working = consumerWidth(parts);
+  const notes = longest(parts.queues.map(({ node }) => queueNote(node).length * LETTER.note));
+  const laneWidth = Math.max(LANE_WIDTH_MIN, Math.ceil(notes), width - working - 2 - gap - laneX);
+  const consumerX = laneX + laneWidth + gap;
+  const receipts = between(1, 4, Math.min(longest(parts.queues.map(kept)), Math.floor(laneWidth / size.lane.cell / 3)));
+  const columns = { laneX, laneWidth, consumerX, working, receipts };
+  const y = placeRows(parts, nodes, roomFor(parts, size, columns), columns);
+  const wish = (node) => mean(parts.wires.filter((w) => w.source === node.node && w.kind !== "publish")
+    .map((w) => centre(nodes.get(w.target))));
   const exchangeEnd = stackColumn(parts.exchanges.map((node) => ({
-    node, wish: mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target)))),
-    above: EXCHANGE.radius, below: EXCHANGE.radius + EXCHANGE.below,
+    node, wish: wish(node), above: EXCHANGE.radius, below: EXCHANGE.radius + EXCHANGE.below,
   })), (node, middle) => nodes.set(node.node, exchange(node, exchangeX, middle)));
+  const target = (node) => mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target))));
   const producerEnd = stackColumn(parts.producers.map((node) => ({
-    node, wish: mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target)))),
-    above: PRODUCER.height / 2, below: PRODUCER.height / 2 + PRODUCER.gap,
-  })), (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2))));
+    node, wish: target(node), above: PRODUCER.height / 2, below: PRODUCER.height / 2 + PRODUCER.gap,
+  })), (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2), making)));
   const height = Math.max(220, y, exchangeEnd, producerEnd) + (returns(parts) ? 28 : 0);
   const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
-  return { height, heads: heads.map(([kind, x]) => ({ kind, x, count: count(parts, kind) })) };
+  return { width: consumerX + working + 2, height, heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })) };
 }
 
-/** What the longest binding key needs between exchanges and lanes. */
-const labelRoom = ({ wires }) => Math.min(150, Math.max(0, ...wires.map((w) => (w.kind === "binding" ? w.label.length * 7.9 + 30 : 0))));
+/** `size`, with room for notes that do not fit beside the names. */
+function roomFor(parts, size, { working, laneWidth, receipts }) {
+  const { lane, consumer: each } = size;
+  const long = parts.consumers.some((node) => isLong(node.name, node.about ?? "", working));
+  const sameLine = lane.above < ROOMY.lane.above;
+  const low = parts.queues.some(({ node }) => (
+    isLow(node.name, queueNote(node), laneWidth - receipts * lane.cell - 3, sameLine)));
+  return {
+    ...size, consumer: { ...each, gap: long ? Math.max(each.gap, NOTE_BELOW) : each.gap, note: long ? NOTE_BELOW : 0 },
+    lane: { ...lane, below: low ? Math.max(lane.below, NOTE_BELOW) : lane.below },
+  };
+}
 
-const count = (parts, kind) => parts[`${kind}s`]?.length ?? parts.queues.flatMap((row) => row.consumers).length;
+/** Lanes from top to bottom, each with its workers beside it. Returns where they end. */
+function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, receipts }) {
+  const each = size.consumer;
+  let y = 34;
+  for (const row of parts.queues) {
+    const stack = row.consumers.length * (each.above + each.height + each.gap) - each.gap;
+    const own = size.lane.above + size.lane.height + size.lane.below;
+    const height = Math.max(own, row.consumers.length ? stack + each.note + 8 : 0);
+    const middle = Math.round(y + Math.max(
+      size.lane.above + size.lane.height / 2, (height - each.note + each.above) / 2));
+    nodes.set(row.node.node, lane(laneX, middle, laneWidth, row.consumers.length ? receipts : 0, size, row.node));
+    let top = Math.round(middle - (stack - each.above) / 2);
+    for (const node of row.consumers) {
+      nodes.set(node.node, consumer(consumerX, top, working, size));
+      top += each.height + each.gap + each.above;
+    }
+    const workersEnd = row.consumers.length ? top - each.above - each.gap + each.note + 4 : 0;
+    y = Math.max(y + height, middle + size.lane.height / 2 + size.lane.below, workersEnd) + size.row;
+  }
+  return y;
+}
 
 /** Puts the items of a column where they wish, pushing down what would overlap. Returns where the column ends. */
 function stackColumn(items, put) {
@@ -110,54 +190,78 @@ const returns = (parts) => parts.wires.some((wire) => wire.kind === "publish" &&
 
 // -- narrow -------------------------------------------------------------------------------------
 
+const GUTTER = 48;
+
 function placeNarrow(parts, width, nodes) {
-  const gutter = 22;
+  const making = Math.min(producerWidth(parts), width - 4);
+  const half = Math.max(EXCHANGE.radius, exchangeHalf(parts));
+  const exchangeX = Math.min(Math.round(width - half - 6), Math.max(Math.round(width * 0.66), Math.ceil(making + half + 12)));
+  const stacked = exchangeX - half < making + 8;
   let left = 8;
   for (const node of parts.producers) {
-    nodes.set(node.node, producer(1, left, 126));
+    nodes.set(node.node, producer(1, left, making));
     left += PRODUCER.height + 14;
   }
-  let right = 8 + EXCHANGE.radius;
+  let right = (stacked ? left + 12 : 8) + EXCHANGE.radius;
   for (const node of parts.exchanges) {
-    nodes.set(node.node, exchange(node, Math.round(width * 0.6), right));
+    nodes.set(node.node, exchange(node, exchangeX, right));
     right += EXCHANGE.radius * 2 + EXCHANGE.below;
   }
-  let y = Math.max(left, right - EXCHANGE.radius) + 24;
+  let y = Math.max(left, right - EXCHANGE.radius) + 12;
+  const size = { ...ROOMY, lane: { ...ROOMY.lane, cell: 46, above: 60 } };
   for (const row of parts.queues) {
-    nodes.set(row.node.node, lane(gutter, y + LANE.above, width - gutter - 2, 2, 46));
-    y += LANE.above + LANE.height + 26;
-    const each = Math.min(CONSUMER.width, (width - gutter - 14) / 2);
-    row.consumers.forEach((node, i) => {
-      if (i && i % 2 === 0) y += CONSUMER.height + 54;
-      const column = row.consumers.length === 1 ? 1 : i % 2;
-      nodes.set(node.node, consumer(width - 2 - each - (column ? 0 : each + 12), y, each));
-    });
-    if (row.consumers.length) y += CONSUMER.height + 44;
-    y += 14;
+    const middle = y + size.lane.above + size.lane.height / 2;
+    nodes.set(row.node.node, lane(GUTTER, middle, width - GUTTER - 2, row.consumers.length ? 2 : 0, size, row.node));
+    y += size.lane.above + size.lane.height + 36;
+    y = placeWorkers(row, width, nodes, size, y) + 14;
   }
   return { height: y + 4, heads: [] };
 }
 
+/** Workers below their lane, two beside each other. Returns where they end. */
+function placeWorkers(row, width, nodes, size, top) {
+  const half = Math.min(CONSUMER_WIDTH.min, Math.floor((width - GUTTER - 14) / 2));
+  const room = width - GUTTER - 2;
+  const needed = longest(row.consumers.map(({ name }) => name.length * LETTER.name));
+  const abreast = needed <= half ? 2 : 1;
+  const each = abreast > 1 ? half : Math.min(room, Math.max(CONSUMER_WIDTH.min, Math.ceil(needed)));
+  let y = top;
+  row.consumers.forEach((node, i) => {
+    if (i && i % abreast === 0) y += size.consumer.height + 54;
+    const column = row.consumers.length === 1 || abreast === 1 ? 1 : i % 2;
+    nodes.set(node.node, consumer(width - 2 - each - (column ? 0 : each + 10), y, each, size));
+  });
+  return row.consumers.length ? y + size.consumer.height + 44 : y - 10;
+}
+
 // -- boxes --------------------------------------------------------------------------------------
 
-const producer = (x, y, width = PRODUCER.width) => ({ kind: "producer", x, y, width, height: PRODUCER.height });
+const producer = (x, y, width) => ({ kind: "producer", x, y, width, height: PRODUCER.height });
 
-const consumer = (x, y, width = CONSUMER.width) => ({ kind: "consumer", x, y, width, height: CONSUMER.height });
+const consumer = (x, y, width, size) => ({
+  kind: "consumer", x, y, width, height: size.consumer.height, scale: size.scale,
+});
 
 function exchange(node, x, middle) {
   const radius = node.name === "" ? 20 : EXCHANGE.radius;
   return { kind: "exchange", x: x - radius, y: middle - radius, width: radius * 2, height: radius * 2, radius };
 }
 
-/** A lane: cells left of the head bar, receipts right of it. */
-function lane(x, y, width, receipts, cell = LANE.cell) {
+/** A lane: cells left of the head bar, receipts right of it; none where nobody consumes. `dead`: for dead letters. */
+function lane(x, middle, width, receipts, size, node) {
+  const { cell } = size.lane;
+  const dead = node.place === "dead";
+  const height = size.lane.height + (dead ? DEAD_HEIGHT : 0);
   const headX = x + width - receipts * cell - 3;
-  return { kind: "queue", x, y, width, height: LANE.height, cell, headX, cells: Math.floor((headX - x) / cell), receipts };
+  return {
+    kind: "queue", x, y: middle - height / 2, width, height, cell, headX,
+    cells: Math.floor((headX - x) / cell), receipts, dead,
+  };
 }
 
 // -- wires --------------------------------------------------------------------------------------
 
-/** The way from one node to another, as a path with points: along the wire, or straight where there is none. */
+/** The way from one node to another, as a path with points. */
 export function wirePath(figure, source, target) {
   const from = figure.nodes.get(source);
   const to = figure.nodes.get(target);
@@ -171,7 +275,7 @@ export function wirePath(figure, source, target) {
 
 function outlet(figure, box, to) {
   const middle = box.y + box.height / 2;
-  if (figure.narrow && box.kind === "queue") return [box.headX + box.receipts * box.cell / 2, box.y + box.height + 2];
+  if (figure.narrow && box.kind === "queue") return [box.headX + (box.receipts * box.cell) / 2, box.y + box.height + 2];
   if (figure.narrow && box.kind === "exchange") return [box.x + box.width / 2, box.y + box.height];
   if (box.kind === "exchange" && !figure.narrow) {
     const toward = to.y + to.height / 2 - middle;
@@ -203,15 +307,27 @@ function curve([x0, y0], [x1, y1]) {
 /** Back to the left, under the lanes. */
 function around(figure, [x0, y0], [x1, y1]) {
   const floor = figure.height - 12;
-  return [[x0, y0], [x0 + 10, y0 + 8], [x0 + 10, floor - 8], [x0, floor], [x1 - 14, floor], [x1 - 22, floor - 8], [x1 - 22, y1], [x1, y1]];
+  return [[x0, y0], [x0 + 10, y0 + 8], [x0 + 10, floor - 8], [x0, floor], [x1 - 14, floor], [x1 - 22, floor - 8],
+          [x1 - 22, y1], [x1, y1]];
 }
 
+const RUN_X = 24;
+
+/** From an exchange down the left edge, far enough from it that a message on the way is whole. */
 function narrowWay(from, to, [x0, y0], [x1, y1]) {
   if (from.kind === "queue") return vertical([x0, y0], [x1, y1]);
-  if (to.kind === "queue") return [[x0, y0], [x0, y0 + 50], [x0 - 8, y0 + 56], [14, y0 + 56], [6, y0 + 64], [6, y1 - 10], [10, y1], [x1, y1]];
-  return curve([x0, y0], [x1, y1]);
+  if (to.kind !== "queue") return x1 > x0 ? curve([x0, y0], [x1, y1]) : vertical(...belowTo(from, to));
+  const turn = y0 + 50;
+  return [[x0, y0], [x0, turn - 6], [x0 - 6, turn], [RUN_X + 8, turn], [RUN_X, turn + 8], [RUN_X, y1 - 8],
+          [RUN_X + 6, y1], [x1, y1]];
 }
 
+/** From under a producer to the top of an exchange that stands below it. */
+const belowTo = (from, to) => [[Math.min(from.x + from.width - 30, to.x + to.width / 2), from.y + from.height],
+                               [to.x + to.width / 2, to.y - 3]];
+
+/** From a lane's receipts down to a worker; the last piece is plumb, so that the arrow is. */
 function vertical([x0, y0], [x1, y1]) {
-  return curve([y0, x0], [y1, x1]).map(([y, x]) => [x, y]);
+  const bend = curve([y0, x0], [y1 - 10, x1]).map(([y, x]) => [x, y]);
+  return [...bend, [x1, y1]];
 }

@@ -1,5 +1,7 @@
 // The nodes as text over the picture: a list item each, placed by the layout, rewritten only when it changes.
 
+import { isLong, isLow, queueNote } from "mailroom/view/layout.js";
+
 /** Brings `list` (a ul) up to date with `scene` in `figure`. */
 export function drawNodes(list, figure, scene) {
   const known = (list.known ??= new Map());
@@ -9,7 +11,8 @@ export function drawNodes(list, figure, scene) {
     if (!box) continue;
     const entry = known.get(node.node) ?? begin(list, known, node);
     place(entry, box);
-    write(entry, node, wording(node, scene));
+    const words = wording(node, scene, box);
+    write(entry, node, words, fit(words, box, figure));
   }
 }
 
@@ -34,12 +37,19 @@ function place(entry, box) {
   if (box.headX) style.setProperty("--head", `${box.headX - box.x}px`);
 }
 
-function write(entry, node, words) {
-  const text = JSON.stringify(words);
+/** Where the note goes when it does not fit where notes are: " long" for a worker, " low" for a lane. */
+function fit(words, box, figure) {
+  if (box.kind === "consumer") return isLong(words.name, words.note, box.width) ? " long" : "";
+  if (box.kind !== "queue") return "";
+  const low = isLow(words.name, words.note, box.headX - box.x, figure.close) ? " low" : "";
+  return `${low}${box.receipts ? "" : " alone"}${box.dead ? " dead" : ""}`;
+}
+
+function write(entry, node, words, fitting) {
+  const text = JSON.stringify([words, fitting]);
   if (entry.text === text) return;
   entry.text = text;
-  const long = node.kind === "consumer" && words.name.length + words.note.length > 21 ? " long" : "";
-  entry.item.className = `node ${node.kind} ${node.state}${long}`;
+  entry.item.className = `node ${node.kind} ${node.state}${fitting}`;
   for (const [name, value] of Object.entries(words)) span(entry, name, value);
   for (const [name, old] of entry.spans) if (!(name in words)) { old.remove(); entry.spans.delete(name); }
 }
@@ -61,14 +71,14 @@ function span(entry, name, value) {
 const WORDS = {
   producer: (node) => ({ name: node.name, note: NOTES[node.state] ?? node.about }),
   exchange: (node) => (node.name === "" ? { name: "default exchange" } : { name: node.name, note: node.exchange_type ?? "" }),
-  queue(node, scene) {
+  queue(node, scene, box) {
     const zones = scene.zones.get(node.node) ?? {};
     const count = (zone) => zones[zone]?.keys.length ?? 0;
     const words = {
-      name: node.name, note: queueNote(node),
+      name: node.name, note: standsFor(node, scene) ?? queueNote(node),
       ready: { count: count("ready"), word: "ready" },
-      kept: { count: count("unacked"), word: "unacked", after: true },
     };
+    if (box.receipts || count("unacked")) words.kept = { count: count("unacked"), word: "unacked", after: true };
     const extra = [["delayed", "delayed"], ["dead_lettering", "dead-lettering"], ["socket", "in the socket"]]
       .filter(([zone]) => count(zone)).map(([zone, word]) => `${count(zone)} ${word}`);
     if (extra.length) words.extra = extra.join(", ");
@@ -77,18 +87,20 @@ const WORDS = {
   consumer: (node) => ({ name: node.name, note: consumerNote(node) }),
 };
 
+const STANDS = { waiting: "waits here for", dead: "dead letters of" };
+
+/** What a queue that holds another one's messages says of itself. */
+function standsFor(node, scene) {
+  const home = scene.nodes.get(node.stands_for)?.name;
+  return home && STANDS[node.place] ? `${STANDS[node.place]} ${home}` : null;
+}
+
 const NOTES = { crashed: "crashed", stopped: "stopped", connecting: "connecting", paused: "paused" };
 
 const LINKS = { cut: "network cut", closed: "disconnected" };
 
-const wording = (node, scene) => WORDS[node.kind](node, scene);
+const wording = (node, scene, box) => WORDS[node.kind](node, scene, box);
 
 function consumerNote(node) {
   return NOTES[node.state] ?? LINKS[node.link] ?? node.about;
-}
-
-function queueNote(node) {
-  const notes = Object.entries(node.arguments ?? {}).filter(([name]) => name !== "x-queue-type" && !name.startsWith("x-dead-letter"))
-    .map(([name, value]) => `${name.replace("x-", "")} ${value}`);
-  return [`${node.queue_type ?? "classic"} queue`, ...notes].join(", ");
 }

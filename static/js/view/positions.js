@@ -2,7 +2,7 @@
 //
 // An item is {id, copy, attempt, message, label, kind, look, node, zone, index, x, y, scale, …marks}.
 
-import { zoneKeys } from "mailroom/scene/reducer.js";
+import { tokenKey, zoneKeys } from "mailroom/scene/reducer.js";
 import { displacement, leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { wirePath } from "mailroom/view/layout.js";
 
@@ -11,6 +11,9 @@ const MINIS_MAX = 60;
 const TRAVELLERS_MAX = 12;
 const CLOSE = { scale: 0.8, pitch: 37 };
 const MINI = { scale: 0.42, pitch: 19 };
+const MINI_CLOSE = { scale: 0.32, pitch: 14 };
+const DEAD_SCALE = 0.92;
+const DEAD_RISE = 4;
 const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
 
 /**
@@ -52,7 +55,22 @@ function item({ scene, kinds, t_us }, key, at) {
   const look = token.attempt === 0 && token.zone === "unacked" ? "receipt" : copy?.place === "dead" ? "dead" : "body";
   return { id: `${token.copy}.${token.attempt}`, token, copy: token.copy, attempt: token.attempt, ...about, look,
            node: token.node, zone: token.zone || "flight", index: 0, scale: 1, labelled: true,
-           redelivered: copy?.redelivered ?? false, deliveries: copy?.deliveries ?? 0, fuse: fuseOf(scene, token), t_us, ...at };
+           redelivered: copy?.redelivered ?? false, deliveries: copy?.deliveries ?? 0, limit: limitOf(scene, token),
+           twin: token.attempt > 0 && bodies(scene, token.copy, copy?.deliveries ?? 0) > 1,
+           fuse: fuseOf(scene, token), t_us, ...at };
+}
+
+/** How often the copy may be handed out, 0 when nothing says. */
+function limitOf(scene, token) {
+  const home = scene.nodes.get(scene.facts.copies.get(token.copy)?.destination);
+  return Number(home?.arguments?.["x-delivery-limit"] ?? 0);
+}
+
+/** How many workers hold a body of the copy. */
+function bodies(scene, copy, deliveries) {
+  let count = 0;
+  for (let attempt = 1; attempt <= deliveries; attempt++) if (scene.tokens.has(tokenKey(copy, attempt))) count += 1;
+  return count;
 }
 
 const fuseOf = (scene, token) => (token.attempt === 0 ? scene.fuses.get(token.copy) : undefined);
@@ -88,22 +106,24 @@ function drawRow(seen, drawn, node, zone, box, way, cells, room) {
 export function rowSpots(count, box, way, cells, room, narrow) {
   const middle = box.y + box.height / 2;
   const capacity = Math.min(LABELLED_MAX, cells);
-  const cell = (i) => ({ x: box.headX + way * (box.cell * (i + 0.5) + 2), y: middle });
-  if (count <= capacity) return { shown: count, labelled: true, scale: box.cell / 54, at: cell };
+  const cell = (i) => ({ x: box.headX + way * (box.cell * (i + 0.5) + (box.dead ? 6 : 2)), y: middle - (box.dead ? DEAD_RISE : 0) });
+  const scale = (box.cell / 54) * (box.dead ? DEAD_SCALE : 1);
+  if (count <= capacity) return { shown: count, labelled: true, scale, at: cell };
   if (!narrow && way < 0 && count <= LABELLED_MAX && room >= LABELLED_MAX * CLOSE.pitch) {
     const pitch = room / LABELLED_MAX;
     return { shown: count, labelled: true, scale: CLOSE.scale, at: (i) => ({ x: box.headX - pitch * (i + 0.5) - 1, y: middle }) };
   }
   if (narrow && way < 0) {
     const shown = capacity - 1;
-    return { shown, labelled: true, scale: box.cell / 54, at: cell, end: () => cell(shown).x };
+    return { shown, labelled: true, scale, at: cell, end: () => cell(shown).x };
   }
-  const columns = Math.floor((room - 34) / MINI.pitch);
-  const fits = Math.min(MINIS_MAX, Math.floor((room - 4) / MINI.pitch) * 3);
+  const { scale: small, pitch: step } = box.height < 60 ? MINI_CLOSE : MINI;
+  const columns = Math.floor((room - 34) / step);
+  const fits = Math.min(MINIS_MAX, Math.floor((room - 4) / step) * 3);
   const shown = count <= fits ? count : Math.min(30, columns * 3);
-  const mini = (i) => ({ x: box.headX + way * (Math.floor(i / 3) * MINI.pitch + 13), y: middle + ((((i % 3) + 3) % 3) - 1) * 19 });
+  const mini = (i) => ({ x: box.headX + way * (Math.floor(i / 3) * step + 13), y: middle + ((((i % 3) + 3) % 3) - 1) * step });
   const at = (i) => (Number.isInteger(i) ? mini(i) : mini(Math.round(i)));
-  return { shown, labelled: false, scale: MINI.scale, at, end: () => box.headX + way * (Math.ceil(shown / 3) * MINI.pitch + 20) };
+  return { shown, labelled: false, scale: small, at, end: () => box.headX + way * (Math.ceil(shown / 3) * step + 20) };
 }
 
 // -- consumers ----------------------------------------------------------------------------------
@@ -135,14 +155,15 @@ export function consumerSlots(box, working, waiting) {
   const labelled = busy + waiting <= places;
   const columns = Math.max(1, Math.floor((box.width - 20 - busy * 46) / 17));
   return {
-    scale: 0.95, labelled, places, shown: labelled ? waiting : columns * 3,
-    waitingScale: labelled ? 0.95 : 0.38,
+    scale: box.scale, labelled, places, shown: labelled ? waiting : columns * 3,
+    waitingScale: labelled ? box.scale : 0.38,
     working: (i) => ({ x: right - i * 46, y }),
     waiting: (i) => (labelled ? { x: right - (busy + i) * 46, y } : miniPlace(right - (busy - 1) * 46 - 34, y, i)),
   };
 }
 
-const miniPlace = (right, y, i) => ({ x: right - Math.floor(i / 3 + 0.001) * 17, y: y + (Math.round(i) % 3 - 1) * 18 });
+const miniPlace = (right, y, i) => (
+  { x: right - Math.floor(i / 3 + 0.001) * 17, y: y + ((Math.round(i) % 3) - 1) * 15 });
 
 function drawFree(seen, drawn, node, slots, used) {
   const limits = Object.values(node.consumes).map((c) => c.prefetch);

@@ -2,6 +2,7 @@
 // scale and theme, and their labels once each (the atlas), and stamped from there.
 
 const SPRITES_MAX = 3_000;
+const SQUARES_MAX = 5;
 const SHAPES = {
   k0: (p) => { p.moveTo(-18, -20); p.lineTo(9, -20); p.lineTo(18, -11); p.lineTo(18, 20); p.lineTo(-18, 20); p.closePath(); },
   k1: (p) => p.arc(0, 0, 19.5, 0, 7),
@@ -130,21 +131,27 @@ export class Atlas {
     c.stroke();
   }
 
-  /** A black-bordered letter with the shape in it. */
+  /** A black-bordered letter with the shape in it, in a grey hatch. */
   paintDead(c, kind, scale) {
-    c.scale(scale * 0.86, scale * 0.86);
+    c.scale(scale * 0.84, scale * 0.84);
     c.fillStyle = this.colours.sheet;
     c.strokeStyle = this.colours.ink;
     c.lineWidth = 5;
-    c.fillRect(-25, -25, 50, 50);
-    c.strokeRect(-25, -25, 50, 50);
+    c.fillRect(-24.5, -24.5, 49, 49);
+    c.strokeRect(-24.5, -24.5, 49, 49);
     const outline = new Path2D();
     SHAPES[kind](outline);
-    c.scale(0.8, 0.8);
-    c.lineWidth = 2;
-    c.strokeStyle = this.colours["ink-3"];
+    c.scale(0.84, 0.84);
     c.fillStyle = this.colours.bed;
     c.fill(outline);
+    c.save();
+    c.clip(outline);
+    c.rotate(Math.PI / 4);
+    c.fillStyle = this.colours["ink-3"];
+    for (let x = -36; x < 36; x += 6) c.fillRect(x, -36, 1.2, 72);
+    c.restore();
+    c.lineWidth = 2;
+    c.strokeStyle = this.colours.ink;
     c.stroke(outline);
   }
 
@@ -207,6 +214,7 @@ export function paint(canvas, drawn, figure, atlas, selected) {
   for (const more of drawn.more) moreText(c, more, atlas.colours);
   for (const signal of drawn.signals) signalDot(c, signal, atlas.colours);
   for (const item of drawn.tokens) {
+    if (item.twin && item.labelled) twin(c, item, atlas.colours);
     if (selected && item.message === selected) selection(c, item, atlas.colours);
     atlas.draw(c, item);
     marks(c, item, atlas);
@@ -221,17 +229,60 @@ function marks(c, item, atlas) {
     return;
   }
   if (item.redelivered && item.look === "body") atlas.mark(c, "again", x + 17 * scale, y - 17 * scale);
+  if (item.token && item.look !== "receipt" && item.deliveries > 0 && (item.limit || item.deliveries > 1)) {
+    attempts(c, item, atlas.colours);
+  }
   if (item.poison && item.look !== "receipt") atlas.mark(c, "poison", x - 17 * scale, y - 17 * scale);
 }
 
-function selection(c, { x, y, scale }, colours) {
-  c.beginPath();
-  c.arc(x, y, 27 * scale, 0, 7);
+/** Filled squares for deliveries so far, hollow ones for those that are left; above five a number. */
+function attempts(c, { x, y, scale, deliveries, limit, look }, colours) {
+  const all = Math.max(deliveries, limit);
+  const top = y + (look === "dead" ? 24 : 24.5) * scale;
+  c.fillStyle = c.strokeStyle = colours.ink;
+  if (all > SQUARES_MAX) {
+    c.font = `700 12px ${colours.mono}`;
+    c.textAlign = "center";
+    c.textBaseline = "top";
+    return c.fillText(`×${deliveries}`, x, top - 2);
+  }
+  c.lineWidth = 1;
+  for (let i = 0; i < all; i++) {
+    const left = x - (all * 9 - 3) / 2 + i * 9;
+    if (i < deliveries) c.fillRect(left, top, 6, 6);
+    else c.strokeRect(left + 0.5, top + 0.5, 5, 5);
+  }
+  return undefined;
+}
+
+function outlineAt(c, { x, y, kind, scale }, grow, dx = 0, dy = 0) {
+  const outline = new Path2D();
+  SHAPES[kind](outline);
+  const by = scale * grow;
+  const moved = new Path2D();
+  moved.addPath(outline, new DOMMatrix([by, 0, 0, by, x + dx, y + dy]));
+  return moved;
+}
+
+/** Another worker holds a body of the same copy. */
+function twin(c, item, colours) {
+  c.setLineDash([3, 3]);
+  c.lineWidth = 1.5;
+  c.strokeStyle = colours.ink;
+  c.stroke(outlineAt(c, item, 1, 7 * item.scale, -7 * item.scale));
+  c.setLineDash([]);
+}
+
+/** The outline grown by 6, in the mark's colour; a receipt's is its own outline, marked and solid. */
+function selection(c, item, colours) {
+  const receipt = item.look === "receipt";
+  const shape = outlineAt(c, item, receipt ? 1.08 : 1.3);
   c.fillStyle = colours.mark;
   c.strokeStyle = colours["mark-edge"];
-  c.lineWidth = 2;
-  c.fill();
-  c.stroke();
+  c.lineWidth = receipt ? 3 : 2;
+  c.lineJoin = "round";
+  c.fill(shape);
+  c.stroke(shape);
 }
 
 function fuse(c, { x, y, scale, fuse: { at_us, until_us }, t_us }, colours) {

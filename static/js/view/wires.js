@@ -4,10 +4,12 @@ const NS = "http://www.w3.org/2000/svg";
 
 /** Draws `figure` (a layout) for `scene` into `svg`, if anything of it has changed since the last time. */
 export function drawWires(svg, figure, scene) {
-  const shapes = [...heads(figure), ...wires(figure, scene), ...outlines(figure, scene)];
+  const shapes = [...wires(figure, scene), ...outlines(figure, scene)];
+  drawHeads(svg.parentElement.querySelector(".heads"), figure);
   const key = JSON.stringify([figure.width, figure.height, shapes]);
   if (svg.drawnKey === key) return;
   svg.drawnKey = key;
+  svg.parentElement.classList.toggle("close", figure.close);
   svg.setAttribute("viewBox", `0 0 ${figure.width} ${figure.height}`);
   svg.setAttribute("width", figure.width);
   svg.setAttribute("height", figure.height);
@@ -24,8 +26,18 @@ function element([name, attributes]) {
 
 const shape = (klass, d) => ["path", { class: klass, d }];
 
-const heads = (figure) => figure.heads.filter((head) => head.count)
-  .map(({ kind, x, count }) => ["text", { class: "column-head", x, y: 18, text: count > 1 ? `${kind}s` : kind }]);
+/** The columns' names: they stay on top while the figure scrolls below them. */
+function drawHeads(box, figure) {
+  const key = JSON.stringify(figure.heads);
+  if (!box || box.drawnKey === key) return;
+  box.drawnKey = key;
+  box.replaceChildren(...figure.heads.filter((head) => head.count).map(({ kind, x, count }) => {
+    const head = document.createElement("span");
+    head.textContent = count > 1 ? `${kind}s` : kind;
+    head.style.left = `${x}px`;
+    return head;
+  }));
+}
 
 // -- wires --------------------------------------------------------------------------------------
 
@@ -105,25 +117,29 @@ const OUTLINES = {
     const [cx, cy] = [x + radius, y + radius];
     return [["circle", { class: "box", cx, cy, r: radius }], shape("glyph", glyph(node.exchange_type, node.name, cx, cy))];
   },
-  queue({ x, y, width, height, headX, cells, cell, receipts }) {
+  queue({ x, y, width, height, headX, cells, cell, receipts, dead }) {
     const foot = y + height;
+    if (dead && !receipts) return [shape("bed", `M${x} ${y}H${x + width}V${foot}H${x}z`), ["rect", {
+      class: "mourning", x: x + 2.5, y: y + 2.5, width: width - 5, height: height - 5 }]];
     const end = headX + receipts * cell + 3;
     let ticks = "";
     for (let i = 1; i <= cells; i++) if (headX - i * cell > x + 6) ticks += `M${headX - i * cell - 2} ${foot - 1}v-8`;
-    return [
+    const lane = [
       shape("bed", `M${x} ${y}H${headX}V${foot}H${x}z`), shape("tick", ticks),
-      shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
-      shape("rail", `M${x} ${y}H${headX}M${x} ${foot}H${headX}`),
-      shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`),
+      shape(dead ? "rail heavy" : "rail", `M${x} ${y}H${headX}M${x} ${foot}H${headX}`),
       shape("headbar", `M${headX} ${y - 6}V${foot + 6}`),
     ];
+    if (receipts) lane.splice(1, 0, shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
+                              shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`));
+    return lane;
   },
   consumer({ x, y, width, height }, node, scene) {
     const middle = y + height / 2;
     const d = `M${x} ${y}H${x + width}V${y + height}H${x}V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
     if (node.state === "crashed") {
-      const [cx, cy] = [x + width - 32, middle - 3];
-      return [shape("box crashed", d), shape("cross", `M${cx - 15} ${cy - 15}l30 30M${cx + 15} ${cy - 15}l-30 30`)];
+      const [cx, cy, r] = [x + width - 32, middle - 3, Math.min(15, height / 4)];
+      const cross = `M${cx - r} ${cy - r}l${2 * r} ${2 * r}M${cx + r} ${cy - r}l${-2 * r} ${2 * r}`;
+      return [shape("box crashed", d), shape("cross", cross)];
     }
     const zones = scene.zones.get(node.node);
     const idle = !zones?.working?.keys.length && !zones?.prefetched?.keys.length;

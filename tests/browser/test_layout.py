@@ -1,0 +1,173 @@
+"""Whatever a scenario has on its stage: no two nodes overlap, no label is cut, none covers another or another's box."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from engine import events as e
+from engine.rabbitmq import events as r
+from tests.browser.conftest import House, wait
+from tests.browser.scripts import post_office, wire
+
+STAGE = "document.querySelector('queue-stage')"
+TOPOLOGIES = 40
+WIDTHS = (390, 1280, 1920)
+WORDS = ("order", "mail", "paid", "eu", "worker", "retry", "parcels", "desk", "A", "invoice", "created", "7")
+ABOUTS = ("", "1 s each", "≈ 600 ms each", "every 1.5 s", "≈ 12/s")
+ARGUMENTS: tuple[dict[str, str | int | bool], ...] = (
+    {}, {}, {"x-max-length": 12}, {"x-delivery-limit": 5, "x-message-ttl": 30000},
+    {"x-max-length": 6, "x-overflow": "reject-publish"},
+)  # fmt: skip
+
+LOOK = """() => {
+  const stage = document.querySelector('queue-stage');
+  const pane = stage.parts.scroller.getBoundingClientRect();
+  const box = (rect) => [rect.left - pane.left, rect.top - pane.top, rect.right - pane.left, rect.bottom - pane.top];
+  const nodes = [...stage.figure.nodes].map(([id, n]) => ({ id, box: [n.x, n.y, n.x + n.width, n.y + n.height] }));
+  const labels = [...stage.querySelectorAll('.node span')].filter((s) => s.textContent).map((s) => {
+    const range = document.createRange();
+    range.selectNodeContents(s);
+    return { id: Number(s.parentElement.dataset.node), text: s.textContent, box: box(range.getBoundingClientRect()),
+             cut: s.scrollWidth > s.clientWidth + 1 && getComputedStyle(s).overflow !== 'visible' };
+  });
+  return { nodes, labels, width: stage.figure.width, height: stage.figure.height };
+}"""
+
+
+def topology(seed: int) -> list[Any]:
+    """Facts that build a random stage: 1–3 exchanges, 1–7 queues, 0–10 workers, 1–4 producers."""
+    chance = random.Random(seed)
+    events: list[Any] = []
+    count = 0
+
+    def node(kind: str, about: str = "", name: str | None = None) -> int:
+        nonlocal count
+        count += 1
+        words = " ".join(chance.choice(WORDS) for _ in range(chance.randint(1, 3)))
+        events.append(
+            e.NodeAdded(0, 0, count, kind, f"{words} {count}"[:24] if name is None else name, "broker", about)
+        )  # type: ignore[arg-type]
+        return count
+
+    exchanges = [
+        node("exchange", name="" if i == 0 and chance.random() < 0.4 else None)
+        for i in range(chance.randint(1, 3))
+    ]
+    for one in exchanges:
+        events.append(
+            r.ExchangeDeclared(0, 0, one, chance.choice(("direct", "fanout", "topic", "headers")), False)
+        )
+    queues = [node("queue") for _ in range(chance.randint(1, 7))]
+    for queue in queues:
+        events.append(
+            r.QueueDeclared(0, 0, queue, chance.choice(("classic", "quorum")), chance.choice(ARGUMENTS))
+        )
+        events.append(
+            e.WireAdded(
+                0, 0, chance.choice(exchanges), queue, "binding", chance.choice(("", "eu.#", "*.order.paid"))
+            )
+        )
+    if len(queues) > 1 and chance.random() < 0.5:
+        events.append(e.StandsFor(0, 0, queues[-1], queues[0], chance.choice(("dead", "waiting"))))
+    for _ in range(chance.randint(1, 4)):
+        events.append(
+            e.WireAdded(
+                0, 0, node("producer", chance.choice(ABOUTS)), chance.choice(exchanges), "publish", ""
+            )
+        )
+    for _ in range(chance.randint(0, 10)):
+        queue = chance.choice(queues)
+        worker = node("consumer", chance.choice(ABOUTS))
+        events.append(e.WireAdded(0, 0, queue, worker, "consume", ""))
+        events.append(r.ConsumerRegistered(0, 0, worker, queue, chance.choice((0, 1, 2, 5)), 0, False, False))
+    return events
+
+
+def overlap(a: list[float], b: list[float], by: float = 1.5) -> bool:
+    return a[0] + by < b[2] and b[0] + by < a[2] and a[1] + by < b[3] and b[1] + by < a[3]
+
+
+def faults_of(look: dict[str, Any]) -> list[str]:
+    """What is wrong with a picture, in words."""
+    nodes, labels = look["nodes"], look["labels"]
+    wrong = [
+        f"nodes {a['id']} and {b['id']} overlap"
+        for i, a in enumerate(nodes)
+        for b in nodes[:i]
+        if overlap(a["box"], b["box"])
+    ]
+    for i, label in enumerate(labels):
+        left, top, right, bottom = label["box"]
+        if label["cut"] or left < -1 or top < -1 or right > look["width"] + 1 or bottom > look["height"] + 1:
+            wrong.append(f"{label['text']!r} is cut: {label['box']}")
+        wrong += [
+            f"{label['text']!r} and {other['text']!r} overlap"
+            for other in labels[:i]
+            if overlap(label["box"], other["box"])
+        ]
+        wrong += [
+            f"{label['text']!r} covers node {n['id']}"
+            for n in nodes
+            if n["id"] != label["id"] and overlap(label["box"], n["box"])
+        ]
+    return wrong
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_overlaps_and_nothing_is_cut(
+    open_page: Callable[..., Page], house: House, width: int
+) -> None:
+    page = open_page(house.show(post_office()))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(f"{STAGE}.pause()")
+    wait(page, f"{STAGE}.figure.width <= {width} && {STAGE}.parts.figure.clientWidth <= {width}")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    wrong = {}
+    for seed in range(TOPOLOGIES):
+        frame = {"epoch": 0, "tick": 0, "seq": 0, "first": 1, "events": wire(topology(seed)), "digest": ""}
+        page.evaluate(
+            f"(frame) => {{ const s = {STAGE}; s.timeline.reset(frame); s.layoutKey = ''; s.seek(0); s.draw(); }}",
+            frame,
+        )
+        look = page.evaluate(LOOK)
+        assert len(look["nodes"]) >= 3
+        if bad := faults_of(look):
+            wrong[seed] = bad
+    assert wrong == {}
+
+
+def test_five_lanes_fit_on_a_screen_and_more_scroll_under_fixed_heads(
+    open_page: Callable[..., Page], house: House
+) -> None:
+    page = open_page(house.show(post_office()))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate(f"{STAGE}.pause()")
+    for lanes, scrolls in ((5, False), (9, True)):
+        events: list[Any] = [
+            e.NodeAdded(0, 0, 1, "exchange", "orders", "broker", ""),
+            r.ExchangeDeclared(0, 0, 1, "fanout", False),
+        ]
+        for i in range(2, 2 + lanes):
+            events += [e.NodeAdded(0, 0, i, "queue", f"queue {i}", "broker", ""), r.QueueDeclared(0, 0, i, "classic", {}),
+                       e.WireAdded(0, 0, 1, i, "binding", "")]  # fmt: skip
+            events += [e.NodeAdded(0, 0, 20 + i, "consumer", f"worker {i}", "broker", "1 s each"),
+                       e.WireAdded(0, 0, i, 20 + i, "consume", ""),
+                       r.ConsumerRegistered(0, 0, 20 + i, i, 2, 0, False, False)]  # fmt: skip
+        frame = {"epoch": 0, "tick": 0, "seq": 0, "first": 1, "events": wire(events), "digest": ""}
+        page.evaluate(
+            f"(frame) => {{ const s = {STAGE}; s.timeline.reset(frame); s.layoutKey = ''; s.seek(0); s.draw(); }}",
+            frame,
+        )
+        figure = f"{STAGE}.parts.figure"
+        assert page.evaluate(f"{figure}.scrollHeight > {figure}.clientHeight") is scrolls
+        page.evaluate(f"{figure}.scrollTop = 200")
+        head, top = (
+            page.evaluate(f"{x}.getBoundingClientRect().top")
+            for x in (f"{STAGE}.querySelector('.heads')", figure)
+        )
+        assert head == pytest.approx(top, abs=1)
