@@ -3,6 +3,7 @@
 from django.urls import path
 
 from playground import views
+from playground.runs import views as runs
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -11,6 +12,11 @@ urlpatterns = [
     path("history/play/<slug:slug>/<int:n>/<str:digest>.json", views.chunk, name="chunk"),
     path("room/open/", views.open_room, name="open-room"),
     path("room/<str:code>/", views.room, name="room"),
+    path("runs/", runs.begin, name="begin-runs"),
+    path("runs/<str:code>/", runs.job, name="runs"),
+    path("runs/<str:code>/now/", runs.now, name="runs-now"),
+    path("runs/<str:code>/cancel/", runs.cancel, name="cancel-runs"),
+    path("runs/<str:code>/open/", runs.open_outcome, name="open-outcome"),
     path("healthz", views.healthz, name="healthz"),
 ]
 

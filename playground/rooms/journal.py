@@ -113,7 +113,8 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class NewRoom(msgspec.Struct, frozen=True):
-    """What a room is opened with: it shows `sim_us` when it is opened, and goes on at `rate`."""
+    """What a room is opened with: it shows `sim_us` when it is opened, and goes on at `rate`. `past` has the
+    (at_us, command) that have happened by then, in the order of replay."""
 
     slug: str
     seed: int
@@ -122,6 +123,7 @@ class NewRoom(msgspec.Struct, frozen=True):
     length_us: int
     sim_us: int = 0
     rate: int = 1000
+    past: Sequence[tuple[int, AnyCommand]] = ()
 
 
 def check_turn(name: str, args: dict[str, Any]) -> Turn:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from engine import RULES
+from engine.commands import AnyCommand
 from engine.commands import decode as decode_command
 from engine.errors import CommandError
 from lessons.scenarios import library
@@ -66,7 +68,9 @@ def read_opening(body: bytes, form: dict[str, str] | None) -> Opening:
     return opening
 
 
-async def open_room(hub: Hub, opening: Opening, token: str) -> tuple[Facts, bool]:
+async def open_room(
+    hub: Hub, opening: Opening, token: str, past: Sequence[tuple[int, AnyCommand]] = ()
+) -> tuple[Facts, bool]:
     """A new room of `token`'s browser, with the first command in its journal, and whether it is new: the
     same `id` from the same browser gets the same room. Raises `Refused`."""
     shipped = library().get(opening.slug)
@@ -85,7 +89,7 @@ async def open_room(hub: Hub, opening: Opening, token: str) -> tuple[Facts, bool
         raise Refused("too_fast", limits.OPENED_TOO_FAST)
     seed = scenario.seed if opening.seed is None else opening.seed
     new = NewRoom(
-        opening.slug, seed, RULES, owner_hash(token), scenario.length_us, opening.now_us, opening.rate
+        opening.slug, seed, RULES, owner_hash(token), scenario.length_us, opening.now_us, opening.rate, past
     )
     return await hub.journal.open(new, Asked(new.owner, opening.id), command)
 

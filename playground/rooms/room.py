@@ -179,6 +179,8 @@ def opened(code: str, new: NewRoom, wall_us: int) -> Room:
     facts = Facts(code, new.slug, new.seed, new.rules, new.owner, new.length_us)
     room = Room(facts, started(wall_us, new.sim_us, new.length_us, new.rate))
     room.branches[0] = Branch(0, None, -1, 0, new.seed, "the first run")
+    room.entries = [Entry(n, n, at_us, command, 0) for n, (at_us, command) in enumerate(new.past, 1)]
+    room.seq = room.n = room.commands = len(room.entries)
     return room
 
 

@@ -35,7 +35,8 @@ def take(worker: str, now_us: int) -> Portion | None:
 
 
 def renew(portion: Portion, now_us: int, part: int) -> bool:
-    """The work goes on, `part` thousandths of the present run are done. False when the lease was lost."""
+    """The work goes on, `part` thousandths of a run are done and not stored yet. False when the lease was
+    lost, or the job has ended."""
     mine = Portion.objects.filter(pk=portion.pk, worker=portion.worker)
     if not mine.update(lease_until_us=now_us + LEASE_US, part=part):
         return False

@@ -49,8 +49,8 @@ class Job(models.Model):
 class Portion(models.Model):
     """The seeds `first` to `last`, worked on by whoever holds the lease: `worker`, until `lease_until_us`.
 
-    `tries` counts leases since the last that brought a result. `part` is how far the present run has come,
-    in thousandths, when one run takes so long that it would not be seen otherwise.
+    `tries` counts leases since the last that brought a result. `part` is how far the present task has come
+    with what it has not stored yet, in thousandths of a run.
     """
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="portions")

@@ -86,7 +86,7 @@ class _Turn:
     def _run_seeds(self) -> None:
         past = past_of(self.job, self._pulse)
         for seed in self._open_seeds():
-            self._look()
+            self._between_seeds()
             self.results.append(_row(self.job, seed, self._outcome(past, seed)))
             if time.monotonic() - self.begun >= TASK_S:
                 break
@@ -110,6 +110,12 @@ class _Turn:
         finally:
             self.run = None
 
+    def _between_seeds(self) -> None:
+        """Reading is cheap, so a cancellation is noticed at every seed."""
+        if not Job.objects.filter(pk=self.job.pk, state=State.RUNNING).exists():
+            raise Over
+        self._pulse()
+
     def _pulse(self) -> None:
         """Between two slices of a run: every now and then, look."""
         if time.monotonic() - self.looked >= PULSE_S or self.told_to_stop():
@@ -117,10 +123,10 @@ class _Turn:
 
     def _look(self) -> None:
         """Renew the lease; stop when there is a reason to."""
-        part = 0
+        part = len(self.results) * 1000
         if self.run is not None:
             simulation = self.run.simulation
-            part = simulation.now_us * 1000 // simulation.scenario.length_us
+            part += simulation.now_us * 1000 // simulation.scenario.length_us
         self.looked = time.monotonic()
         if self.told_to_stop() or not leases.renew(self.portion, wall_now_us(), part):
             raise Over

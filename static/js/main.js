@@ -5,3 +5,6 @@ import "mailroom/elements/queue-stage.js";
 import("mailroom/lazy/theme.js").then(({ furnishTheme }) => {
   furnishTheme(document.querySelector("[data-theme-toggle]"));
 });
+
+const runs = document.querySelector("[data-runs]");
+if (runs) import("mailroom/lazy/runs.js").then(({ furnishRuns }) => furnishRuns(runs, document.querySelector("queue-stage")));
