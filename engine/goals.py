@@ -234,12 +234,15 @@ def place_at(history: History, message: int, at_us: int, destination: str = "") 
             standing[event.attempt] = (here, ON_THE_WAY if event.arrive_us > at_us else "arrived")
         elif isinstance(event, WorkStarted) and event.copy == wanted[0]:
             standing[event.attempt] = (history.names[event.node], "working")
-        elif isinstance(event, WorkFinished | Left):
-            if wanted[0] in (event.copies if isinstance(event, Left) else (event.copy,)):
-                standing.pop(event.attempt, None)
+        elif isinstance(event, WorkFinished | Left) and wanted[0] in _copies(event):
+            standing.pop(event.attempt, None)
     if standing:
         return standing[max(standing)]
     return ("", GONE if seen else NOT_THERE)
+
+
+def _copies(event: WorkFinished | Left) -> tuple[int, ...]:
+    return event.copies if isinstance(event, Left) else (event.copy,)
 
 
 # -- reading --------------------------------------------------------------------------------------
