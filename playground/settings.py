@@ -130,6 +130,8 @@ def _database(where: str) -> dict[str, object]:
 
 
 DATABASES = {"default": _database(DATABASE)}
+# Redis carries hints between several processes of one site (redis://host:6379/0). One process needs none.
+REDIS_URL = os.environ.get("MAILROOM_REDIS_URL", "")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- words, times and files -----------------------------------------------------------------------

@@ -12,8 +12,8 @@ from lessons import scenarios
 from playground import seats, stage
 from playground.rooms import limits
 from playground.rooms.history import recording_of
-from playground.rooms.hub import the_hub
-from playground.rooms.journal import Refused
+from playground.rooms.hub import JOURNAL_AWAY, the_hub
+from playground.rooms.journal import JournalGone, Refused
 from playground.rooms.opening import open_room as open_a_room
 from playground.rooms.opening import read_opening
 from playground.rooms.throttle import Bucket
@@ -67,6 +67,8 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
     hub = the_hub()
     try:
         facts = await hub.journal.facts(code)
+    except JournalGone:
+        return _away()
     except Refused:
         if not wrong_codes.take(hub.wall()):
             return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
@@ -87,6 +89,8 @@ async def open_room(request: HttpRequest) -> HttpResponse:
         opening = read_opening(request.body if as_json else b"", form)
         token = seats.token_of(request) or seats.new_token(opening.id)
         facts, is_new = await open_a_room(the_hub(), opening, token)
+    except JournalGone:
+        return _away(as_json)
     except Refused as refusal:
         return JsonResponse(
             {"error": refusal.code, "text": refusal.text}, status=STATUS.get(refusal.code, 400)
@@ -99,6 +103,13 @@ async def open_room(request: HttpRequest) -> HttpResponse:
     )
     seats.hand_out(response, token)
     return response
+
+
+def _away(as_json: bool = False) -> HttpResponse:
+    """The database does not answer: nothing was done, and it is worth trying again."""
+    if as_json:
+        return JsonResponse({"error": "refused", "text": JOURNAL_AWAY}, status=503)
+    return HttpResponse(JOURNAL_AWAY, status=503, content_type="text/plain; charset=utf-8")
 
 
 @require_safe

@@ -71,16 +71,32 @@ class Site:
         return self.url.replace("http://", "ws://")
 
 
-def start_site(folder: Path, port: int = 0, **environment: str) -> Site:
-    """Starts Daphne as `make run` does, without the supervisor, and waits until it answers. Port 0: a free one."""
-    port = port or free_port()
-    log = folder / "server.log"
+def migrate(folder: Path, **environment: str) -> None:
+    """Brings the database up to date, as `make run` does first."""
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"],
         cwd=ROOT, check=False, env={**os.environ, "MAILROOM_VAR": str(folder), **environment},
     )  # fmt: skip
-    command = [sys.executable, "-m", "playground.serve", "--port", str(port)]
-    with log.open("wb") as out:
+
+
+def start_site(folder: Path, port: int = 0, patch: str = "", again: bool = False, **environment: str) -> Site:
+    """Starts Daphne as `make run` does, without the supervisor, and waits until it answers. Port 0: a free one.
+
+    `patch` is a program that runs in the server's process before it begins; `again` says that the database
+    is up to date.
+    """
+    port = port or free_port()
+    if not again:
+        migrate(folder, **environment)
+    log = folder / f"server-{port}.log"
+    words = ["-m", "playground.serve"]
+    if patch:
+        words = [
+            "-c",
+            f"{patch}\nimport sys\nfrom playground.serve import main\nsys.exit(main(sys.argv[1:]))",
+        ]
+    command = [sys.executable, *words, "--port", str(port)]
+    with log.open("ab") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
             env={**os.environ, "MAILROOM_VAR": str(folder), **environment},

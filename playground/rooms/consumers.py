@@ -13,14 +13,15 @@ from lessons.scenarios import library
 from playground import seats
 from playground.rooms import limits, wire
 from playground.rooms.history import recording_of
-from playground.rooms.hub import Hub, check_allowed, the_hub
-from playground.rooms.journal import Refused
+from playground.rooms.hub import JOURNAL_GONE, Hub, check_allowed, the_hub
+from playground.rooms.journal import JournalGone, Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.permissions import OWNER, VIEWER, VISITOR, Role
 from playground.rooms.playing import Playback
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said, Seen, Watch
 
+RESTARTS = "The server restarts: this page comes back by itself in a moment."
 GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
 
 FAREWELL_S = 0.2
@@ -48,6 +49,10 @@ class StageConsumer(AsyncWebsocketConsumer):
         except Refused as refusal:
             await self.send(wire.error(None, refusal.code, refusal.text))
             await self.close(GONE)
+            return
+        except JournalGone:
+            await self.send(wire.frame("degraded", on=True, text=JOURNAL_GONE))
+            await self.close(RESTART)
             return
         self.writer = asyncio.create_task(self._write(self.viewer))
 
@@ -181,6 +186,7 @@ async def close_all() -> None:
     told = list(StageConsumer.open_sockets)
     for consumer in told:
         with contextlib.suppress(Exception):
+            await consumer.send(wire.frame("restart", text=RESTARTS))
             await consumer.close(RESTART)
     await the_hub().close()
     if told:

@@ -11,24 +11,31 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
+from django.conf import settings
 
 from engine.commands import decode as decode_command
 from engine.errors import CommandError, EngineError
 from lessons.scenarios import library
 from playground.rooms import limits, permissions, wire
 from playground.rooms.database import DatabaseJournal
-from playground.rooms.journal import Asked, Head, Journal, Receipt, Refused, check_turn
+from playground.rooms.hints import RedisHints
+from playground.rooms.journal import Asked, Head, Journal, JournalGone, Receipt, Refused, check_turn
 from playground.rooms.live import LiveRoom, maker_of, sentence
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, ReplicaBroken
 from playground.rooms.wire import BadFrame, Said
 
+T = TypeVar("T")
 log = logging.getLogger("mailroom.rooms")
 
 STOPPED = "This room has been stopped: its simulation contradicted itself. Please report its address."
+JOURNAL_GONE = "The server cannot reach its database: the room stands still until it can. Nothing is lost."
+JOURNAL_AWAY = "The server cannot reach its database just now: do this again in a moment."
+HINTS_GONE = "The server is degraded: what others do may come a little later. Nothing is lost."
 NOTHING_LEFT = "Nothing more will happen in this run."
 REST_US = 60_000_000
 """A replica that nobody watches is kept for a minute: people reload pages."""
@@ -61,6 +68,11 @@ class Hub:
         self.sockets = 0
         self.task: asyncio.Task[None] | None = None
         self.hinted = asyncio.Event()
+        self.hints: RedisHints | None = None
+        self.asking: asyncio.Task[None] | None = None
+        self.answered = steady()
+        self.gone: dict[str, str] = {}
+        """What cannot be reached just now, and the sentence about it."""
         self.driven = True
         """Whether rooms are driven by a task; tests drive them by hand."""
 
@@ -79,6 +91,10 @@ class Hub:
         room.viewers.add(viewer)
         if room.broken:
             viewer.mailbox.put(wire.error(None, "refused", room.broken))
+        if self.gone:
+            viewer.mailbox.put(wire.frame("degraded", on=True, text=self._what_is_gone()))
+        if self.hints is not None:
+            self.hints.start()
         self.hint()
         return room
 
@@ -98,6 +114,7 @@ class Hub:
         """Something has changed: read soon."""
         self.hinted.set()
         if self.driven and (self.task is None or self.task.done()):
+            self.answered = self.steady()
             self.task = asyncio.get_running_loop().create_task(self._run())
 
     # -- driving ----------------------------------------------------------------------------------
@@ -118,17 +135,51 @@ class Hub:
         """Read the journal, move every watched room to its frontier, tell its viewers."""
         self._drop_left_rooms()
         await self._compare_clocks()
-        watched = [code for code, room in self.rooms.items() if room.viewers and not room.broken]
-        pending: list[LiveRoom] = []
-        for head in await self.journal.heads(watched):
-            room = self.rooms.get(head.code)
-            if room is None:
-                continue
-            await self._read(room, head)
-            pending.append(room)
+        await self._ask()
+        pending = [room for room in self.rooms.values() if room.viewers and not room.broken and room.head]
         while pending:
             pending = [room for room in pending if not self._slice(room)]
             await asyncio.sleep(0)
+
+    async def _ask(self) -> None:
+        """Reads the journal, or goes on without it when it does not answer: rooms are lit a while yet."""
+        if self.asking is None:
+            self.asking = asyncio.get_running_loop().create_task(self._read_all())
+        await asyncio.wait({self.asking}, timeout=limits.ANSWER_S)
+        if self.asking.done():
+            asking, self.asking = self.asking, None
+            try:
+                asking.result()
+                self.answered = self.steady()
+            except JournalGone as problem:
+                log.debug("the journal does not answer: %s", problem)
+        silent = self.steady() - self.answered > limits.SILENT_US
+        self.is_gone("journal", JOURNAL_GONE if silent else "")
+
+    async def _read_all(self) -> None:
+        watched = [code for code, room in self.rooms.items() if room.viewers and not room.broken]
+        for head in await self.journal.heads(watched):
+            room = self.rooms.get(head.code)
+            if room is not None:
+                await self._read(room, head)
+
+    def is_gone(self, part: str, text: str) -> None:
+        """`part` cannot be reached (`text` says so), or can (""). Everybody is told when that changes."""
+        if self.gone.get(part, "") == text:
+            return
+        if text:
+            log.warning("%s", text)
+            self.gone[part] = text
+        else:
+            log.info("the %s can be reached again", part)
+            del self.gone[part]
+        said = wire.frame("degraded", on=bool(self.gone), text=self._what_is_gone())
+        for room in self.rooms.values():
+            for viewer in room.viewers:
+                viewer.mailbox.put(said)
+
+    def _what_is_gone(self) -> str:
+        return self.gone.get("journal") or next(iter(self.gone.values()), "")
 
     async def _read(self, room: LiveRoom, head: Head) -> None:
         code = head.code
@@ -146,11 +197,14 @@ class Hub:
         wall_us, steady_us = self.wall(), self.steady()
         passed_us = steady_us - self.compared[1]
         should_be_us = self.compared[0] + passed_us
-        self.compared = (wall_us, steady_us)
+        compared, self.compared = self.compared, (wall_us, steady_us)
         if abs(wall_us - should_be_us) <= limits.WALL_SET_BACK_US:
             return
         watched = [code for code, room in self.rooms.items() if room.viewers]
-        await self.journal.rebase(watched, should_be_us)
+        try:
+            await self.journal.rebase(watched, should_be_us)
+        except JournalGone:
+            self.compared = compared
 
     def _slice(self, room: LiveRoom) -> bool:
         """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
@@ -178,7 +232,7 @@ class Hub:
         await self._compare_clocks()
         asked = Asked(viewer.seat, said.id, said.epoch, said.from_us)
         try:
-            receipt = await self._append(room, asked, said)
+            receipt = await self._surely(lambda: self._append(room, asked, said))
         except CommandError as problem:
             raise BadFrame("bad_arguments", sentence(str(problem)), said.id) from None
         except Refused as refusal:
@@ -187,6 +241,19 @@ class Hub:
         if receipt.n is not None:
             room.askers[receipt.n] = (viewer, said.id)
         self.hint()
+        if self.hints is not None:
+            self.hints.send(room.facts.code)
+
+    async def _surely(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Does `act`, again while the journal is away for a moment: who asks twice is answered the same."""
+        until_us = self.steady() + limits.TRIES_US
+        while True:
+            try:
+                return await asyncio.wait_for(act(), limits.TRIES_US / 1e6)
+            except (JournalGone, TimeoutError):
+                if self.steady() >= until_us:
+                    raise Refused("refused", JOURNAL_AWAY) from None
+                await asyncio.sleep(0.25)
 
     async def _append(self, room: LiveRoom, asked: Asked, said: Said) -> Receipt:
         code = room.facts.code
@@ -216,6 +283,9 @@ class Hub:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
+        if self.hints is not None:
+            await self.hints.close()
+        await asyncio.to_thread(self.journal.close)
 
 
 def check_allowed(role: permissions.Role, said: Said) -> None:
@@ -224,6 +294,16 @@ def check_allowed(role: permissions.Role, said: Said) -> None:
         raise BadFrame("unknown_command", "There is no such command.", said.id)
     if not permissions.may(role, said.cmd):
         raise BadFrame("not_allowed", permissions.WHY_NOT[role], said.id)
+
+
+def hints_of(hub: Hub, url: str) -> RedisHints:
+    """What makes `hub` read sooner when another process has changed a room."""
+
+    def heard(code: str) -> None:
+        if code in hub.rooms:
+            hub.hint()
+
+    return RedisHints(url, heard, lambda there: hub.is_gone("hints", "" if there else HINTS_GONE))
 
 
 _hub: Hub | None = None
@@ -235,6 +315,8 @@ def the_hub() -> Hub:
     if _hub is None:
         journal = DatabaseJournal()
         _hub = Hub(journal, journal.now_us)
+        if settings.REDIS_URL:
+            _hub.hints = hints_of(_hub, settings.REDIS_URL)
     return _hub
 
 

@@ -216,6 +216,9 @@ class Journal(Protocol):
     async def entries(self, code: str, epoch: int, after_seq: int) -> list[Entry]:
         """What branch `epoch` sees behind `after_seq`, in order of seq."""
 
+    def close(self) -> None:
+        """The process stops. What was begun is finished."""
+
 
 def new_code() -> str:
     """A code that is hard to guess and easy to read aloud."""

@@ -25,6 +25,15 @@ LIGHT_EVERY_US = 1_000_000
 WALL_SET_BACK_US = 250_000
 """A wall clock that goes back by more has been set; by less it is noise, and the room waits for it."""
 
+ANSWER_S = 0.5
+"""How long a batch waits for the journal; then rooms go on by what they know, as long as they are lit."""
+
+SILENT_US = 1_000_000
+"""A journal that has not answered for this long is gone, and viewers are told."""
+
+TRIES_US = 5_000_000
+"""How long a command is tried again while the journal is away; then it is refused."""
+
 LOOKED_AHEAD_US = 250_000
 """A browser's idea of now may be ahead of the journal's by this much; what lies further on was not shown."""
 

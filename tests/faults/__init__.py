@@ -1,0 +1,1 @@
+"""What happens to rooms when parts of the site die, stop or come back."""
