@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TYPES, House, wait
 from tests.browser.mocked import STAGE, branch, clock, hello, in_room, opened, room_page, ticks
-from tests.browser.scripts import chunk, post_office
+from tests.browser.scripts import BILLING, ORDERS, TICK_US, chunk, post_office, wire
 
 EVENTS = post_office()
 
@@ -242,6 +242,7 @@ def test_a_restart_is_announced_and_the_page_comes_back_by_itself(server: Any, h
     page = in_room(server, house, EVENTS, 4_000_000)
     server.send({"t": "restart", "text": "The server restarts; nothing is lost."})
     expect(page.get_by_text("The server restarts; nothing is lost.")).to_be_visible()
+    server.on_frame = lambda route, frame: frame["t"] == "watch" and route.send(json.dumps(hello()))
     server.routes[-1].close(code=1012)
     wait(
         page, f"{STAGE}.session.socket.openedAt_ms < Infinity && {STAGE}.parts.connection.textContent === ''"
@@ -306,3 +307,27 @@ def test_a_silent_connection_is_taken_up_anew(server: Any, house: House) -> None
         page.wait_for_timeout(20)
     assert len(server.routes) == before + 1
     assert server.of("watch")[-1]["tick"] == 200
+
+
+# -- more than can be drawn singly ----------------------------------------------------------------
+
+
+def test_what_is_too_fast_to_draw_singly_is_told_in_numbers(server: Any, house: House) -> None:
+    page = in_room(server, house, EVENTS, 4_000_000)
+    assert page.evaluate(f"{STAGE}.scene().messages.length") > 0
+    # When ticks come with counts instead of messages
+    crowd = {**ticks([], 200, 40, f=9), "aggregated": True, "counts": [[BILLING, "ready", 812], [BILLING, "unacked", 40]],
+             "flows": [[ORDERS, BILLING, 655]]}  # fmt: skip
+    server.send(crowd, clock(5_500_000, 0, seq=2))
+    # Then nobody is drawn, and the page says why and how many there are
+    box = page.get_by_role("region", name="Too fast to draw singly")
+    expect(box).to_be_visible()
+    expect(box).to_contain_text("billing812 ready, 40 unacked")
+    expect(box).to_contain_text("orders → billing655")
+    assert page.evaluate(f"[{STAGE}.scene().messages.length, {STAGE}.scene().nodes.length]") == [0, 6]
+    # And when it is slow enough again, everybody is back
+    calm = ticks(EVENTS, 240, 40, f=10)
+    before = [x for x in EVENTS if x.at_us < 240 * TICK_US]
+    server.send({**calm, "t": "state", "events": wire(before), "first": 0}, calm, clock(6_500_000, 0, seq=3))
+    wait(page, f"{STAGE}.scene().messages.length > 0")
+    expect(box).to_be_hidden()

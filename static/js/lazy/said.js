@@ -1,7 +1,7 @@
 // What the page says about itself: one calm line about the connection, and answers near what was pressed.
 
 /** The most important first; the line shows the first that there is. */
-const ORDER = ["final", "link", "degraded", "dark", "history", "fetching", "note"];
+const ORDER = ["final", "degraded", "link", "dark", "history", "fetching", "note"];
 const NOTE_MS = 8_000;
 
 export class Line {

@@ -55,7 +55,6 @@ class Session {
     this.socket = new Socket(path, {
       position: () => this.position(),
       frame: (frame) => FRAMES[frame.t]?.(this, frame),
-      opened: () => this.reached(),
       refused: () => this.line.say("link", this.inRoom ? "This room cannot be reached. Trying again."
         : "Live connection refused: playing the recorded history."),
       lost: () => this.lost(),
@@ -64,10 +63,13 @@ class Session {
     });
   }
 
+  /** Somebody has said hello. */
   reached() {
     clearTimeout(this.mourning);
     this.mourning = null;
+    this.restarting = this.degraded = false;
     this.line.say("link", "");
+    this.line.say("degraded", "");
   }
 
   lost() {
@@ -172,7 +174,7 @@ const FRAMES = {
   hello(session, frame) {
     const { stage } = session;
     session.role = frame.role;
-    session.restarting = false;
+    session.reached();
     session.history = frame.chunks ?? "";
     session.chunks.listAt(session.history ? `${session.history}${frame.epoch}/` : "");
     if (frame.length_us) stage.length_us = frame.length_us;
@@ -189,6 +191,7 @@ const FRAMES = {
   },
   ticks(session, frame) {
     session.inBranch(frame.epoch);
+    if (frame.aggregated) import("mailroom/lazy/aggregated.js").then(({ furnishAggregated }) => furnishAggregated(session.stage));
     if (!session.stage.timeline.append(frame)) return session.startOver();
     session.stage.wake();
     return undefined;
@@ -218,9 +221,6 @@ const FRAMES = {
     session.jumps = false;
     session.watchLight();
     session.follow();
-  },
-  done(session, { id }) {
-    session.places.delete(id);
   },
   degraded(session, { on, text }) {
     session.degraded = on;

@@ -9,7 +9,7 @@ const CONNECTING_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 
 /**
- * `hooks`: position() → {epoch, tick, digest}, frame(frame), opened(), lost() when an open one was lost,
+ * `hooks`: position() → {epoch, tick, digest}, frame(frame), lost() when an open one was lost,
  * refused() when none was ever open, talks() whether the other end ought to be heard every second,
  * ends(code) whether there is no use in coming back.
  */
@@ -45,7 +45,6 @@ export class Socket {
     this.heard();
     this.send({ t: "watch", v: 1, ...this.hooks.position() });
     for (const frame of this.pending.values()) this.send(frame);
-    this.hooks.opened();
   }
 
   took(frame) {

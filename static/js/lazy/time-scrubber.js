@@ -18,12 +18,18 @@ class TimeScrubber extends HTMLElement {
     this.input.addEventListener("input", () => {
       this.dispatchEvent(new CustomEvent("seek", { detail: Number(this.input.value) * 1000 }));
     });
-    new ResizeObserver(() => { this.wide = this.clientWidth; this.drawn = ""; }).observe(this);
+    new ResizeObserver(() => {
+      this.wide = this.clientWidth;
+      this.drawn = "";
+      if (this.stage) this.show(this.stage);
+    }).observe(this);
     this.wide = this.clientWidth;
   }
 
   /** Brings the line up to date with the stage; writes only what has changed. */
-  show({ shown_us, length_us, furthest_us, timeline }) {
+  show(stage) {
+    this.stage = stage;
+    const { shown_us, length_us, furthest_us, timeline } = stage;
     const tenths = Math.floor(shown_us / 100_000);
     const x = Math.round((shown_us / length_us) * this.wide);
     const moved = `${x} ${length_us}`;

@@ -108,10 +108,12 @@ function showState(stage) {
   const behind_us = stage.looking ? 1 : stage.furthest_us - stage.shown_us;
   const back = stage.room ? stage.looking : behind_us > 50_000;
   const { activeElement } = document;
-  stage.querySelector('[data-do="returnToNow"]').hidden = !back;
+  const returns = stage.querySelector('[data-do="returnToNow"]');
+  returns.hidden = false;
+  returns.classList.toggle("away", !back);
   showSeat(stage);
   for (const button of stage.querySelectorAll('[data-do="fork"], [data-do="newSeed"], [data-rate]')) mayNot(stage, button);
-  if (activeElement?.matches("button:disabled, [hidden]") && stage.contains(activeElement)) toggle.focus();
+  if (activeElement?.matches("button:disabled, .away") && stage.contains(activeElement)) toggle.focus();
   showAgo(stage);
 }
 

@@ -20,6 +20,7 @@ export function emptyScene(facts = emptyFacts()) {
     number: 0, at_us: 0, facts,
     nodes: new Map(), wires: new Map(), zones: new Map(), tokens: new Map(), copies: new Map(),
     signals: new Map(), work: new Map(), fuses: new Map(), ledger: new Map(), broken: new Map(), ended: "",
+    aggregated: null,
   };
 }
 
@@ -123,6 +124,11 @@ const HANDLERS = {
     scene.work.set(key, { node, at_us, until_us });
   },
   WorkFinished: (scene, e) => forget(scene, tokenKey(e.copy, e.attempt), e.at_us),
+  /** Ticks with more than can be drawn singly: what lies where and what went where, and nobody by name. */
+  Aggregated(scene, { counts, flows }) {
+    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses"]) scene[part].clear();
+    scene.aggregated = { counts, flows };
+  },
   RunEnded(scene, e) { scene.ended = e.why; },
 
   Settled(scene, { copies, destination, was, now }) {

@@ -107,9 +107,10 @@ export class Timeline {
     return segment;
   }
 
-  extend(segment, { tick, n, first, events, digest }) {
+  extend(segment, { tick, n, first, events, digest, aggregated, counts = [], flows = [] }) {
     const from_us = segment.end * TICK_US;
-    const fresh = decodeAll(events, first).filter((event) => event.at_us >= from_us);
+    const fresh = decodeAll(events ?? [], first ?? 0).filter((event) => event.at_us >= from_us);
+    if (aggregated) fresh.unshift({ type: "Aggregated", number: 0, cause: 0, at_us: tick * TICK_US, counts, flows });
     for (const event of fresh) segment.events.push(event);
     this.learn(fresh);
     segment.end = Math.max(segment.end, tick + n);
