@@ -309,6 +309,38 @@ def test_a_silent_connection_is_taken_up_anew(server: Any, house: House) -> None
     assert server.of("watch")[-1]["tick"] == 200
 
 
+def hide(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_hidden_page_asks_for_nothing_and_is_level_when_it_is_seen(server: Any, house: House) -> None:
+    # Given a page that is hidden, whose connection breaks
+    page = in_room(server, house, EVENTS, 4_000_000)
+    hide(page, True)
+    before = len(server.routes)
+    server.routes[-1].close(code=1011)
+    page.wait_for_timeout(1_500)
+    assert len(server.routes) == before
+    # When it is seen again, two simulated seconds later
+    late = [clock(6_000_000, 0, seq=3), ticks(EVENTS, 200, 80)]
+
+    def answer(route: Any, frame: dict[str, Any]) -> None:
+        if frame["t"] == "watch":
+            for each in (hello(), *late):
+                route.send(json.dumps(each))
+
+    server.on_frame = answer
+    hide(page, False)
+    # Then it is at the room's moment at once, not gliding there
+    wait(page, f"({STAGE}.draw(), {STAGE}.now) === 6000000", 3)
+
+
 # -- more than can be drawn singly ----------------------------------------------------------------
 
 

@@ -199,3 +199,25 @@ def test_a_server_that_is_killed_costs_nobody_anything(
         assert owner.evaluate(crashes) == 1
     finally:
         stop_site(server)
+
+
+def test_a_server_that_stops_says_so_and_the_pages_come_back(
+    person: Callable[[str], Page], site: Site, tmp_path: Path
+) -> None:
+    server = start_site(tmp_path)
+    try:
+        page = own_room(person, server, 2_000_000)
+        digest = page.evaluate(f"{STAGE}.digest")
+        # When the server is told to stop
+        stop_site(server)
+        line = page.locator("[data-part=connection]")
+        expect(line).to_contain_text("The server restarts", timeout=5_000)
+        # And is started again
+        server = start_site(tmp_path, port=server.port)
+        wait(page, CONNECTED, 15)
+        # Then the room stands where it stood
+        assert now(page) == 2_000_000 and page.evaluate(f"{STAGE}.digest") == digest
+        press(page, "Play")
+        wait(page, f"{STAGE}.now > 2500000")
+    finally:
+        stop_site(server)
