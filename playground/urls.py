@@ -10,6 +10,10 @@ urlpatterns = [
     path("play/", views.play, name="play"),
     path("play/<slug:slug>/", views.play_one, name="play-one"),
     path("history/play/<slug:slug>/<int:n>/<str:digest>.json", views.chunk, name="chunk"),
+    path("history/room/<str:code>/<int:epoch>/", views.room_history, name="room-history"),
+    path(
+        "history/room/<str:code>/<int:epoch>/<int:n>/<str:digest>.json", views.room_chunk, name="room-chunk"
+    ),
     path("room/open/", views.open_room, name="open-room"),
     path("room/<str:code>/", views.room, name="room"),
     path("runs/", runs.begin, name="begin-runs"),

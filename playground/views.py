@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 from lessons import scenarios
 from playground import seats, stage
 from playground.rooms import limits
-from playground.rooms.history import recording_of
+from playground.rooms.history import Chunk, recording_of
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
 from playground.rooms.journal import JournalGone, Refused
 from playground.rooms.opening import open_room as open_a_room
 from playground.rooms.opening import read_opening
+from playground.rooms.past import past_of
 from playground.rooms.throttle import Bucket
 
 STATUS = {"no_room": 404, "too_fast": 429, "run_over": 409, "refused": 503}
@@ -50,13 +51,45 @@ def chunk(request: HttpRequest, slug: str, n: int, digest: str) -> HttpResponse:
     chunks = recording_of(slug).chunks
     if n >= len(chunks) or chunks[n].digest != digest:
         raise Http404
+    return _for_ever(request, chunks[n])
+
+
+def _for_ever(request: HttpRequest, chunk: Chunk) -> HttpResponse:
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(chunks[n].packed if packed else chunks[n].text, content_type="application/json")
+    response = HttpResponse(chunk.packed if packed else chunk.text, content_type="application/json")
     if packed:
         response["Content-Encoding"] = "gzip"
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     patch_vary_headers(response, ["Accept-Encoding"])
     return response
+
+
+@require_safe
+async def room_history(request: HttpRequest, code: str, epoch: int) -> HttpResponse:
+    """Where the chunks of a room's branch are, as far as it was shown."""
+    try:
+        past = await past_of(the_hub().journal, code, epoch)
+    except JournalGone:
+        return _away(as_json=True)
+    except Refused:
+        raise Http404 from None
+    response = JsonResponse({"epoch": epoch, "seed": past.seed, "chunks": past.addresses()})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+async def room_chunk(request: HttpRequest, code: str, epoch: int, n: int, digest: str) -> HttpResponse:
+    """10 s of a room's branch. The address contains the digest, so the answer holds for ever."""
+    try:
+        chunks = (await past_of(the_hub().journal, code, epoch)).chunks
+    except JournalGone:
+        return _away(as_json=True)
+    except Refused:
+        raise Http404 from None
+    if n >= len(chunks) or chunks[n].digest != digest:
+        raise Http404
+    return _for_ever(request, chunks[n])
 
 
 wrong_codes = Bucket(limits.WRONG_CODES_BURST, limits.WRONG_CODES_PER_S)

@@ -10,6 +10,7 @@ database     keeps rooms: one transaction a command, under the room's lock
 replica      one room's simulation, kept at the frontier; revises when an entry lies behind it
 mailbox      what waits for one viewer, bounded
 history      recordings: the past of rooms that nobody has touched
+past         the past of rooms, as chunks over HTTP
 hub          drives all rooms of this process in small slices
 consumers    the sockets: thin
 """

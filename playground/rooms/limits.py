@@ -152,6 +152,9 @@ HTTP_TIMEOUT_S = 30
 CHUNK_TICKS = 400
 """10 s of history under one address."""
 
+PASTS_KEPT = 32
+"""Branches whose past was asked for lately and is kept in memory; others are simulated anew."""
+
 RECORDING_FRAME_TICKS = 40
 """A recording goes over the socket a second at a time."""
 

@@ -14,6 +14,7 @@ from django.urls import get_resolver
 from lessons.scenarios import library
 from playground.rooms.history import recording_of
 from playground.rooms.hub import Hub
+from playground.rooms.past import past_of
 from tests.playground.conftest import CONSUMER, SLUG, TOKEN, new_room
 from tests.playground.fakes import Wall
 
@@ -233,14 +234,15 @@ def test_a_post_without_its_token_is_refused(client: Client, hub: Hub) -> None:
 async def test_no_get_changes_anything(hub: Hub, wall: Wall) -> None:
     from asgiref.sync import sync_to_async
 
-    facts = await new_room(hub)
+    facts = await new_room(hub, sim_us=10_000_000)
     before = repr(vars(hub.journal.rooms[facts.code]))  # type: ignore[attr-defined]
     client = Client(SERVER_NAME="localhost")
     client.cookies["mailroom_seat"] = TOKEN
     paths = {
         "home": "/", "play": "/play/", "play-one": f"/play/{SLUG}/",
         "chunk": recording_of(SLUG).addresses()[0], "open-room": "/room/open/",
-        "room": f"/room/{facts.code}/", "healthz": "/healthz",
+        "room": f"/room/{facts.code}/", "healthz": "/healthz", "room-history": f"/history/room/{facts.code}/0/",
+        "room-chunk": (await past_of(hub.journal, facts.code, 0)).addresses()[0],
     }  # fmt: skip
     others = {"begin-runs", "runs", "runs-now", "cancel-runs", "open-outcome"}  # tests/playground/runs/
     named = {pattern.name for pattern in get_resolver().url_patterns}

@@ -1,0 +1,92 @@
+"""A room's past over HTTP: chunks of 10 s that lie wholly behind the highest moment shown.
+
+A chunk of a branch never changes, because nothing that was shown does; so its address contains its digest
+and is cached for ever. It is made when it is first asked for, in slices, from the journal alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections import OrderedDict
+
+import msgspec
+
+from lessons.scenarios import library
+from playground.rooms import limits
+from playground.rooms.history import Chunk
+from playground.rooms.journal import Facts, Journal, Refused
+from playground.rooms.limits import CHUNK_TICKS, TICK_US
+from playground.rooms.live import maker_of
+from playground.rooms.replica import Replica
+from playground.rooms.wire import join_events
+
+
+class Past:
+    """One branch, simulated as far as it was shown; `chunks` are those made."""
+
+    def __init__(self, facts: Facts, epoch: int, seed: int) -> None:
+        self.facts = facts
+        self.epoch = epoch
+        self.seed = seed
+        self.replica = Replica(maker_of(library()[facts.slug].scenario, seed))
+        self.chunks: list[Chunk] = []
+        self.lock = asyncio.Lock()
+
+    def addresses(self) -> list[str]:
+        base = f"/history/room/{self.facts.code}/{self.epoch}"
+        return [f"{base}/{chunk.n}/{chunk.digest}.json" for chunk in self.chunks]
+
+    async def reach(self, journal: Journal, shown_us: int) -> None:
+        """Makes the chunks that end at or before `shown_us`. Raises the engine's errors."""
+        async with self.lock:
+            whole = -(-self.facts.length_us // TICK_US)
+            while True:
+                start = len(self.chunks) * CHUNK_TICKS
+                end = min(start + CHUNK_TICKS, whole)
+                if start >= whole or min(end * TICK_US, self.facts.length_us) > shown_us:
+                    return
+                entries = await journal.entries(self.facts.code, self.epoch, self.replica.seq)
+                self.replica.learn(entries)
+                while not self.replica.work(end, time.monotonic() + limits.SLICE_S):
+                    await asyncio.sleep(0)
+                self.chunks.append(self._chunk(start, end, last=end == whole))
+
+    async def _simulate(self, end: int) -> None:
+        """To the end of tick `end` − 1; others have their turn between two slices."""
+        done = False
+        while not done:
+            done = self.replica.work(end, time.monotonic() + limits.SLICE_S)
+            await asyncio.sleep(0)
+
+    def _chunk(self, start: int, end: int, last: bool) -> Chunk:
+        replica = self.replica
+        ticks = list(replica.since(start))[: end - start]
+        digest = ticks[-1].digest.hex()
+        text = msgspec.json.encode(
+            {"tick": start, "n": len(ticks), "first": ticks[0].first,
+             "state": replica.latest_checkpoint(start).state, "events": join_events(ticks),
+             "digest": digest, "last": last}
+        )  # fmt: skip
+        return Chunk(len(self.chunks), digest, text, gzip.compress(text, 6, mtime=0))
+
+
+_made: OrderedDict[tuple[str, int], Past] = OrderedDict()
+
+
+async def past_of(journal: Journal, code: str, epoch: int) -> Past:
+    """The past of one branch, up to now. Raises `Refused` where there is no such room or branch."""
+    facts = await journal.facts(code)
+    head = await journal.head(code)
+    if not 0 <= epoch <= head.epoch:
+        raise Refused("no_room", "This room has no such branch.")
+    branch = (await journal.lineage(code, epoch))[-1]
+    past = _made.get((code, epoch))
+    if past is None:
+        past = _made[code, epoch] = Past(facts, epoch, branch.seed)
+        while len(_made) > limits.PASTS_KEPT:
+            _made.popitem(last=False)
+    _made.move_to_end((code, epoch))
+    await past.reach(journal, head.clock.shown_us if epoch == head.epoch else branch.shown_us)
+    return past
