@@ -49,8 +49,7 @@ class Past:
                     return
                 entries = await journal.entries(self.facts.code, self.epoch, self.replica.seq)
                 self.replica.learn(entries)
-                while not self.replica.work(end, time.monotonic() + limits.SLICE_S):
-                    await asyncio.sleep(0)
+                await self._simulate(end)
                 self.chunks.append(self._chunk(start, end, last=end == whole))
 
     async def _simulate(self, end: int) -> None:
