@@ -140,7 +140,8 @@ def _bars(measure: Measure, pairs: list[tuple[int, int]]) -> list[Bar]:
     bars = []
     for place, count in enumerate(runs):
         start = (first + place) * step
-        label = _start(measure, start, step) if place % every == 0 else ""
+        fits = every == 1 or place + every <= len(runs)
+        label = _start(measure, start, step) if place % every == 0 and fits else ""
         bars.append(Bar(
             start, start + step - 1, _range(measure, start, step), count, _share(count, len(pairs)),
             seeds[place], max(count * 1000 // max(runs), HEIGHT_MIN if count else 0), label,
