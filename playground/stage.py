@@ -46,6 +46,19 @@ def of_room(shipped: Shipped, facts: Facts, role: str) -> dict[str, Any]:
     }
 
 
+def thumbnail(shipped: Shipped) -> dict[str, str]:
+    """A scenario in the gallery: its words, and the address of the 10 s that its picture plays."""
+    scenario = shipped.scenario
+    chunks = recording_of(shipped.slug).addresses()
+    return {
+        "slug": shipped.slug,
+        "title": scenario.title,
+        "about": scenario.about,
+        "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
+        "chunk": chunks[0] if chunks else "",
+    }
+
+
 def _of_scenario(shipped: Shipped) -> dict[str, Any]:
     scenario = shipped.scenario
     return {

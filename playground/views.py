@@ -32,7 +32,8 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def play(request: HttpRequest) -> HttpResponse:
-    return render(request, "playground/list.html", {"scenarios": scenarios.library().values()})
+    shown = [stage.thumbnail(shipped) for shipped in scenarios.library().values()]
+    return render(request, "playground/list.html", {"scenarios": shown})
 
 
 @require_safe

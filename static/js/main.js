@@ -8,3 +8,5 @@ import("mailroom/lazy/theme.js").then(({ furnishTheme }) => {
 
 const runs = document.querySelector("[data-runs]");
 if (runs) import("mailroom/lazy/runs.js").then(({ furnishRuns }) => furnishRuns(runs, document.querySelector("queue-stage")));
+const thumbs = document.querySelectorAll("[data-thumb]");
+if (thumbs.length) import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));

@@ -1,0 +1,104 @@
+// Moving pictures of recordings, small and cheap: each plays its first ten seconds over and over while it is in view,
+// drawn by the stage's own layout and atlas. Nothing is fetched for a picture that nobody has scrolled to.
+
+import { Timeline } from "mailroom/scene/timeline.js";
+import { layout } from "mailroom/view/layout.js";
+import { positions } from "mailroom/view/positions.js";
+import { Atlas, paint } from "mailroom/view/tokens.js";
+import { drawWires } from "mailroom/view/wires.js";
+
+const FIGURE_WIDTH = 721;
+const START_US = 2_000_000;
+const LENGTH_US = 9_900_000;
+const STILL_US = 8_000_000;
+const FRAME_MS = 33;
+
+export function furnishThumbnails(boxes) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const films = new Map([...boxes].map((box) => [box, new Film(box)]));
+  const inView = new Set();
+  let raf = null;
+  let last_ms = 0;
+  const turn = (now_ms) => {
+    raf = inView.size ? requestAnimationFrame(turn) : null;
+    if (now_ms - last_ms < FRAME_MS) return;
+    last_ms = now_ms;
+    for (const film of inView) film.show(now_ms);
+  };
+  const begin = (film) => {
+    if (calm) film.draw(STILL_US);
+    else if (film.wanted) inView.add(film);
+    if (inView.size) raf ??= requestAnimationFrame(turn);
+  };
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const film = films.get(target);
+      film.wanted = isIntersecting;
+      if (isIntersecting) film.load().then(() => begin(film), () => {});
+      else inView.delete(film);
+    }
+  });
+  for (const box of boxes) watcher.observe(box);
+  const redress = () => { for (const film of films.values()) film.redress(calm); };
+  new MutationObserver(redress).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
+  addEventListener("resize", () => { for (const film of films.values()) film.fit(calm); });
+}
+
+/** One recording's first chunk, and the picture of a moment of it. */
+class Film {
+  constructor(box) {
+    this.box = box;
+    this.kinds = JSON.parse(box.dataset.kinds || "[]");
+    this.frame = box.querySelector(".thumb-frame");
+    this.svg = box.querySelector("svg");
+    this.canvas = box.querySelector("canvas");
+    this.atlas = new Atlas();
+    this.shown_us = -1;
+  }
+
+  load() {
+    this.loading ??= fetch(this.box.dataset.chunk).then((answer) => answer.json()).then((chunk) => {
+      this.timeline = new Timeline();
+      this.timeline.addChunk(chunk);
+      this.start_us = Math.max(START_US, this.timeline.firstMovement() ?? 0);
+      this.figure = layout(this.timeline.plan, FIGURE_WIDTH);
+      this.fit(false);
+      this.draw(this.start_us);
+    });
+    return this.loading;
+  }
+
+  /** Scales the figure into its box. */
+  fit(again) {
+    if (!this.figure) return;
+    const { width, height } = this.figure;
+    const scale = Math.min(this.box.clientWidth / width, this.box.clientHeight / height);
+    this.frame.style.width = `${Math.floor(width * scale)}px`;
+    this.frame.style.height = `${Math.floor(height * scale)}px`;
+    this.ratio = scale * Math.min(2, devicePixelRatio || 1);
+    this.canvas.width = Math.round(width * this.ratio);
+    this.canvas.height = Math.round(height * this.ratio);
+    if (again) this.draw(STILL_US);
+  }
+
+  redress(again) {
+    if (again && this.figure) this.draw(STILL_US);
+  }
+
+  show(now_ms) {
+    this.begun_ms ??= now_ms;
+    const span_us = LENGTH_US - this.start_us;
+    this.draw(this.start_us + ((now_ms - this.begun_ms) * 1000) % span_us);
+  }
+
+  draw(t_us) {
+    this.shown_us = t_us;
+    const scene = this.timeline.sceneAt(t_us);
+    const drawn = positions(scene, t_us, this.figure, this.kinds);
+    for (const item of drawn.tokens) item.labelled = false;
+    this.atlas.dress(this.box, this.ratio);
+    drawWires(this.svg, this.figure, scene);
+    paint(this.canvas, drawn, this.figure, this.atlas, 0);
+  }
+}

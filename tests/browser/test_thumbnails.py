@@ -1,0 +1,53 @@
+"""The gallery: every scenario with a picture that moves, only where somebody looks, and still for who wants calm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import wait
+
+INK = """(n) => { const c = document.querySelectorAll('.thumb canvas')[n];
+  return c.width > 300 && c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((sum, x, i) => sum + x * (i % 997), 0); }"""
+
+
+@pytest.fixture
+def gallery(chromium: Browser, site: Any) -> Iterator[Any]:
+    contexts: list[Any] = []
+
+    def open_(**options: Any) -> tuple[Page, list[str]]:
+        contexts.append(chromium.new_context(viewport={"width": 390, "height": 800}, **options))
+        page = contexts[-1].new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/history/" in request.url else None)
+        page.goto(site.url + "/play/")
+        wait(page, f"({INK})(0) > 0", 15)
+        return page, asked
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def test_eight_pictures_move_and_only_those_in_view_are_fetched(gallery: Any) -> None:
+    page, asked = gallery()
+    assert page.locator("[data-thumb]").count() == 8
+    before = page.evaluate(INK, 0)
+    wait(page, f"({INK})(0) !== {before}")
+    assert 1 <= len(asked) <= 4
+    # And the last one begins when it is scrolled to, and goes to the scenario
+    page.locator("[data-thumb]").last.scroll_into_view_if_needed()
+    wait(page, f"({INK})(7) > 0", 15)
+    page.get_by_role("link").filter(has=page.locator("[data-thumb]")).last.click()
+    assert "/play/" in page.url and not page.url.endswith("/play/")
+
+
+def test_with_reduced_motion_the_pictures_stand(gallery: Any) -> None:
+    page, _ = gallery(reduced_motion="reduce")
+    page.wait_for_timeout(300)
+    before = page.evaluate(INK, 0)
+    page.wait_for_timeout(500)
+    assert page.evaluate(INK, 0) == before
