@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -176,3 +177,37 @@ def test_the_house_needs_nothing_installed() -> None:
     )  # fmt: skip
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert loaded - set(sys.stdlib_module_names) <= {"house", "__main__", "site"}
+
+
+def worker_of(folder: Path) -> int | None:
+    """The process of the worker that serves this data folder, if one runs."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            settings = (entry / "environ").read_bytes().split(b"\0")
+            if b"playground.runs.worker" in words and f"MAILROOM_VAR={folder}".encode() in settings:
+                return int(entry.name)
+    return None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_worker_is_started_brought_back_and_stopped_with_the_site(
+    running: tuple[int, Path, subprocess.Popen[str]],
+) -> None:
+    port, folder, process = running
+    deadline = time.monotonic() + 30
+    first = second = worker_of(folder)
+    while first is None and time.monotonic() < deadline:
+        first = worker_of(folder)
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    while second in (first, None) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        second = worker_of(folder)
+    assert second is not None and second != first
+    assert answers(port), "the site did without it"
+    os.kill(supervisor_of(folder), signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "The worker ended by itself (signal 9) and is started anew.\n" in out
+    assert worker_of(folder) is None
