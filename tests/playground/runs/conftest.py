@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +63,10 @@ class House:
         return worker
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.folder / "mailroom.sqlite3", timeout=10)
+        where = self.environment.get("MAILROOM_DATABASE", "")
+        connection = (
+            psycopg.connect(where) if where else sqlite3.connect(self.folder / "mailroom.sqlite3", timeout=10)
+        )
         try:
             return connection.execute(question).fetchall()
         finally:
@@ -79,7 +83,7 @@ class House:
 
     def leased(self) -> bool:
         """Whether some worker is in the middle of a task."""
-        return self.number("select count(*) from runs_portion where worker <> '' and done = 0") > 0
+        return self.number("select count(*) from runs_portion where worker <> '' and not done") > 0
 
     def close(self) -> None:
         for worker in self.workers:

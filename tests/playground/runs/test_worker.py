@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.live_rabbitmq import Node
+from tests.faults.services import PostgreSQL, Redis, running
 from tests.playground.runs.conftest import House, wait_until
 
 PATIENCE_S = 120
@@ -55,6 +56,17 @@ def test_kill_9_in_the_middle_of_a_task_with_a_real_rabbitmq(tmp_path: Path) -> 
     finally:
         house.close()
         node.stop()
+
+
+@pytest.mark.needs("postgresql")
+@pytest.mark.needs("redis")
+def test_kill_9_in_the_middle_of_a_task_with_postgresql_and_redis(tmp_path: Path) -> None:
+    with running(PostgreSQL()) as database, running(Redis()) as redis:
+        house = House(tmp_path, MAILROOM_DATABASE=database.url, MAILROOM_BROKER=redis.url)
+        try:
+            killed_three_times(house)
+        finally:
+            house.close()
 
 
 def test_two_workers_share_a_job(house: House) -> None:
