@@ -16,7 +16,7 @@ const CLOSE = {
   consumer: { height: 54, above: 21, gap: 7 }, row: 0, scale: 0.82,
 };
 const ROOMY_LANES_MAX = 3;
-const CLOSE_WORKERS_MIN = 5;
+const ROOMY_HEIGHT_MAX = 520;
 const CONSUMER_WIDTH = { min: 176, max: 340 };
 const PRODUCER = { min: 126, max: 364, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
@@ -39,8 +39,14 @@ export function layout(plan, width) {
   return figure;
 }
 
-const isClose = ({ queues }) => queues.length > ROOMY_LANES_MAX
-  || queues.reduce((rows, { consumers }) => rows + Math.max(1, consumers.length), 0) >= CLOSE_WORKERS_MIN;
+/** Whether the lanes would not fit on a screen when they are roomy. */
+function isClose({ queues }) {
+  const { lane: { above, height, below }, consumer: each, row } = ROOMY;
+  const worker = each.above + each.height + each.gap;
+  const tall = queues.reduce((sum, { consumers }) => (
+    sum + row + Math.max(above + height + below, consumers.length * worker)), 0);
+  return queues.length > ROOMY_LANES_MAX || tall > ROOMY_HEIGHT_MAX;
+}
 
 /** Nodes by kind in order of appearance, consumers under the queue they have (or had). */
 function sort(plan) {
