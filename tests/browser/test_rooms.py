@@ -64,9 +64,17 @@ def test_what_a_viewer_may_not_press_says_why(server: Any, house: House) -> None
     speed = page.get_by_role("group", name="Speed").get_by_role("button", name="4", exact=True)
     expect(speed).to_be_disabled()
     expect(speed).to_have_accessible_description(re.compile("owner sets its speed"))
+    for name in ("Play", "Step"):
+        button = page.get_by_role("button", name=name, exact=True)
+        expect(button).to_be_disabled()
+        expect(button).to_have_accessible_description(re.compile("owner"))
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowRight")
     # But looking back is anybody's
     press(page, "Step back")
     expect(speed).to_be_enabled()
+    press(page, "Play")
+    wait(page, f"!{STAGE}.looking && {STAGE}.now === 4000000")
     assert commands(server, page, 0) == []
 
 
@@ -210,6 +218,18 @@ def test_what_was_before_one_came_is_fetched_in_chunks(server: Any, house: House
     assert page.evaluate(f"{STAGE}.timeline.segments.length") == 1
     page.get_by_role("button", name="Return to now").click()
     wait(page, f"{STAGE}.now === 22000000")
+
+
+def test_what_is_not_over_yet_says_when_it_can_be_looked_at(server: Any, house: House) -> None:
+    index = {"epoch": 1, "seed": 1, "chunks": []}
+    house.pages["/history/room/abcd/1/"] = (TYPES[".json"], json.dumps(index))
+    page = room_page(server, house, "viewer")
+    tail = ticks(EVENTS, 200, 120)
+    server.send(hello("viewer"), clock(7_000_000, 0), {**tail, "t": "state", "events": [], "first": 0}, tail)
+    wait(page, f"{STAGE}.tick === 319")
+    look_back(page, 2_000_000)
+    expect(page.get_by_text("This moment can be looked at when the room has passed 10 s.")).to_be_visible()
+    assert page.evaluate(f"{STAGE}.scene().messages.length") == 0
 
 
 # -- when something is missing --------------------------------------------------------------------

@@ -17,6 +17,7 @@ export class Chunks {
   listAt(index) {
     if (index === this.index) return;
     this.index = index;
+    this.told = false;
     this.indexAsked_ms = -Infinity;
   }
 
@@ -33,6 +34,12 @@ export class Chunks {
 
   /** What was held is not held any more: ask for it again when it is wanted. */
   forget() { this.asked.clear(); }
+
+  /** When the chunk of `t_us` is over, in simulated µs, if there is none of it yet; else 0. */
+  due_us(t_us, tick_us) {
+    const number = Math.floor(t_us / tick_us / CHUNK_TICKS);
+    return this.told && !this.urls[number] ? (number + 1) * CHUNK_TICKS * tick_us : 0;
+  }
 
   /** Makes sure that the chunk of `t_us`, and the next one when its beginning is near, are held or asked for. */
   want(timeline, t_us, rate, tick_us) {
@@ -52,6 +59,7 @@ export class Chunks {
     this.indexAsked_ms = now_ms;
     this.fetch(index, () => index === this.index, ({ chunks }) => {
       this.urls = chunks;
+      this.told = true;
       this.hooks.again();
     });
     setTimeout(() => this.hooks.again(), AGAIN_MS);

@@ -6,6 +6,8 @@ const YOU = {
 };
 const AT_NOW = "Look back first: a fork goes on from an earlier moment.";
 const OWNERS = "Only the room’s owner may do this.";
+const STANDS = "The room stands: its owner lets it go on. Step back to look at what was.";
+const AHEAD = "What comes next is the owner’s to say. Step back to look at what was.";
 const OWNERS_SPEED = "The room’s owner sets its speed. Look back to set your own.";
 
 /** Says in the line under the stage's head who steers. On a recording nothing is to be said. */
@@ -30,8 +32,10 @@ export function mayNot(stage, button) {
   button.title = why;
 }
 
-function whyNot({ room, looking, session }, { dataset }) {
+function whyNot({ room, looking, session, playing }, { dataset }) {
   if (!room && !session?.inRoom) return "";
+  if (dataset.do === "toggle") return session.steers || looking || playing ? "" : STANDS;
+  if (dataset.do === "step") return session.steers || looking ? "" : AHEAD;
   if (dataset.rate) return looking || session.steers ? "" : OWNERS_SPEED;
   if (!session.steers) return OWNERS;
   return dataset.do === "fork" && !looking ? AT_NOW : "";

@@ -44,7 +44,9 @@ class Session {
   want() {
     const { stage, line } = this;
     const missing = stage.looking && !stage.timeline.knows(stage.shown_us);
-    line.say("fetching", missing ? "Fetching this moment…" : "");
+    const due_us = missing && this.chunks.due_us(stage.shown_us, TICK_US);
+    const when = due_us ? `This moment can be looked at when the room has passed ${due_us / 1e6} s.` : "Fetching this moment…";
+    line.say("fetching", missing ? when : "");
     if (!this.inRoom || stage.looking) this.chunks.want(stage.timeline, stage.shown_us, stage.clock.rate, TICK_US);
   }
 

@@ -9,6 +9,9 @@ import { randomSeed } from "mailroom/lazy/session.js";
 const NUDGE_US = 500_000;
 const SPEED_KEYS = { 1: 250, 2: 500, 3: 1000, 4: 2000, 5: 4000 };
 
+/** What not everybody may press at every moment. */
+const GUARDED = '[data-rate], [data-do="toggle"], [data-do="step"], [data-do="fork"], [data-do="newSeed"]';
+
 export function furnishTransport(stage) {
   const actions = makeActions(stage);
   stage.addEventListener("click", (event) => {
@@ -44,7 +47,7 @@ function makeActions(stage) {
       if (rules(stage)) tell(stage.playing ? "Pause" : "Play");
       else if (stage.room && !stage.looking && stage.playing) { stage.lookBack(); stage.woken(); }
       else if (stage.playing) stage.pause();
-      else stage.play();
+      else if (stage.clock !== stage.room) stage.play();
     },
     speed(thousandths) {
       if (rules(stage)) tell("Speed", { rate: thousandths });
@@ -53,7 +56,7 @@ function makeActions(stage) {
     },
     step() {
       if (rules(stage)) tell("Step");
-      else step(stage.timeline.momentAfter(stage.shown_us));
+      else if (stage.clock !== stage.room) step(stage.timeline.momentAfter(stage.shown_us));
     },
     stepBack: () => step(stage.timeline.momentBefore(stage.shown_us)),
     toStart() {
@@ -112,7 +115,7 @@ function showState(stage) {
   returns.hidden = false;
   returns.classList.toggle("away", !back);
   showSeat(stage);
-  for (const button of stage.querySelectorAll('[data-do="fork"], [data-do="newSeed"], [data-rate]')) mayNot(stage, button);
+  for (const button of stage.querySelectorAll(GUARDED)) mayNot(stage, button);
   if (activeElement?.matches("button:disabled, .away") && stage.contains(activeElement)) toggle.focus();
   showAgo(stage);
 }
