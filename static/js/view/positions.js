@@ -13,6 +13,7 @@ const CLOSE = { scale: 0.8, pitch: 37 };
 const MINI = { scale: 0.42, pitch: 19 };
 const MINI_CLOSE = { scale: 0.32, pitch: 14 };
 const DEAD_SCALE = 0.92;
+const DEAD_SCALE_CLOSE = 0.74;
 const DEAD_RISE = 4;
 const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
 
@@ -107,7 +108,7 @@ export function rowSpots(count, box, way, cells, room, narrow) {
   const middle = box.y + box.height / 2;
   const capacity = Math.min(LABELLED_MAX, cells);
   const cell = (i) => ({ x: box.headX + way * (box.cell * (i + 0.5) + (box.dead ? 6 : 2)), y: middle - (box.dead ? DEAD_RISE : 0) });
-  const scale = (box.cell / 54) * (box.dead ? DEAD_SCALE : 1);
+  const scale = (box.cell / 54) * (box.dead ? (box.height < 60 ? DEAD_SCALE_CLOSE : DEAD_SCALE) : 1);
   if (count <= capacity) return { shown: count, labelled: true, scale, at: cell };
   if (!narrow && way < 0 && count <= LABELLED_MAX && room >= LABELLED_MAX * CLOSE.pitch) {
     const pitch = room / LABELLED_MAX;
