@@ -221,3 +221,22 @@ def test_a_server_that_stops_says_so_and_the_pages_come_back(
         wait(page, f"{STAGE}.now > 2500000")
     finally:
         stop_site(server)
+
+
+def test_who_comes_late_sees_what_was_before(person: Callable[[str], Page], site: Site) -> None:
+    # Given a room that has passed 20 s
+    owner = own_room(person, site, 3_000_000)
+    owner.get_by_role("group", name="Speed").get_by_role("button", name="8", exact=True).click()
+    press(owner, "Play")
+    wait(owner, f"{STAGE}.now > 21000000", 20)
+    press(owner, "Pause")
+    wait(owner, f"!{STAGE}.playing")
+    # When somebody who comes only now looks at 4 s
+    late = person(owner.url)
+    wait(late, f"{STAGE}.room !== null && {STAGE}.timeline.start_us > 4000000 && {DOWN}")
+    for page in (owner, late):
+        page.get_by_role("slider", name="Time").fill("4000")
+        wait(page, f"{STAGE}.now === 4000000 && {STAGE}.timeline.knows(4000000)")
+    # Then both see the same
+    drawn = f"({STAGE}.draw(), JSON.stringify({STAGE}.scene().messages))"
+    assert late.evaluate(drawn) == owner.evaluate(drawn) != "[]"
