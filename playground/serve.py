@@ -53,7 +53,14 @@ class Socket(WebSocketProtocol):
             if self.unread_bytes > OUTBOX_BYTES_MAX:
                 self.dropConnection(abort=True)
                 return
-        super().serverSend(content, binary)
+        bounds = self.maxMessagePayloadSize, self.maxFramePayloadSize
+        self.maxMessagePayloadSize = self.maxFramePayloadSize = (
+            0  # what comes in is bounded, ours may be larger
+        )
+        try:
+            super().serverSend(content, binary)
+        finally:
+            self.maxMessagePayloadSize, self.maxFramePayloadSize = bounds
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:

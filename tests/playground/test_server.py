@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -109,6 +110,22 @@ async def test_what_is_too_large_is_closed_with_1009(site: Site) -> None:
             assert caught.value.rcvd.code == 1009
 
 
+async def test_a_frame_of_ours_may_be_larger_than_one_that_comes_in(site: Site) -> None:
+    code, cookies = open_room(site)
+    async with socket_to(site, f"/ws/room/{code}/", cookies) as page:
+        await say(page, "watch", epoch=0, tick=0, digest="")
+        for number in range(3):
+            await say(
+                page, "command", id=f"{number}", cmd="PublishNow", args={"producer": "shop", "count": 100}
+            )
+        largest = 0
+        async with asyncio.timeout(20):
+            while largest <= 8 * 1024:
+                frame = await until(page, "ticks", "revise", "state")
+                largest = max(largest, len(json.dumps(frame, separators=(",", ":"))))
+    assert largest > 8 * 1024
+
+
 CUT_OFF = """
 from playground.serve import Socket
 
@@ -117,6 +134,7 @@ class Quiet(Socket):
     sent = 0
     client_addr = None
     dropped = False
+    maxMessagePayloadSize = maxFramePayloadSize = 8192
 
     def __init__(self):
         pass
