@@ -13,7 +13,7 @@ from playground import seats, stage
 from playground.rooms import limits
 from playground.rooms.history import Chunk, recording_of
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
-from playground.rooms.journal import JournalGone, Refused
+from playground.rooms.journal import JournalGone, Refused, check_open
 from playground.rooms.opening import open_room as open_a_room
 from playground.rooms.opening import read_opening
 from playground.rooms.past import past_of
@@ -107,8 +107,15 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
         if not wrong_codes.take(hub.wall()):
             return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
         raise Http404 from None
-    role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
     shipped = scenarios.library()[facts.slug]
+    try:
+        check_open(facts, await hub.journal.head(code), hub.wall())
+    except JournalGone:
+        return _away()
+    except Refused as refusal:
+        context = {"text": refusal.text, "slug": facts.slug, "title": shipped.scenario.title}
+        return render(request, "playground/room_over.html", context, status=410)
+    role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
     response = render(request, "playground/stage.html", {"stage": stage.of_room(shipped, facts, role)})
     response["Cache-Control"] = "no-store"
     return response

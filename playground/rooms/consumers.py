@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -14,7 +15,7 @@ from playground import seats
 from playground.rooms import limits, wire
 from playground.rooms.history import recording_of
 from playground.rooms.hub import JOURNAL_GONE, Hub, check_allowed, the_hub
-from playground.rooms.journal import JournalGone, Refused
+from playground.rooms.journal import JournalGone, Refused, check_open
 from playground.rooms.mailbox import Viewer
 from playground.rooms.permissions import OWNER, VIEWER, VISITOR, Role
 from playground.rooms.playing import Playback
@@ -22,6 +23,8 @@ from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said, Seen, Watch
 
 RESTARTS = "The server restarts: this page comes back by itself in a moment."
+log = logging.getLogger("mailroom.rooms")
+
 GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
 
 FAREWELL_S = 0.2
@@ -94,12 +97,15 @@ class StageConsumer(AsyncWebsocketConsumer):
             await self.close(TOO_SLOW, limits.BAD_FRAMES)
 
     async def _write(self, viewer: Viewer) -> None:
-        while True:
-            text = await viewer.mailbox.get()
-            if text is None:
-                await self.close(TOO_SLOW, limits.WAITING_TOO_LONG)
-                return
-            await self.send(text)
+        """Hands on what the mailbox holds. A socket that fails is closed: its browser then comes back."""
+        try:
+            while (text := await viewer.mailbox.get()) is not None:
+                await self.send(text)
+        except Exception:
+            log.exception("a socket could not be written to")
+            await self.close(RESTART)
+        else:
+            await self.close(TOO_SLOW, limits.WAITING_TOO_LONG)
 
     async def arrive(self) -> Viewer:
         raise NotImplementedError
@@ -121,6 +127,7 @@ class RoomConsumer(StageConsumer):
         role: Role = OWNER if seats.is_owner(token, facts.owner) else VIEWER
         viewer = Viewer(role, seats.seat_in(token, code))
         head = await self.hub.journal.head(code)
+        check_open(facts, head, self.hub.wall())
         branch = (await self.hub.journal.lineage(code, head.epoch))[-1]
         viewer.mailbox.put(
             wire.frame(

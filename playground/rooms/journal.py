@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from engine import RULES
 from engine.commands import AnyCommand
 from playground.rooms import limits
 from playground.rooms.clock import RATES, Clock
@@ -218,6 +219,20 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """The process stops. What was begun is finished."""
+
+
+def check_open(facts: Facts, head: Head, wall_us: int) -> None:
+    """Raises `Refused` (expired, other_rules) where a room is not shown any more.
+
+    A room that was made under other rules could show another past than its viewers saw.
+    """
+    if wall_us - head.clock.lit_until_us > limits.ROOM_EXPIRES_US:
+        raise Refused("expired", limits.ROOM_EXPIRED)
+    if facts.rules != RULES:
+        raise Refused("other_rules", OTHER_RULES)
+
+
+OTHER_RULES = "This room was made with earlier rules of the simulation: start its scenario anew."
 
 
 def new_code() -> str:

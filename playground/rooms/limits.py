@@ -63,6 +63,7 @@ ROOMS_STORED_MAX = 100_000
 
 ROOM_EXPIRES_US = 30 * 24 * 3600 * 1_000_000
 """A room that nobody has watched for 30 days is over; its page offers its scenario."""
+ROOM_EXPIRED = "Nobody has watched this room for 30 days, so it is over: start its scenario anew."
 
 ROOM_FORGOTTEN_US = 3 * ROOM_EXPIRES_US
 """By then an expired room's row goes too, and its address names nothing any more."""

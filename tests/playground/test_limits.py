@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import AsyncClient, Client
 
+from engine import RULES
+from lessons.scenarios import library
 from playground import views
 from playground.rooms import consumers, limits, opening, wire
 from playground.rooms.hub import Hub
-from playground.rooms.journal import Refused
+from playground.rooms.journal import OTHER_RULES, Asked, NewRoom, Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said
@@ -223,3 +225,27 @@ def test_a_bucket_refills_and_holds_no_more_than_it_can() -> None:
     assert [bucket.take(2_000_000) for _ in range(2)] == [True, False]
     assert [bucket.take(90_000_000) for _ in range(3)] == [True, True, False]
     assert not bucket.take(80_000_000), "a clock that is set back gives nothing"
+
+
+async def test_room_expires(hub: Hub, wall: Wall, sockets: Any) -> None:
+    facts = await new_room(hub)
+    wall.pass_ms((limits.ROOM_EXPIRES_US + limits.LIGHT_US) / 1000 + 1)
+    socket = await sockets(f"/ws/room/{facts.code}/")
+    error = await socket.next()
+    assert (error["code"], error["text"]) == ("expired", limits.ROOM_EXPIRED)
+    assert (await socket.closed())[0] == 4004
+    page = await AsyncClient(SERVER_NAME="localhost").get(f"/room/{facts.code}/")
+    assert page.status_code == 410
+    assert limits.ROOM_EXPIRED in page.content.decode()
+    assert f'href="/play/{SLUG}/"' in page.content.decode()
+
+
+async def test_a_room_of_other_rules_says_so_and_offers_its_scenario(hub: Hub, sockets: Any) -> None:
+    scenario = library()[SLUG].scenario
+    new = NewRoom(SLUG, scenario.seed, RULES + 1, "somebody", scenario.length_us)
+    facts, _ = await hub.journal.open(new, Asked("somebody", "x" * 16), None)
+    socket = await sockets(f"/ws/room/{facts.code}/")
+    assert (await socket.next())["code"] == "other_rules"
+    assert (await socket.closed())[0] == 4004
+    page = await AsyncClient(SERVER_NAME="localhost").get(f"/room/{facts.code}/")
+    assert page.status_code == 410 and OTHER_RULES in page.content.decode()

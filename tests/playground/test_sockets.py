@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from playground.origins import same_address
-from playground.rooms import limits
+from playground.rooms import consumers, limits
 from playground.rooms.history import recording_of
 from playground.rooms.hub import Hub
 from tests.playground.conftest import CONSUMER, ORIGIN, OWNER, SLUG, Socket, new_room
@@ -198,3 +198,11 @@ async def test_no_frame_tells_the_future(hub: Hub, wall: Wall, sockets: Any) -> 
     ticks = await socket.next("ticks")
     assert (ticks["tick"] + ticks["n"]) * limits.TICK_US <= 300_000
     assert json.dumps(ticks).count("owner") == 0
+
+
+async def test_a_socket_that_cannot_be_written_to_is_closed_not_left_mute(sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    await socket.next("hello")
+    (consumer,) = consumers.StageConsumer.open_sockets
+    consumer.viewer.mailbox.put(object())
+    assert (await socket.closed())[0] == 1012
