@@ -204,5 +204,10 @@ async def test_a_socket_that_cannot_be_written_to_is_closed_not_left_mute(socket
     socket = await sockets(f"/ws/play/{SLUG}/")
     await socket.next("hello")
     (consumer,) = consumers.StageConsumer.open_sockets
-    consumer.viewer.mailbox.put(object())
+
+    async def fails(text: str) -> None:
+        raise OSError("the network card is on fire")
+
+    consumer.send = fails  # type: ignore[method-assign, assignment]
+    consumer.viewer.mailbox.put("{}")  # type: ignore[union-attr]
     assert (await socket.closed())[0] == 1012
