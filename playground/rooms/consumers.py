@@ -23,9 +23,12 @@ from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said, Seen, Watch
 
 RESTARTS = "The server restarts: this page comes back by itself in a moment."
-log = logging.getLogger("mailroom.rooms")
+log = logging.getLogger("mailroom.sockets")
 
 GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
+
+SENSELESS = frozenset({"bad_frame", "unknown_command", "bad_arguments"})
+"""Codes of what no honest browser sends again and again."""
 
 FAREWELL_S = 0.2
 """What is written leaves in a later turn of the event loop; without this it would be thrown away."""
@@ -43,7 +46,10 @@ class StageConsumer(AsyncWebsocketConsumer):
         self.viewer: Viewer | None = None
         self.commands = Bucket(limits.COMMANDS_BURST, limits.COMMANDS_PER_S)
         self.watches = Bucket(limits.WATCHES_BURST, limits.WATCHES_PER_S)
-        self.bad_frames = 0
+        self.frames = Bucket(limits.FRAMES_IN_BURST, limits.FRAMES_IN_PER_S)
+        self.throttled = Bucket(limits.THROTTLED_MAX, limits.THROTTLED_PER_S)
+        self.nonsense = Bucket(limits.BAD_FRAMES_MAX, limits.BAD_FRAMES_PER_S)
+        self.leaving = False
         try:
             if len(self.open_sockets) >= limits.SOCKETS_MAX:
                 raise Refused("refused", limits.SOCKETS_FULL)
@@ -68,33 +74,47 @@ class StageConsumer(AsyncWebsocketConsumer):
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         viewer = self.viewer
-        if viewer is None:
+        if viewer is None or self.leaving:
             return
         if len(text_data or bytes_data or "") > limits.FRAME_IN_BYTES_MAX:
-            await self.close(TOO_LARGE, limits.FRAME_IN_TOO_LARGE)
+            await self._send_away(TOO_LARGE, limits.FRAME_IN_TOO_LARGE)
             return
         try:
+            self._hold_back(self.frames, limits.FRAMES_TOO_FAST)
             if text_data is None:
                 raise BadFrame("bad_frame", "A frame must be text.")
             frame = wire.decode(text_data)
-            self._hold_back(frame)
+            if isinstance(frame, Said):
+                self._hold_back(self.commands, limits.TOO_FAST, frame.id)
+            if isinstance(frame, Watch):
+                self._hold_back(self.watches, limits.WATCHED_TOO_OFTEN)
             await self.handle(viewer, frame)
         except BadFrame as problem:
             viewer.mailbox.put(wire.error(problem.id, problem.code, problem.text))
-            await self._count_bad(viewer)
+            await self._count(problem.code)
 
-    def _hold_back(self, frame: Watch | Seen | Said) -> None:
+    def _hold_back(self, bucket: Bucket, text: str, id: str | None = None) -> None:
+        if not bucket.take(self.hub.wall()):
+            raise BadFrame("too_fast", text, id)
+
+    async def _count(self, code: str) -> None:
+        """Who goes on too fast, or only sends what makes no sense, is sent away. What a room refuses is no
+        reason: people click."""
         now_us = self.hub.wall()
-        if isinstance(frame, Said) and not self.commands.take(now_us):
-            raise BadFrame("too_fast", limits.TOO_FAST, frame.id)
-        if isinstance(frame, Watch) and not self.watches.take(now_us):
-            raise BadFrame("too_fast", limits.WATCHED_TOO_OFTEN)
+        if code == "too_fast" and not self.throttled.take(now_us):
+            await self._send_away(TOO_SLOW, limits.THROTTLED)
+        if code in SENSELESS and not self.nonsense.take(now_us):
+            await self._send_away(TOO_SLOW, limits.BAD_FRAMES)
 
-    async def _count_bad(self, viewer: Viewer) -> None:
-        """A client that only sends what makes no sense is sent away."""
-        self.bad_frames += 1
-        if self.bad_frames > limits.BAD_FRAMES_MAX:
-            await self.close(TOO_SLOW, limits.BAD_FRAMES)
+    async def _send_away(self, code: int, reason: str) -> None:
+        """Close, once, with a reason, and one line in the log."""
+        if self.leaving:
+            return
+        self.leaving = True
+        if self.writer is not None:
+            self.writer.cancel()
+        log.info("a socket of %s was closed: %s", self.scope["path"], reason)
+        await self.close(code, reason)
 
     async def _write(self, viewer: Viewer) -> None:
         """Hands on what the mailbox holds. A socket that fails is closed: its browser then comes back."""
@@ -105,7 +125,8 @@ class StageConsumer(AsyncWebsocketConsumer):
             log.exception("a socket could not be written to")
             await self.close(RESTART)
         else:
-            await self.close(TOO_SLOW, limits.WAITING_TOO_LONG)
+            self.writer = None
+            await self._send_away(TOO_SLOW, limits.WAITING_TOO_LONG)
 
     async def arrive(self) -> Viewer:
         raise NotImplementedError

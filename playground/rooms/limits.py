@@ -122,8 +122,20 @@ WATCHES_PER_S = 1
 """Each watch makes the server begin anew; a browser says it once a connection."""
 WATCHED_TOO_OFTEN = "This was asked for too often: wait a second."
 
+FRAMES_IN_BURST = 400
+FRAMES_IN_PER_S = 200
+"""Twice what a browser acknowledges while it catches up as fast as it is let."""
+FRAMES_TOO_FAST = "Too many frames at once: wait a second."
+
+THROTTLED_MAX = 20
+THROTTLED_PER_S = 0.2
+"""Frames above a rate that are answered with `too_fast`, and how fast that is forgiven: a person notices."""
+THROTTLED = "Too much was asked for too fast, for too long."
+
 BAD_FRAMES_MAX = 20
-"""Frames that make no sense before the connection is closed: a broken or hostile client."""
+BAD_FRAMES_PER_S = 0.05
+"""Frames that make no sense before the connection is closed, and how fast they are forgiven: a broken or
+hostile client, not one that has been open for a week."""
 BAD_FRAMES = "Too many frames that make no sense."
 
 # -- opening rooms --------------------------------------------------------------------------------

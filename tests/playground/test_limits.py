@@ -19,7 +19,7 @@ from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said
 from playground.runs import jobs, tasks
 from playground.runs.models import Job, State
-from tests.playground.conftest import CONSUMER, SLUG, new_room, sit
+from tests.playground.conftest import CONSUMER, ORIGIN, SLUG, new_room, sit
 from tests.playground.fakes import Wall
 from tests.playground.test_pages import opening as opening_text
 from tests.playground.test_pages import post
@@ -174,6 +174,48 @@ async def test_bad_frames(sockets: Any) -> None:
         assert (await socket.next("error"))["code"] == "bad_frame"
     await socket.raw("{")
     assert await socket.closed() == (4008, limits.BAD_FRAMES)
+
+
+async def test_bad_frames_are_forgiven_in_time(wall: Wall, sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    for _ in range(3 * limits.BAD_FRAMES_MAX):
+        wall.pass_ms(1000 / limits.BAD_FRAMES_PER_S)
+        await socket.raw("{")
+        assert (await socket.next("error"))["code"] == "bad_frame"
+
+
+async def test_frames_at_once_and_a_second(wall: Wall, sockets: Any) -> None:
+    socket = await sockets(f"/ws/play/{SLUG}/")
+    for f in range(limits.FRAMES_IN_BURST):
+        await socket.say("seen", f=f)
+    assert (await socket.next())["t"] == "hello"
+    await socket.say("seen", f=0)
+    over = await socket.next()
+    assert (over["code"], over["text"]) == ("too_fast", limits.FRAMES_TOO_FAST)
+
+
+async def test_who_goes_on_too_fast_is_sent_away(hub: Hub, wall: Wall, sockets: Any) -> None:
+    facts = await new_room(hub)
+    socket = await sockets(f"/ws/room/{facts.code}/")
+    for n in range(limits.COMMANDS_BURST):
+        await socket.say("command", id=f"c{n}", cmd="Pause", args={})
+        assert (await socket.next("done", "error"))["t"] == "done"
+    for n in range(limits.THROTTLED_MAX):
+        await socket.say("command", id=f"d{n}", cmd="Pause", args={})
+        assert (await socket.next("error"))["code"] == "too_fast"
+    await socket.say("command", id="e", cmd="Pause", args={})
+    assert await socket.closed() == (4008, limits.THROTTLED)
+
+
+async def test_what_a_room_refuses_is_no_reason_to_send_anybody_away(
+    hub: Hub, wall: Wall, sockets: Any
+) -> None:
+    facts = await new_room(hub)
+    watching = await sockets(f"/ws/room/{facts.code}/", ORIGIN)
+    for n in range(3 * limits.BAD_FRAMES_MAX):
+        wall.pass_ms(1000)
+        await watching.say("command", id=f"c{n}", cmd="Pause", args={})
+        assert (await watching.next("error"))["code"] == "not_allowed"
 
 
 def test_openings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
