@@ -121,9 +121,10 @@ class StageConsumer(AsyncWebsocketConsumer):
         try:
             while (text := await viewer.mailbox.get()) is not None:
                 await self.send(text)
-        except Exception:
-            log.exception("a socket could not be written to")
-            await self.close(RESTART)
+        except Exception as problem:  # mostly a browser that has just gone
+            log.info("a socket of %s could not be written to: %r", self.scope["path"], problem)
+            with contextlib.suppress(Exception):
+                await self.close(RESTART)
         else:
             self.writer = None
             await self._send_away(TOO_SLOW, limits.WAITING_TOO_LONG)

@@ -31,6 +31,8 @@ class Page:
     digests: dict[int, str] = field(default_factory=dict)
     shown: dict[tuple[int, int], str] = field(default_factory=dict)
     """By (branch, tick): the digest of what was on the screen."""
+    looked_us: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By (branch, tick): the wall time at which it was first seen on the screen."""
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -118,6 +120,14 @@ class Page:
     def _on_clock(self, frame: dict[str, Any]) -> None:
         self.pieces, self.lit_until_us = frame["pieces"], frame["lit_until_us"]
         self.offset_us = frame["now_us"] - time.monotonic_ns() // 1000
+        self._unsee(self.pieces[-1][0])
+
+    def _unsee(self, begun_us: int) -> None:
+        """A clock entry that came after it took effect (a machine that was too busy for 150 ms): what this
+        screen alone went on to show since then is not what the room showed."""
+        for place in [p for p, at_us in self.looked_us.items() if at_us >= begun_us and p[0] == self.epoch]:
+            if place[1] >= self.moment() // TICK_US:
+                del self.looked_us[place], self.shown[place]
 
     def _on_done(self, frame: dict[str, Any]) -> None:
         if frame["id"] in self.done and self.done[frame["id"]] != frame:
@@ -148,6 +158,7 @@ class Page:
         for one, digest in self.digests.items():
             if 0 <= one < tick:
                 self.shown.setdefault((self.epoch, one), digest)
+                self.looked_us.setdefault((self.epoch, one), time.monotonic_ns() // 1000 + self.offset_us)
                 if self.shown[self.epoch, one] != digest:
                     self.faults.append(f"tick {one} of branch {self.epoch} is not what it was")
 
