@@ -7,7 +7,8 @@ of these heads (others beside it belong to it):
     {ledger = "lost", op = "==", n = 0, destination = "email"}  a count of the ledger at the end
     {never = "EffectApplied", where = {effect_number = 2}}
     {before = {event = …, where = {…}}, then = {event = …}}       the first of each, both happened
-    {within = "5s", from = {event = …}, to = {event = …}}        after each `from` a `to`, that soon
+    {within = "5s", from = {event = …}, to = {event = …}}        after each `from` a `to`, that soon;
+                                                same = "message" or "copy": a `to` of the same one
     {all = […]}  {any = […]}  {not = {…}}
 
 and a key one of `{value = …}` (a count or ledger predicate's number), `{place = 2, at = "21s", destination =
@@ -29,7 +30,7 @@ from msgspec import Meta, Struct
 from engine.durations import duration_us
 from engine.errors import EngineError
 from engine.events import Event, Left, Moved, Placed, WorkFinished, WorkStarted
-from engine.history import History
+from engine.history import History, has
 from engine.places import NOWHERE, PLACES, TALLIES
 from engine.wire import EVENT_TYPES
 
@@ -42,6 +43,7 @@ NAMES = {kind.__name__: kind for kind in EVENT_TYPES}
 COUNTS = ("sent", "owed", *(place for index, place in enumerate(PLACES) if index != NOWHERE), *TALLIES)
 """What the ledger can be asked for: the names of `engine run --json`."""
 BEHIND_COPY = ("message", "key", "destination")
+Same = Literal["", "message", "copy"]
 DEPTH_MAX = 8
 
 Where = dict[str, str | int | bool]
@@ -121,21 +123,36 @@ class Before(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Within(Struct, frozen=True, forbid_unknown_fields=True):
-    """A `from` whose time is not over at the history's end breaks nothing yet; without any it holds not."""
+    """A `from` whose time is not over at the history's end breaks nothing yet; without any it holds not.
+
+    `same` asks for a `to` of the same message or copy as its `from`: where that is of several copies, for
+    each of them. Without it any later `to` will do, and one `to` may answer many.
+    """
 
     within: str
     start: Pattern = msgspec.field(name="from")
     to: Pattern
+    same: Same = ""
 
     def holds(self, history: History) -> bool:
         longest_us, seen = duration_us(self.within), False
-        answers = [(n, event.at_us) for n, event in self.to.all_in(history)]
+        answers: dict[int, list[tuple[int, int]]] = {}
+        for n, event in self.to.all_in(history):
+            for whose in self._whose(history, event):
+                answers.setdefault(whose, []).append((n, event.at_us))
         for n, event in self.start.all_in(history):
             seen = True
-            in_time = any(m > n and at_us - event.at_us <= longest_us for m, at_us in answers)
-            if not in_time and history.until_us - event.at_us > longest_us:
-                return False
+            if history.until_us - event.at_us <= longest_us:
+                continue
+            for whose in self._whose(history, event):
+                later = (at_us for m, at_us in answers.get(whose, ()) if m > n)
+                if next(later, event.at_us + longest_us + 1) - event.at_us > longest_us:
+                    return False
         return seen
+
+    def _whose(self, history: History, event: Event) -> tuple[int, ...]:
+        """What the event and its answer must have in common; all have 0 where nothing is asked."""
+        return history.of(event, self.same) if self.same else (0,)
 
 
 class All(Struct, frozen=True, forbid_unknown_fields=True):
@@ -310,6 +327,9 @@ def _check(found: Predicate, path: str) -> None:
             _moment(within, f"{path}.within")
             _check_event(first.event, first.where, f"{path}.from")
             _check_event(second.event, second.where, f"{path}.to")
+            for name in (first.event, second.event):
+                if found.same and not has(NAMES[name], found.same):
+                    raise GoalError(f"{path}.same: {name} is of no {found.same}")
         case LedgerSays(ledger=name) if name not in COUNTS:
             raise GoalError(f"{path}.ledger: expected one of {', '.join(COUNTS)}, got {name!r}")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from engine.commands import AnyCommand
 from engine.errors import CommandError
-from engine.events import Event, LedgerStands, MessageCreated, NodeAdded, Routed
+from engine.events import Event, LedgerStands, MessageCreated, NodeAdded, Owed, Routed, Sent
 from engine.places import NOWHERE, PLACES, TALLIES
 from engine.scenario import Scenario
 from engine.simulation import Simulation
@@ -23,6 +23,16 @@ from engine.wire import decode
 
 NODES = frozenset({"node", "source", "target", "destination"})
 """Fields of events that hold the number of a node; a question may name the node instead."""
+
+ABOUT_MESSAGE = frozenset({"publish", "confirm", "refuse", "return"})
+ABOUT_COPY = frozenset({"ack", "nack", "reject"})
+"""What `Sent.about` is the number of, by the signal's kind."""
+
+
+def has(kind: type[Event], what: Literal["message", "copy"]) -> bool:
+    """Whether an event of this kind can be of a message, or of a copy."""
+    copy = kind is Sent or not {"copy", "copies"}.isdisjoint(kind.__struct_fields__)
+    return copy or (what == "message" and "message" in kind.__struct_fields__)
 
 
 @dataclass
@@ -81,6 +91,23 @@ class History:
             number = self.destination_of[copy]
             return self.names.get(number, number)
         raise KeyError(name)
+
+    def of(self, event: Event, what: Literal["message", "copy"]) -> tuple[int, ...]:
+        """The messages or copies that the event is of, by number: none, one or several, each once."""
+        fields = event.__struct_fields__
+        copies: tuple[int, ...]
+        messages: tuple[int, ...]
+        if isinstance(event, Sent):
+            copies = (event.about,) if event.kind in ABOUT_COPY else ()
+            messages = (event.about,) if event.kind in ABOUT_MESSAGE else ()
+        else:
+            some = getattr(event, "copies", ()) if "copies" in fields else (getattr(event, "copy", 0),)
+            copies = tuple(one.copy if isinstance(one, Owed) else one for one in some)
+            messages = (getattr(event, "message", 0),)
+        if what == "message" and not any(messages):
+            messages = tuple(self.message_of.get(copy, 0) for copy in copies)
+        found = messages if what == "message" else copies
+        return tuple(number for number in dict.fromkeys(found) if number)
 
     def _message(self, event: Event) -> int | None:
         if "message" in event.__struct_fields__:

@@ -98,6 +98,44 @@ def test_within_wants_an_answer_to_each(calm: History) -> None:
     assert not holds(calm, within="1s", **{"from": {"event": "DeadLettered"}}, to=charged), "nothing began"
 
 
+def test_within_may_ask_for_the_same_message(calm: History) -> None:
+    """One order each 2 s is charged within 0.8 s; any mail will do answers each of them in 2.5 s."""
+    made, mailed = {"event": "MessageCreated"}, {"event": "EffectApplied", "where": {"effect": "mail"}}
+    first, second = ({"event": "EffectApplied", "where": {"message": n, "effect": "mail"}} for n in (1, 2))
+    assert holds(calm, within="5s", **{"from": first}, to=second)
+    assert not holds(calm, within="5s", same="message", **{"from": first}, to=second)
+    assert holds(calm, within="2500ms", same="message", **{"from": made}, to=mailed)
+    one = {"event": "MessageCreated", "where": {"message": 1}}
+    others = {"event": "EffectApplied", "where": {"message": 2, "effect": "mail"}}
+    assert holds(calm, within="5s", **{"from": one}, to=others)
+    assert not holds(calm, within="5s", same="message", **{"from": one}, to=others)
+
+
+def test_within_may_ask_for_the_same_copy(calm: History) -> None:
+    """A fan-out makes two copies of each message: what was charged is one, what was mailed the other."""
+    charged = {"event": "EffectApplied", "where": {"effect": "charge"}}
+    mailed = {"event": "EffectApplied", "where": {"effect": "mail"}}
+    done = {"event": "Settled", "where": {"now": "done"}}
+    assert holds(calm, within="2s", same="message", **{"from": charged}, to=mailed)
+    assert not holds(calm, within="2s", same="copy", **{"from": charged}, to=mailed)
+    assert holds(calm, within="2s", same="copy", **{"from": mailed}, to=done)
+    assert holds(calm, within="5s", same="copy", **{"from": {"event": "Routed"}}, to=done), (
+        "each of both copies"
+    )
+    only_mail = {"event": "Settled", "where": {"now": "done", "destination": "mail"}}
+    assert not holds(calm, within="5s", same="copy", **{"from": {"event": "Routed"}}, to=only_mail)
+    assert holds(calm, within="5s", same="message", **{"from": {"event": "Routed"}}, to=only_mail)
+
+
+def test_a_signal_is_of_the_message_or_copy_that_it_is_about(calm: History) -> None:
+    publish = {"event": "Sent", "where": {"kind": "publish"}}
+    acks = {"event": "Sent", "where": {"kind": "ack"}}
+    charged = {"event": "EffectApplied", "where": {"effect": "charge"}}
+    assert holds(calm, within="1s", same="message", **{"from": publish}, to=charged)
+    assert holds(calm, within="1s", same="copy", **{"from": charged}, to=acks)
+    assert holds(calm, within="3s", same="message", **{"from": publish}, to=acks)
+
+
 def test_the_place_of_a_message_is_the_pictures(calm: History) -> None:
     made_us = next(e.at_us for e in calm.events if type(e).__name__ == "MessageCreated")
     places = [place_at(calm, 1, made_us + ms * MS, "mail") for ms in (50, 150, 250, 800, 2_150, 5_000)]
@@ -149,6 +187,12 @@ def test_an_order_is_that_of_the_first_of_each(calm: History) -> None:
         ({"all": []}, "goal.all: expected a list of predicates"),
         ({"any": [{"ledger": "lost"}], "n": 1}, "goal: 'n' does not belong beside 'any'"),
         ({"within": "soon", "from": {"event": "Sent"}, "to": {"event": "Sent"}}, "goal.within: expected a duration"),
+        ({"within": "1s", "same": "copy", "from": {"event": "MessageCreated"}, "to": {"event": "Left"}},
+         "goal.same: MessageCreated is of no copy"),
+        ({"within": "1s", "same": "message", "from": {"event": "Sent"}, "to": {"event": "NodeAdded"}},
+         "goal.same: NodeAdded is of no message"),
+        ({"within": "1s", "same": "colour", "from": {"event": "Sent"}, "to": {"event": "Sent"}},
+         "goal: Invalid enum value 'colour' - at `$.same`"),
         ({"count": "Sent", "n": -1}, "goal: Expected `int` >= 0"),
         ([], "goal: expected a table, got list"),
     ],
