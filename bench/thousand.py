@@ -80,7 +80,7 @@ def through_celery(folder: Path, runs: int) -> tuple[float, float]:
     """CPU seconds of the worker, its start included, and seconds by the clock up to the last result."""
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "playground.settings", "MAILROOM_VAR": str(folder),
-        "MAILROOM_SCENARIOS": str(folder / "scenarios"),
+        "MAILROOM_SCENARIOS": str(folder / "scenarios"), "MAILROOM_LESSONS": str(folder / "lessons"),
     }  # fmt: skip
 
     def python(*words: str) -> None:

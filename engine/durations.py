@@ -65,7 +65,7 @@ def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
         for choice in kind.types:
             data = units_read(choice, data, path, problems)
         return data
-    if isinstance(kind, inspect.ListType) and isinstance(data, list):
+    if isinstance(kind, inspect.ListType | inspect.VarTupleType) and isinstance(data, list):
         return [units_read(kind.item_type, v, f"{path}[{i}]", problems) for i, v in enumerate(data)]
     if isinstance(kind, inspect.TupleType) and isinstance(data, list):
         pairs = zip(kind.item_types, data, strict=False)

@@ -7,8 +7,8 @@ class LessonsConfig(AppConfig):
     name = "lessons"
 
     def ready(self) -> None:
-        from lessons.content import lessons
+        from lessons.catalogue import catalogue
         from lessons.scenarios import library
 
         library()
-        lessons()
+        catalogue()

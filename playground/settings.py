@@ -167,6 +167,7 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 BROKER = os.environ.get("MAILROOM_BROKER", "").strip() or "filesystem://localhost//"
 
 SCENARIOS_DIR = Path(os.environ.get("MAILROOM_SCENARIOS", BASE_DIR / "lessons" / "scenarios"))
+LESSONS_DIR = Path(os.environ.get("MAILROOM_LESSONS", BASE_DIR / "lessons" / "content"))
 
 # -- safety ---------------------------------------------------------------------------------------
 

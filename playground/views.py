@@ -32,7 +32,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def play(request: HttpRequest) -> HttpResponse:
-    shown = [stage.thumbnail(shipped) for shipped in scenarios.library().values()]
+    shown = [stage.thumbnail(shipped) for shipped in scenarios.gallery().values()]
     return render(request, "playground/list.html", {"scenarios": shown})
 
 

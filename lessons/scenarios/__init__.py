@@ -1,9 +1,11 @@
-"""The shipped scenarios: read once, checked once, looked up by slug."""
+"""The scenarios: read once, checked once, looked up by slug. Those of the gallery stand here; each lesson
+has its own beside its text, and can be recorded, played and opened as a room like any other."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -32,8 +34,24 @@ class Shipped:
 
 @functools.cache
 def library() -> Mapping[str, Shipped]:
-    """All shipped scenarios by slug, in the order of the list. Raises `ImproperlyConfigured`."""
+    """All scenarios by slug: those of the gallery, then the lessons'. Raises `ImproperlyConfigured`."""
+    return MappingProxyType({**gallery(), **of_lessons(Path(settings.LESSONS_DIR))})
+
+
+@functools.cache
+def gallery() -> Mapping[str, Shipped]:
+    """Those that are listed, in the order of the list. Raises `ImproperlyConfigured`."""
     return read_folder(Path(settings.SCENARIOS_DIR))
+
+
+def of_lessons(folder: Path) -> dict[str, Shipped]:
+    """The scenarios that lie with the lessons; a broken one is left out here and refused with its lesson."""
+    found: dict[str, Shipped] = {}
+    for path in sorted(folder.glob("[0-9][0-9]-*/scenario.toml")):
+        slug = path.parent.name.partition("-")[2]
+        with suppress(ScenarioError):
+            found[slug] = Shipped(slug, load(path))
+    return found
 
 
 def read_folder(folder: Path) -> Mapping[str, Shipped]:
@@ -52,7 +70,7 @@ def read_folder(folder: Path) -> Mapping[str, Shipped]:
 
 def home() -> Shipped | None:
     """The scenario of the home page; None while there is none at all."""
-    shipped = library()
+    shipped = gallery()
     return next((shipped[slug] for slug in HOME if slug in shipped), None) or next(
         iter(shipped.values()), None
     )

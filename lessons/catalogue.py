@@ -1,0 +1,57 @@
+"""All lessons, their questions and the facts they state: read and checked once, when the site starts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from lessons.checking import check_course, check_lesson
+from lessons.facts import Fact
+from lessons.items import AnyItem
+from lessons.lesson import Lesson, Planned
+from lessons.problems import Problems
+from lessons.reading import read_course, read_facts, read_lesson
+
+FOLDERS = "[0-9][0-9]-*"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """`lessons` by slug in the order of the course, `items` by id, `lesson_of` an item by its id."""
+
+    facts: Mapping[str, Fact]
+    course: tuple[Planned, ...]
+    lessons: Mapping[str, Lesson]
+    items: Mapping[str, AnyItem]
+    lesson_of: Mapping[str, Lesson]
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """Everything. Raises `ImproperlyConfigured` with every problem of every file."""
+    problems = Problems()
+    found = read_folder(Path(settings.LESSONS_DIR), problems)
+    problems.refuse()
+    return found
+
+
+def read_folder(folder: Path, problems: Problems) -> Catalogue:
+    """What a folder like `lessons/content` holds, checked as far as that needs no run."""
+    facts = read_facts(folder / "facts.toml", problems) if (folder / "facts.toml").exists() else {}
+    course = read_course(folder / "course.toml", problems) if (folder / "course.toml").exists() else ()
+    lessons: dict[str, Lesson] = {}
+    for each in sorted(folder.glob(FOLDERS)):
+        lesson = read_lesson(each, facts, problems)
+        if lesson is not None:
+            check_lesson(lesson, each.name, facts, problems)
+            lessons[lesson.slug] = lesson
+    check_course(course, lessons, problems)
+    return Catalogue(
+        facts, course, lessons,
+        {item.id: item for lesson in lessons.values() for item in lesson.items},
+        {item.id: lesson for lesson in lessons.values() for item in lesson.items},
+    )  # fmt: skip
