@@ -72,11 +72,19 @@ async def room_history(request: HttpRequest, code: str, epoch: int) -> HttpRespo
         past = await past_of(the_hub().journal, code, epoch)
     except JournalGone:
         return _away(as_json=True)
-    except Refused:
-        raise Http404 from None
+    except Refused as refusal:
+        return _no_past(refusal)
     response = JsonResponse({"epoch": epoch, "seed": past.seed, "chunks": past.addresses()})
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _no_past(refusal: Refused) -> HttpResponse:
+    """There is no such room or branch; or its past cannot be had just now, and why."""
+    if refusal.code == "no_room":
+        raise Http404
+    status = STATUS.get(refusal.code, 400)
+    return JsonResponse({"error": refusal.code, "text": refusal.text}, status=status)
 
 
 @require_safe
@@ -86,8 +94,8 @@ async def room_chunk(request: HttpRequest, code: str, epoch: int, n: int, digest
         chunks = (await past_of(the_hub().journal, code, epoch)).chunks
     except JournalGone:
         return _away(as_json=True)
-    except Refused:
-        raise Http404 from None
+    except Refused as refusal:
+        return _no_past(refusal)
     if n >= len(chunks) or chunks[n].digest != digest:
         raise Http404
     return _for_ever(request, chunks[n])

@@ -1,8 +1,9 @@
 """Rooms in a database, SQLite or PostgreSQL: one transaction for each command, under the room's lock.
 
 SQLite takes its write lock at BEGIN IMMEDIATE, PostgreSQL the row's by SELECT … FOR UPDATE; only then the
-wall time is read: the database's own on PostgreSQL, this machine's beside SQLite. Two threads of our own do
-the work, one for transactions and one for reading, because all other ORM calls of a process share one.
+wall time is read: the database's own on PostgreSQL, this machine's beside SQLite. Three threads of our own do
+the work, for transactions, for reading and for digests of the past, which no command waits for; all other ORM
+calls of a process share one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -30,11 +31,13 @@ from playground.rooms.journal import (
     Facts,
     Head,
     JournalGone,
+    Mark,
     NewRoom,
     Receipt,
     Refused,
     Turn,
     new_code,
+    promised,
     visible,
 )
 from playground.rooms.room import Room, needs_light, opened
@@ -61,6 +64,7 @@ class DatabaseJournal:
         self.lock = threading.Lock()
         self.writing = ThreadPoolExecutor(1, "journal")
         self.reading = ThreadPoolExecutor(1, "journal-reads")
+        self.marking = ThreadPoolExecutor(1, "journal-marks")
         if connection.vendor == "postgresql":
             self.reading.submit(_guarded, self._measure).exception()
 
@@ -245,6 +249,42 @@ class DatabaseJournal:
 
         return await self._run(self.reading, read)
 
+    # -- digests of the past ----------------------------------------------------------------------
+
+    async def marks(self, code: str, epoch: int) -> dict[int, str]:
+        def read() -> dict[int, str]:
+            lineage = self._lineage(code, epoch)
+            rows = models.TickDigest.objects.filter(
+                room=code, epoch__in=[branch.epoch for branch in lineage]
+            ).values_list("room_id", "epoch", "tick", "digest")
+            return promised(lineage, (Mark(*row) for row in rows))
+
+        return await self._run(self.reading, read)
+
+    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
+        return await self._run(self.marking, lambda: self._mark(marks))
+
+    def _mark(self, marks: Sequence[Mark]) -> list[Mark]:
+        stored = self._marked(marks)
+        missing = [mark for mark in marks if _place(mark) not in stored]
+        if missing:
+            models.TickDigest.objects.bulk_create(
+                (
+                    models.TickDigest(room_id=m.code, epoch=m.epoch, tick=m.tick, digest=m.digest)
+                    for m in missing
+                ),
+                ignore_conflicts=True,
+            )
+            stored = self._marked(marks)
+        return list(stored.values())
+
+    def _marked(self, marks: Sequence[Mark]) -> dict[tuple[str, int, int], Mark]:
+        rows = models.TickDigest.objects.filter(
+            room__in={mark.code for mark in marks}, tick__in={mark.tick for mark in marks}
+        ).values_list("room_id", "epoch", "tick", "digest")
+        places = {_place(mark) for mark in marks}
+        return {_place(mark): mark for mark in (Mark(*row) for row in rows) if _place(mark) in places}
+
     # -- threads ----------------------------------------------------------------------------------
 
     async def _run(self, thread: ThreadPoolExecutor, act: Callable[[], T]) -> T:
@@ -252,7 +292,7 @@ class DatabaseJournal:
 
     def close(self) -> None:
         """The process stops. What was begun is finished."""
-        for thread in (self.writing, self.reading):
+        for thread in (self.writing, self.reading, self.marking):
             thread.submit(connection.close)
             thread.shutdown()
 
@@ -281,6 +321,10 @@ def _guarded(act: Callable[[], T]) -> T:
 
 def no_room() -> Refused:
     return Refused("no_room", "There is no room with this code any more.")
+
+
+def _place(mark: Mark) -> tuple[str, int, int]:
+    return mark.code, mark.epoch, mark.tick
 
 
 def _head(code: str, epoch: int, seq: int, clock: bytes) -> Head:

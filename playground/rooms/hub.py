@@ -23,7 +23,7 @@ from lessons.scenarios import library
 from playground.rooms import limits, permissions, wire
 from playground.rooms.database import DatabaseJournal
 from playground.rooms.hints import RedisHints
-from playground.rooms.journal import Asked, Head, Journal, JournalGone, Receipt, Refused, check_turn
+from playground.rooms.journal import Asked, Head, Journal, JournalGone, Mark, Receipt, Refused, check_turn
 from playground.rooms.live import LiveRoom, maker_of, sentence
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, ReplicaBroken
@@ -70,6 +70,7 @@ class Hub:
         self.hinted = asyncio.Event()
         self.hints: RedisHints | None = None
         self.asking: asyncio.Task[None] | None = None
+        self.marking: asyncio.Task[None] | None = None
         self.answered = steady()
         self.gone: dict[str, str] = {}
         """What cannot be reached just now, and the sentence about it."""
@@ -136,10 +137,11 @@ class Hub:
         self._drop_left_rooms()
         await self._compare_clocks()
         await self._ask()
-        pending = [room for room in self.rooms.values() if room.viewers and not room.broken and room.head]
+        pending = [room for room in self.rooms.values() if room.viewers and not room.broken and room.lineage]
         while pending:
             pending = [room for room in pending if not self._slice(room)]
             await asyncio.sleep(0)
+        self._mark()
 
     async def _ask(self) -> None:
         """Reads the journal, or goes on without it when it does not answer: rooms are lit a while yet."""
@@ -161,7 +163,10 @@ class Hub:
         for head in await self.journal.heads(watched):
             room = self.rooms.get(head.code)
             if room is not None:
-                await self._read(room, head)
+                try:
+                    await self._read(room, head)
+                except ReplicaBroken as problem:
+                    self._distrust(room, problem)
 
     def is_gone(self, part: str, text: str) -> None:
         """`part` cannot be reached (`text` says so), or can (""). Everybody is told when that changes."""
@@ -186,7 +191,8 @@ class Hub:
         if room.is_elsewhere(head):
             lineage = await self.journal.lineage(code, head.epoch)
             entries = await self.journal.entries(code, head.epoch, 0)
-            room.go_on_in(head, lineage, entries, self.make(room.facts.slug, lineage[-1].seed))
+            stored = await self.journal.marks(code, head.epoch)
+            room.go_on_in(head, lineage, entries, stored, self.make(room.facts.slug, lineage[-1].seed))
         elif head.seq > room.replica.seq:
             room.read(head, await self.journal.entries(code, head.epoch, room.replica.seq))
         else:
@@ -208,15 +214,58 @@ class Hub:
 
     def _slice(self, room: LiveRoom) -> bool:
         """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
+        if room.broken or not room.lineage:
+            return True
         try:
             done = room.replica.work(room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S)
             if done:
                 room.deliver(self.wall())
             return done
-        except (EngineError, ReplicaBroken):
-            log.exception("room %s has been stopped", room.facts.code)
-            room.stop(STOPPED)
-            return True
+        except ReplicaBroken as problem:
+            self._distrust(room, problem)
+        except EngineError as problem:
+            self._stop(room, problem)
+        return True
+
+    # -- the past is what was shown ---------------------------------------------------------------
+
+    def _mark(self) -> None:
+        """Stores digests of what lies behind everybody, beside all else; what differs from them is found."""
+        if self.marking is not None and not self.marking.done():
+            return
+        watched = (room for room in self.rooms.values() if room.viewers and not room.broken and room.lineage)
+        marks = [mark for room in watched for mark in room.unmarked()]
+        if marks:
+            self.marking = asyncio.get_running_loop().create_task(self._store(marks))
+
+    async def _store(self, marks: list[Mark]) -> None:
+        try:
+            stored = await self.journal.mark(marks)
+        except JournalGone as problem:
+            log.debug("digests wait for the journal: %s", problem)
+            return
+        for mark in stored:
+            room = self.rooms.get(mark.code)
+            if room is None or room.broken or not room.lineage or room.replica.epoch != mark.epoch:
+                continue
+            try:
+                room.replica.hold_to({mark.tick: mark.digest})
+                room.reloaded = False
+            except ReplicaBroken as problem:
+                self._distrust(room, problem)
+
+    def _distrust(self, room: LiveRoom, problem: ReplicaBroken) -> None:
+        """What is held of this room contradicts what was shown: begin it anew, once; then it has stopped."""
+        if room.reloaded:
+            self._stop(room, problem)
+        else:
+            log.warning("room %s is loaded anew: %s", room.facts.code, problem)
+            room.reload()
+            self.hint()
+
+    def _stop(self, room: LiveRoom, problem: Exception) -> None:
+        log.error("room %s has been stopped", room.facts.code, exc_info=problem)
+        room.stop(STOPPED)
 
     def _drop_left_rooms(self, rest_us: int = REST_US) -> None:
         now_us = self.wall()
@@ -283,6 +332,8 @@ class Hub:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
+        if self.marking is not None:
+            await asyncio.wait({self.marking}, timeout=limits.ANSWER_S)
         if self.hints is not None:
             await self.hints.close()
         await asyncio.to_thread(self.journal.close)

@@ -90,6 +90,15 @@ class Head(msgspec.Struct, frozen=True):
     clock: Clock
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """What tick `tick` of branch `epoch` came out as, with all before it: its digest (hex)."""
+
+    code: str
+    epoch: int
+    tick: int
+    digest: str
+
+
 class Asked(msgspec.Struct, frozen=True):
     """Who asks for a transaction, and which one: done once for each (seat, id).
 
@@ -179,6 +188,17 @@ def visible(lineage: Sequence[Branch], entries: Iterable[Entry], after_seq: int 
     return sorted(seen, key=lambda entry: entry.seq)
 
 
+def promised(lineage: Sequence[Branch], marks: Iterable[Mark]) -> dict[int, str]:
+    """By tick, the digests that the last branch of `lineage` must come out with: its own marks, and those of
+    the branches it comes from as far as they are one with it."""
+    bounds: dict[int, int] = {}
+    until_us = limits.NEVER_US
+    for branch in reversed(lineage):
+        bounds[branch.epoch] = until_us
+        until_us = min(until_us, branch.sim_us)
+    return {m.tick: m.digest for m in marks if (m.tick + 1) * TICK_US <= bounds.get(m.epoch, -1)}
+
+
 def first_difference(held: Sequence[Branch], lineage: Sequence[Branch]) -> int:
     """The first tick in which two branches, each given by its lineage, may differ."""
     common = 0
@@ -216,6 +236,12 @@ class Journal(Protocol):
 
     async def entries(self, code: str, epoch: int, after_seq: int) -> list[Entry]:
         """What branch `epoch` sees behind `after_seq`, in order of seq."""
+
+    async def marks(self, code: str, epoch: int) -> dict[int, str]:
+        """By tick, the digests stored of the past that branch `epoch` shows: see `promised`."""
+
+    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
+        """Stores those in whose place none is stored yet; returns what is stored in their places."""
 
     def close(self) -> None:
         """The process stops. What was begun is finished."""

@@ -51,6 +51,9 @@ ADVANCE_EVENTS = 500
 CHECKPOINT_TICKS = 200
 """A snapshot each 5 s: a revise simulates at most that much again."""
 
+DIGEST_TICKS = 200
+"""Each 5 s of a shown past one digest is stored: a row that costs less than a command does."""
+
 TICKS_KEPT = 2_400
 """60 s of events for those who come back; whoever was away longer gets the present instead."""
 

@@ -8,10 +8,11 @@ from engine.scenario import Scenario
 from engine.simulation import Simulation
 from playground.rooms import wire
 from playground.rooms.history import peek
-from playground.rooms.journal import Branch, Entry, Facts, Head, first_difference
+from playground.rooms.journal import Branch, Entry, Facts, Head, Mark, first_difference
 from playground.rooms.limits import NEVER_US, TICK_US, WINDOW_FRAMES
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, Replica
+from playground.rooms.wire import Watch
 
 WAIT_BATCHES = 20
 """Batches that a viewer of a branch that this process has not heard of may wait for it."""
@@ -26,7 +27,8 @@ def maker_of(scenario: Scenario, seed: int) -> Maker:
 
 
 class LiveRoom:
-    """See the module. `head` is what the journal said last; `broken` a sentence when the room has stopped."""
+    """See the module. `head` is what the journal said last; `broken` a sentence when the room has stopped;
+    `reloaded` that what was held here contradicted what is stored, and nothing has confirmed it since."""
 
     def __init__(self, facts: Facts, maker: Maker) -> None:
         self.facts = facts
@@ -36,6 +38,7 @@ class LiveRoom:
         self.lineage: list[Branch] = []
         self.askers: dict[int, tuple[Viewer, str]] = {}
         self.broken = ""
+        self.reloaded = False
         self.left_us = 0
         self.f = 0
         self.made: dict[tuple[str, int], tuple[int, str, int]] = {}
@@ -51,8 +54,11 @@ class LiveRoom:
                 viewer.forget_from(cut)
         self._heard(head)
 
-    def go_on_in(self, head: Head, lineage: list[Branch], entries: list[Entry], maker: Maker) -> None:
-        """The room goes on in another branch, the last of `lineage`, which sees `entries`.
+    def go_on_in(
+        self, head: Head, lineage: list[Branch], entries: list[Entry], stored: dict[int, str], maker: Maker
+    ) -> None:
+        """The room goes on in another branch, the last of `lineage`, which sees `entries`, and of whose shown
+        past `stored` is known. Raises `ReplicaBroken`.
 
         What this process has simulated stays as far as it holds there too.
         """
@@ -71,6 +77,28 @@ class LiveRoom:
         for viewer in self.viewers:
             viewer.fork = min(viewer.fork, cut)
         self._heard(head)
+        replica.hold_to(stored)
+
+    def reload(self) -> None:
+        """Begin anew from the journal, at the next reading; nothing that is held here is trusted.
+
+        What viewers hold is compared by its digest when that has been done.
+        """
+        held, self.reloaded = self.replica, True
+        for viewer in self.viewers:
+            if viewer.watching:
+                same = viewer.epoch == held.epoch and not viewer.cut
+                digest = held.digest_before(viewer.tick) if same else ""
+                viewer.wish = Watch(v=1, epoch=viewer.epoch, tick=viewer.tick, digest=digest)
+        self.replica = Replica(held.maker)
+        self.lineage = []
+        self.made.clear()
+
+    def unmarked(self) -> list[Mark]:
+        """What is to be stored of the shown past, and is not yet."""
+        assert self.head is not None
+        code, epoch = self.facts.code, self.replica.epoch
+        return [Mark(code, epoch, *found) for found in self.replica.unmarked(self.head.clock.shown_us)]
 
     def _heard(self, head: Head) -> None:
         self.head = head

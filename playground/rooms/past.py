@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import time
 from collections import OrderedDict
 
 import msgspec
 
+from engine.errors import EngineError
 from lessons.scenarios import library
 from playground.rooms import limits
 from playground.rooms.history import Chunk
-from playground.rooms.journal import Facts, Journal, Refused
+from playground.rooms.journal import Branch, Facts, Journal, Refused
 from playground.rooms.limits import CHUNK_TICKS, TICK_US
 from playground.rooms.live import maker_of
-from playground.rooms.replica import Replica
+from playground.rooms.replica import Replica, ReplicaBroken
 from playground.rooms.wire import join_events
+
+log = logging.getLogger("mailroom.rooms")
+
+NOT_AS_SHOWN = "This past cannot be shown: simulated again, it is not what was seen."
 
 
 class Past:
@@ -39,7 +45,8 @@ class Past:
         return [f"{base}/{chunk.n}/{chunk.digest}.json" for chunk in self.chunks]
 
     async def reach(self, journal: Journal, shown_us: int) -> None:
-        """Makes the chunks that end at or before `shown_us`. Raises the engine's errors."""
+        """Makes the chunks that end at or before `shown_us`. Raises the engine's errors and `ReplicaBroken`,
+        where it comes out otherwise than what is stored of what was shown."""
         async with self.lock:
             whole = -(-self.facts.length_us // TICK_US)
             while True:
@@ -49,6 +56,7 @@ class Past:
                     return
                 entries = await journal.entries(self.facts.code, self.epoch, self.replica.seq)
                 self.replica.learn(entries)
+                self.replica.hold_to(await journal.marks(self.facts.code, self.epoch))
                 await self._simulate(end)
                 self.chunks.append(self._chunk(start, end, last=end == whole))
 
@@ -75,17 +83,38 @@ _made: OrderedDict[tuple[str, int], Past] = OrderedDict()
 
 
 async def past_of(journal: Journal, code: str, epoch: int) -> Past:
-    """The past of one branch, up to now. Raises `Refused` where there is no such room or branch."""
+    """The past of one branch, up to now. Raises `Refused` where there is no such room or branch, or where
+    the past cannot be had as it was shown."""
     facts = await journal.facts(code)
     head = await journal.head(code)
     if not 0 <= epoch <= head.epoch:
         raise Refused("no_room", "This room has no such branch.")
     branch = (await journal.lineage(code, epoch))[-1]
-    past = _made.get((code, epoch))
+    shown_us = head.clock.shown_us if epoch == head.epoch else branch.shown_us
+    try:
+        return await _reached(journal, facts, branch, shown_us)
+    except ReplicaBroken as problem:
+        log.warning("the past of room %s is made anew: %s", code, problem)
+    try:
+        return await _reached(journal, facts, branch, shown_us)
+    except ReplicaBroken:
+        log.exception("the past of room %s is not shown", code)
+        raise Refused("refused", NOT_AS_SHOWN) from None
+
+
+async def _reached(journal: Journal, facts: Facts, branch: Branch, shown_us: int) -> Past:
+    """The past of `branch`, as it is kept or new. One that contradicts itself is not kept."""
+    place = facts.code, branch.epoch
+    past = _made.get(place)
     if past is None:
-        past = _made[code, epoch] = Past(facts, epoch, branch.seed)
+        past = _made[place] = Past(facts, branch.epoch, branch.seed)
         while len(_made) > limits.PASTS_KEPT:
             _made.popitem(last=False)
-    _made.move_to_end((code, epoch))
-    await past.reach(journal, head.clock.shown_us if epoch == head.epoch else branch.shown_us)
+    _made.move_to_end(place)
+    try:
+        await past.reach(journal, shown_us)
+    except (ReplicaBroken, EngineError):
+        if _made.get(place) is past:
+            del _made[place]
+        raise
     return past

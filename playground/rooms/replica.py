@@ -3,14 +3,15 @@
 A replica works in slices: `learn` takes journal entries, `work` simulates towards a tick and returns when
 its time is over. An entry that lies behind what has been simulated makes it *revise*: it restores a
 checkpoint, simulates again, and remembers the first tick that changed, for the viewers that hold it.
-Ticks between the checkpoint and that tick are simulated twice and compared.
+Ticks between the checkpoint and that tick are simulated twice and compared; `stored` digests, of what was
+shown by whichever process, are compared with whenever their tick is closed.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,12 +22,12 @@ from msgspec import Raw
 from engine.errors import CommandError, RunOver
 from engine.wire import encode
 from playground.rooms.journal import Entry
-from playground.rooms.limits import ADVANCE_EVENTS, CHECKPOINT_TICKS, TICK_US, TICKS_KEPT
+from playground.rooms.limits import ADVANCE_EVENTS, CHECKPOINT_TICKS, DIGEST_TICKS, TICK_US, TICKS_KEPT
 from playground.rooms.wire import TickLike
 
 
 class ReplicaBroken(Exception):
-    """Simulating the same ticks again gave other digests: this room cannot be trusted any more."""
+    """Simulating the same ticks again, here or in another process, gave other digests."""
 
 
 class SimulationLike(Protocol):
@@ -83,6 +84,7 @@ class Replica:
         self.kept: list[TickLike] = []
         self.checkpoints = [Checkpoint(0, 1, "", Raw(b"[]"), b"")]
         self.expected: dict[int, bytes] = {}
+        self.stored: dict[int, str] = {}
         self.reached = 0
         self.mark: int | None = None
 
@@ -102,6 +104,7 @@ class Replica:
         if cut * TICK_US < max(self.closed * TICK_US, self.simulation.now_us):
             self._rewind(min(cut, self.closed))
         self.reached = 0
+        self.stored = {}
         return cut
 
     def learn(self, entries: Sequence[Entry]) -> int | None:
@@ -131,6 +134,29 @@ class Replica:
         self.applied = bisect_right(self.entries, (checkpoint.tick * TICK_US, -1), key=_order)
         self.mark = cut
 
+    # -- digests of the past ----------------------------------------------------------------------
+
+    def hold_to(self, stored: Mapping[int, str]) -> None:
+        """By tick, digests (hex) that were stored of this branch. Raises `ReplicaBroken` where what is held
+        differs; what is simulated later is compared then."""
+        self.stored.update(stored)
+        for tick in stored:
+            if self.base <= tick < self.closed:
+                self._compare(self.kept[tick - self.base])
+
+    def _compare(self, tick: TickLike) -> None:
+        said = self.stored.get(tick.tick)
+        if said is not None and said != tick.digest.hex():
+            raise ReplicaBroken(f"tick {tick.tick} of branch {self.epoch} is not what was stored of it")
+
+    def unmarked(self, shown_us: int) -> list[tuple[int, str]]:
+        """(tick, digest) of those that should be stored and are not, as far as is known here. They lie wholly
+        behind `shown_us`, the highest moment shown, so nothing can revise them any more."""
+        end = min(shown_us // TICK_US, self.closed)
+        first = self.base + DIGEST_TICKS - 1 - self.base % DIGEST_TICKS
+        ticks = (tick for tick in range(first, end, DIGEST_TICKS) if tick not in self.stored)
+        return [(tick, self.kept[tick - self.base].digest.hex()) for tick in ticks]
+
     # -- simulating -------------------------------------------------------------------------------
 
     def work(self, frontier_tick: int, deadline: float) -> bool:
@@ -149,6 +175,8 @@ class Replica:
                 continue
             self._take()
             if self.closed < target:  # the run has ended, its last tick is closed
+                if max(self.stored, default=0) >= self.closed:
+                    raise ReplicaBroken(f"branch {self.epoch} ended before what was stored of it")
                 return True
             if target == self.mark or target % CHECKPOINT_TICKS == 0:
                 self._checkpoint()
@@ -190,6 +218,7 @@ class Replica:
             wanted = self.expected.pop(tick.tick, None)
             if wanted is not None and wanted != tick.digest:
                 raise ReplicaBroken(f"tick {tick.tick} came out differently the second time")
+            self._compare(tick)
             self.kept.append(tick)
             self.closed = tick.tick + 1
         surplus = len(self.kept) - TICKS_KEPT

@@ -55,6 +55,8 @@ def check(pages: list[Page], told: dict[str, Any], sent: int) -> None:
             assert id in receipts
             if frame["at_us"] is not None:
                 assert stored.count(frame["seq"]) == 1
+    for epoch, tick, digest in told["marks"]:
+        assert told["digests"][str(epoch)][tick : tick + 1] in ([], [digest]), f"stored of tick {tick}"
     assert len(told["receipts"]) == len(receipts) <= sent
 
 
@@ -79,9 +81,11 @@ async def test_killed_at_20_seeded_moments_a_room_is_what_was_shown(tmp_path: Pa
             await owner.command("Play")
             sent += 1
             await owner.until(lambda: owner.next == viewer.next > 0 and not owner.pending)
+            await owner.until(lambda: owner.moment() > 6_500_000)
             assert len(owner.done) + len(owner.refused) >= sent
             told = await asyncio.to_thread(truth.of, code, 2400, tmp_path)
             check([owner, viewer], told, sent)
+            assert told["marks"], "digests of the past are stored"
     finally:
         stop_site(site)
 

@@ -1,6 +1,7 @@
 """What a room's journal says, and what follows from it: `python -m tests.faults.truth CODE TICKS`.
 
-Prints one JSON object: every branch simulated at once from what is stored, and the entries and receipts.
+Prints one JSON object: every branch simulated at once from what is stored, and the entries, receipts and
+digests of the past.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def main(code: str, ticks: int) -> None:
         digests[epoch] = [tick.digest.hex() for tick in replica.kept]
     entries = models.Entry.objects.filter(room=code).values_list("seq", "n", "at_us", "epoch")
     receipts = models.Receipt.objects.filter(room=code).values_list("asked_id", "seq")
-    print(json.dumps({"digests": digests, "entries": list(entries), "receipts": list(receipts)}))
+    marks = models.TickDigest.objects.filter(room=code).values_list("epoch", "tick", "digest")
+    told = {"digests": digests, "entries": list(entries), "receipts": list(receipts), "marks": list(marks)}
+    print(json.dumps(told))
     journal.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from engine.commands import AnyCommand
 from playground.rooms.journal import (
@@ -11,11 +11,13 @@ from playground.rooms.journal import (
     Entry,
     Facts,
     Head,
+    Mark,
     NewRoom,
     Receipt,
     Refused,
     Turn,
     new_code,
+    promised,
     visible,
 )  # fmt: skip
 from playground.rooms.room import Room, opened
@@ -28,6 +30,8 @@ class MemoryJournal:
         self.wall = wall
         self.rooms: dict[str, Room] = {}
         self.asked: dict[tuple[str, str], str] = {}
+        self.marked: dict[tuple[str, int, int], Mark] = {}
+        self.stored = 0
 
     def now_us(self) -> int:
         return self.wall()
@@ -79,6 +83,15 @@ class MemoryJournal:
 
     async def entries(self, code: str, epoch: int, after_seq: int) -> list[Entry]:
         return visible(await self.lineage(code, epoch), self._room(code).entries, after_seq)
+
+    async def marks(self, code: str, epoch: int) -> dict[int, str]:
+        mine = (mark for mark in self.marked.values() if mark.code == code)
+        return promised(await self.lineage(code, epoch), mine)
+
+    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
+        self.stored += 1
+        places = [(mark.code, mark.epoch, mark.tick) for mark in marks]
+        return [self.marked.setdefault(place, mark) for place, mark in zip(places, marks, strict=True)]
 
     def close(self) -> None:
         """There is nothing to end."""

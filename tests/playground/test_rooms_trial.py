@@ -191,6 +191,8 @@ class Trial:
             for frame in browser.done.values():
                 if frame["at_us"] is not None and stored.count(frame["seq"]) != 1:
                     found.append(f"{frame['id']} was answered and is lost")
+        for room in (hub.rooms[self.code] for hub in self.hubs):
+            found += ["a digest of the past was doubted"] if room.reloaded or room.broken else []
         return found + self._other_digests()
 
     def _other_digests(self) -> list[str]:
@@ -203,6 +205,9 @@ class Trial:
                 for (branch, tick), digest in browser.seen.items():
                     if branch == epoch and digests.get(tick, digest) != digest:
                         found.append(f"what was shown of branch {epoch} at {tick} is not so")
+            for (_, branch, tick), mark in self.journal.marked.items():
+                if branch == epoch and digests.get(tick, mark.digest) != mark.digest:
+                    found.append(f"what was stored of branch {epoch} at {tick} is not so")
                 if epoch == self.row.epoch and browser.epoch != epoch:
                     found.append("a browser is in an old branch")
                 elif epoch == self.row.epoch and browser.next:
