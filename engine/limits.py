@@ -28,6 +28,9 @@ TEXT_CHARACTERS_MAX = 500
 SCENARIO_BYTES_MAX = 64 * 1024
 """A scenario is written by hand."""
 
+RETRY_STEPS_MAX = 20
+"""Each step may name a queue of its own, and a stage has 40 of them; who failed so often waits as before."""
+
 PREFETCH_MAX = 65_535
 """basic.qos carries an unsigned 16-bit count."""
 

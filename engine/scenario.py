@@ -145,10 +145,19 @@ class Effect(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Failure(Struct, frozen=True, forbid_unknown_fields=True):
-    """When a handler fails besides poison: with a probability, or for these keys."""
+    """When a handler fails besides poison: with a probability, or for these keys. With `during` only what
+    it finishes in this time [from, to): the printer is out of paper."""
 
     probability: Probability = 0.0
     keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
+    during: tuple[Duration, Duration] | None = None
+
+
+class RetryStep(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a failed message waits for one of its next attempts, and how long."""
+
+    queue: Name
+    delay: Duration
 
 
 class Retry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,12 +168,15 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     `queue` with the attempt's delay as its TTL, then acknowledge the original; `queue`'s own
     dead-letter exchange brings it back. The delay of attempt n is `delay` (backoff "fixed") or
     delay · 2^(n−1) ("exponential"), at most `delay_max`, and up to `jitter` of it is drawn away.
+    With `steps` instead of `queue` each attempt has a queue and a delay of its own (the last step is for
+    all further ones), so that a short delay does not wait behind a long one.
     After `limit` failed attempts: published to `then` and acknowledged, or without `then` discarded.
     """
 
     do: Literal["requeue", "discard", "republish"] = "requeue"
     by: Literal["reject", "nack"] = "nack"
     queue: MaybeName = ""
+    steps: Annotated[list[RetryStep], Meta(max_length=limits.RETRY_STEPS_MAX)] = []
     backoff: Literal["fixed", "exponential"] = "fixed"
     delay: Duration = 1_000_000
     delay_max: Duration = 60_000_000

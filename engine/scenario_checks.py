@@ -271,6 +271,8 @@ def _consumers(scenario: Scenario) -> Iterator[str]:
             yield from _retry(f"{path}.retry", consumer, queues)
         yield from _work(f"{path}.work", consumer.work)
         if consumer.fail is not None:
+            if consumer.fail.during is not None and consumer.fail.during[0] >= consumer.fail.during[1]:
+                yield f"{path}.fail.during: expected its beginning before its end"
             for j, key in enumerate(consumer.fail.keys):
                 yield from _one_of(f"{path}.fail.keys[{j}]", key, scenario.kinds)
 
@@ -288,10 +290,16 @@ def _work(path: str, work: Work) -> Iterator[str]:
 
 def _retry(path: str, consumer: ConsumerSpec, queues: list[str]) -> Iterator[str]:
     retry = consumer.retry
-    if retry.do == "republish":
+    for i, step in enumerate(retry.steps):
+        yield from _one_of(f"{path}.steps[{i}].queue", step.queue, queues)
+    if retry.do != "republish":
+        for field in ("queue", "steps"):
+            if getattr(retry, field):
+                yield f'{path}.{field}: expected it with do = "republish" only'
+    elif not retry.steps:
         yield from _one_of(f"{path}.queue", retry.queue, queues)
     elif retry.queue:
-        yield f'{path}.queue: expected it with do = "republish" only'
+        yield f"{path}: expected either queue or steps"
     if retry.then:
         yield from _one_of(f"{path}.then", retry.then, queues)
         if retry.limit is None:

@@ -24,15 +24,20 @@ def decide(kernel: Kernel, stream: str, retry: Retry, failures: int) -> Decision
     if retry.limit is not None and failures >= retry.limit:
         return Decision("park", retry.then) if retry.then else Decision("discard")
     if retry.do == "republish":
-        return Decision("republish", retry.queue, delay_us(kernel, stream, retry, failures))
+        steps = retry.steps
+        queue = steps[min(failures, len(steps)) - 1].queue if steps else retry.queue
+        return Decision("republish", queue, delay_us(kernel, stream, retry, failures))
     return Decision(retry.do)
 
 
 def delay_us(kernel: Kernel, stream: str, retry: Retry, failures: int) -> int:
     """How long to wait before the next attempt, at least 1 ms (the protocol's grain), in whole ms."""
-    us = int(retry.delay)
-    if retry.backoff == "exponential":
-        us <<= min(failures - 1, 40)
+    if retry.steps:
+        us = int(retry.steps[min(failures, len(retry.steps)) - 1].delay)
+    else:
+        us = int(retry.delay)
+        if retry.backoff == "exponential":
+            us <<= min(failures - 1, 40)
     us = min(us, int(retry.delay_max))
     if retry.jitter > 0:
         spread = int(us * retry.jitter)

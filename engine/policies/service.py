@@ -25,8 +25,10 @@ def failure(kernel: Kernel, stream: str, fail: Failure | None, key: str, poison:
     """Why the handler fails this time, "" when it does not."""
     if poison:
         return "poison"
-    if fail is None:
+    if fail is None or (fail.during and not fail.during[0] <= kernel.now_us < fail.during[1]):
         return ""
     if key and key in fail.keys:
         return f"key {key}"
-    return "chance" if happens(kernel, stream, fail.probability) else ""
+    if not happens(kernel, stream, fail.probability):
+        return ""
+    return "outage" if fail.during else "chance"
