@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine import commands as c
+from engine import rearranging
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
 from engine.durations import spoken
 from engine.errors import CommandError
-from engine.events import Commanded
-from engine.link import Link
+from engine.finding import ADMIN, broker_of, consumer_of, link_of, producer_of, queue_of, say
 from engine.rabbitmq import operations as amqp
-from engine.scenario import Work
+from engine.scenario import Idempotency, Work
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
@@ -27,45 +29,6 @@ def apply(simulation: Simulation, command: c.AnyCommand) -> None:
     APPLY[type(command)](simulation, command)
 
 
-# -- finding ------------------------------------------------------------------------------------
-
-
-def _actor(simulation: Simulation, name: str, kind: type) -> Any:
-    for actor in simulation.actors:
-        if actor.spec.name == name and isinstance(actor, kind):
-            return actor
-    known = ", ".join(a.spec.name for a in simulation.actors if isinstance(a, kind))
-    what = "consumer" if kind is AmqpConsumer else "producer" if kind is AmqpProducer else "actor"
-    raise CommandError(f"there is no {what} {name!r}; there is {known or 'none'}")
-
-
-def _consumer(simulation: Simulation, name: str) -> AmqpConsumer:
-    return _actor(simulation, name, AmqpConsumer)  # type: ignore[no-any-return]
-
-
-def _producer(simulation: Simulation, name: str) -> AmqpProducer:
-    return _actor(simulation, name, AmqpProducer)  # type: ignore[no-any-return]
-
-
-def _link(simulation: Simulation, name: str) -> Link:
-    return simulation.kernel.parts[_actor(simulation, name, object).link]  # type: ignore[no-any-return]
-
-
-def _broker(simulation: Simulation, system: str, queue: str) -> tuple[Any, int]:
-    for broker in simulation.brokers:
-        if broker.name == system:
-            node = broker.find("queue", queue)
-            if node:
-                return broker, node
-            raise CommandError(f"there is no queue {queue!r} in {system}")
-    raise CommandError(f"there is no system {system!r}")
-
-
-def _say(simulation: Simulation, command: c.AnyCommand, node: int, about: str = "") -> None:
-    kernel = simulation.kernel
-    kernel.cause = kernel.emit(Commanded(kernel.now_us, kernel.cause, type(command).__name__, node, about))
-
-
 def _need(actor: AmqpConsumer | AmqpProducer, *states: str) -> None:
     if actor.state not in states:
         raise CommandError(f"{actor.spec.name} is {actor.state}: this needs it {' or '.join(states)}")
@@ -75,98 +38,151 @@ def _need(actor: AmqpConsumer | AmqpProducer, *states: str) -> None:
 
 
 def _crash_consumer(simulation: Simulation, command: c.CrashConsumer) -> None:
-    consumer = _consumer(simulation, command.consumer)
+    consumer = consumer_of(simulation, command.consumer)
     _need(consumer, "up", "connecting")
-    _say(simulation, command, consumer.node)
+    say(simulation, command, consumer.node)
     consumer.crash(simulation.kernel)
 
 
 def _restart_consumer(simulation: Simulation, command: c.RestartConsumer) -> None:
-    consumer = _consumer(simulation, command.consumer)
+    consumer = consumer_of(simulation, command.consumer)
     _need(consumer, "crashed", "stopped")
-    _say(simulation, command, consumer.node)
+    say(simulation, command, consumer.node)
     consumer.restart(simulation.kernel)
 
 
 def _stop_consumer(simulation: Simulation, command: c.StopConsumer) -> None:
-    consumer = _consumer(simulation, command.consumer)
+    consumer = consumer_of(simulation, command.consumer)
     _need(consumer, "up")
     if consumer.stopping:
         raise CommandError(f"{command.consumer} is stopping already")
-    _say(simulation, command, consumer.node)
+    say(simulation, command, consumer.node)
     consumer.stop(simulation.kernel)
 
 
 def _slow_consumer(simulation: Simulation, command: c.SlowConsumer) -> None:
-    consumer = _consumer(simulation, command.consumer)
-    _say(simulation, command, consumer.node, f"{command.factor / 1_000:g} times as long")
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node, f"{command.factor / 1_000:g} times as long")
     consumer.slow(simulation.kernel, command.factor)
 
 
 def _set_work(simulation: Simulation, command: c.SetWork) -> None:
-    consumer = _consumer(simulation, command.consumer)
-    _say(simulation, command, consumer.node, spoken(command.constant_us))
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node, spoken(command.constant_us))
     consumer.set_work(simulation.kernel, Work(constant=command.constant_us))
 
 
 def _set_prefetch(simulation: Simulation, command: c.SetPrefetch) -> None:
-    consumer = _consumer(simulation, command.consumer)
-    _say(simulation, command, consumer.node, f"prefetch {command.prefetch}")
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node, f"prefetch {command.prefetch}")
     consumer.set_prefetch(simulation.kernel, command.prefetch)
 
 
 def _set_acknowledge(simulation: Simulation, command: c.SetAcknowledge) -> None:
-    consumer = _consumer(simulation, command.consumer)
-    _say(simulation, command, consumer.node, f"acknowledges {command.acknowledge}")
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node, f"acknowledges {command.acknowledge}")
     consumer.set_acknowledge(simulation.kernel, command.acknowledge)
+
+
+def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
+    consumer = consumer_of(simulation, command.consumer)
+    broker = broker_of(simulation, consumer.spec.system)
+    if (command.do == "republish") != bool(command.queue):
+        raise CommandError('SetRetry: expected a queue with do = "republish", and only with it')
+    if command.then and command.limit is None:
+        raise CommandError("SetRetry: expected a limit with then")
+    for name in (command.queue, command.then):
+        if name and not broker.find("queue", name):
+            raise CommandError(f"there is no queue {name!r} in {broker.name}")
+    say(simulation, command, consumer.node, _retry_in_words(command))
+    consumer.set_retry(
+        msgspec.structs.replace(
+            consumer.spec.retry, do=command.do, queue=command.queue, backoff=command.backoff,
+            delay=command.delay_us, limit=command.limit, then=command.then,
+        )
+    )  # fmt: skip
+
+
+def _retry_in_words(command: c.SetRetry) -> str:
+    words: str = command.do
+    if command.do == "republish":
+        words += f" to {command.queue} after {spoken(command.delay_us)}"
+        words += ", doubled each time" if command.backoff == "exponential" else ""
+    if command.limit is not None:
+        words += f", at most {command.limit} attempts"
+    return words + (f", then to {command.then}" if command.then else "")
+
+
+def _set_idempotency(simulation: Simulation, command: c.SetIdempotency) -> None:
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node, command.keep)
+    if command.keep == "none":
+        consumer.set_idempotency(None)
+    else:
+        consumer.set_idempotency(Idempotency(_store(simulation, consumer), command.keep))
+
+
+def _store(simulation: Simulation, consumer: AmqpConsumer) -> str:
+    """Its own store, or the one that the workers of its queue share: else a redelivery finds another."""
+    own = consumer.kept_in()
+    if own:
+        return own
+    spec = consumer.spec
+    others = (
+        other.kept_in()
+        for other in simulation.actors
+        if isinstance(other, AmqpConsumer)
+        and (other.spec.system, other.spec.from_) == (spec.system, spec.from_)
+    )
+    return next((store for store in others if store), f"{spec.system}/{spec.from_.queue}")
 
 
 # -- producers ----------------------------------------------------------------------------------
 
 
 def _crash_producer(simulation: Simulation, command: c.CrashProducer) -> None:
-    producer = _producer(simulation, command.producer)
+    producer = producer_of(simulation, command.producer)
     _need(producer, "up")
-    _say(simulation, command, producer.node)
+    say(simulation, command, producer.node)
     producer.crash(simulation.kernel)
 
 
 def _restart_producer(simulation: Simulation, command: c.RestartProducer) -> None:
-    producer = _producer(simulation, command.producer)
+    producer = producer_of(simulation, command.producer)
     _need(producer, "crashed")
-    _say(simulation, command, producer.node)
+    say(simulation, command, producer.node)
     producer.restart(simulation.kernel)
 
 
 def _pause(simulation: Simulation, command: c.PauseProducer) -> None:
-    producer = _producer(simulation, command.producer)
+    producer = producer_of(simulation, command.producer)
     if producer.paused:
         raise CommandError(f"{command.producer} is paused already")
-    _say(simulation, command, producer.node)
+    say(simulation, command, producer.node)
     producer.pause(simulation.kernel)
 
 
 def _resume(simulation: Simulation, command: c.ResumeProducer) -> None:
-    producer = _producer(simulation, command.producer)
+    producer = producer_of(simulation, command.producer)
     if not producer.paused:
         raise CommandError(f"{command.producer} is not paused")
-    _say(simulation, command, producer.node)
+    say(simulation, command, producer.node)
     producer.resume(simulation.kernel)
 
 
 def _poison_next(simulation: Simulation, command: c.PoisonNext) -> None:
-    producer = _producer(simulation, command.producer)
-    _say(simulation, command, producer.node)
+    producer = producer_of(simulation, command.producer)
+    say(simulation, command, producer.node)
     producer.poison_next = True
 
 
 def _publish_now(simulation: Simulation, command: c.PublishNow) -> None:
-    producer = _producer(simulation, command.producer)
+    producer = producer_of(simulation, command.producer)
     _need(producer, "up")
     if command.key and command.key not in simulation.scenario.kinds:
         known = ", ".join(simulation.scenario.kinds) or "none"
         raise CommandError(f"there is no key {command.key!r}; there is {known}")
-    _say(simulation, command, producer.node, f"{command.count} now")
+    say(simulation, command, producer.node, f"{command.count} now")
     cause = simulation.kernel.cause
     for _ in range(command.count):
         simulation.kernel.cause = cause
@@ -174,8 +190,8 @@ def _publish_now(simulation: Simulation, command: c.PublishNow) -> None:
 
 
 def _set_rate(simulation: Simulation, command: c.SetRate) -> None:
-    producer = _producer(simulation, command.producer)
-    _say(simulation, command, producer.node, f"{command.per_minute} a minute")
+    producer = producer_of(simulation, command.producer)
+    say(simulation, command, producer.node, f"{command.per_minute} a minute")
     producer.set_rate(simulation.kernel, command.per_minute)
 
 
@@ -183,24 +199,24 @@ def _set_rate(simulation: Simulation, command: c.SetRate) -> None:
 
 
 def _drop_next_ack(simulation: Simulation, command: c.DropNextAck) -> None:
-    link = _link(simulation, command.actor)
-    _say(simulation, command, link.node)
+    link = link_of(simulation, command.actor)
+    say(simulation, command, link.node)
     link.lose_next_ack = True
 
 
 def _cut_link(simulation: Simulation, command: c.CutLink) -> None:
-    link = _link(simulation, command.actor)
+    link = link_of(simulation, command.actor)
     if link.state != "up":
         raise CommandError(f"the network of {command.actor} is {link.state} already")
-    _say(simulation, command, link.node)
+    say(simulation, command, link.node)
     link.cut(simulation.kernel)
 
 
 def _restore_link(simulation: Simulation, command: c.RestoreLink) -> None:
-    link = _link(simulation, command.actor)
+    link = link_of(simulation, command.actor)
     if link.state == "up":
         raise CommandError(f"the network of {command.actor} is up already")
-    _say(simulation, command, link.node)
+    say(simulation, command, link.node)
     link.restore(simulation.kernel)
 
 
@@ -208,19 +224,19 @@ def _restore_link(simulation: Simulation, command: c.RestoreLink) -> None:
 
 
 def _purge(simulation: Simulation, command: c.PurgeQueue) -> None:
-    broker, node = _broker(simulation, command.system, command.queue)
-    _say(simulation, command, node)
+    broker, node = queue_of(simulation, command.system, command.queue)
+    say(simulation, command, node)
     broker.execute(simulation.kernel, ADMIN, amqp.QueuePurge(command.queue))
 
 
 def _redrive(simulation: Simulation, command: c.Redrive) -> None:
     """What a shovel does: get, publish to the other queue, acknowledge, one message after the other."""
     kernel = simulation.kernel
-    broker, node = _broker(simulation, command.system, command.queue)
-    _broker(simulation, command.system, command.to)
+    broker, node = queue_of(simulation, command.system, command.queue)
+    queue_of(simulation, command.system, command.to)
     if command.queue == command.to:
         raise CommandError("a redrive needs two different queues")
-    _say(simulation, command, node, f"to {command.to}")
+    say(simulation, command, node, f"to {command.to}")
     cause = kernel.cause
     count = min(broker.queue_counts()[node][0], REDRIVEN_MAX)
     for _ in range(count):
@@ -241,11 +257,9 @@ def _redrive(simulation: Simulation, command: c.Redrive) -> None:
 
 
 def _reseed(simulation: Simulation, command: c.Reseed) -> None:
-    _say(simulation, command, 0, f"seed {command.seed}")
+    say(simulation, command, 0, f"seed {command.seed}")
     simulation.kernel.reseed(command.seed)
 
-
-ADMIN = "administrator"
 
 APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.CrashConsumer: _crash_consumer,
@@ -255,6 +269,15 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.SetWork: _set_work,
     c.SetPrefetch: _set_prefetch,
     c.SetAcknowledge: _set_acknowledge,
+    c.SetRetry: _set_retry,
+    c.SetIdempotency: _set_idempotency,
+    c.AddConsumer: rearranging.add_consumer,
+    c.RemoveConsumer: rearranging.remove_consumer,
+    c.AddProducer: rearranging.add_producer,
+    c.RemoveProducer: rearranging.remove_producer,
+    c.DeclareQueue: rearranging.declare_queue,
+    c.BindQueue: rearranging.bind_queue,
+    c.UnbindQueue: rearranging.unbind_queue,
     c.CrashProducer: _crash_producer,
     c.RestartProducer: _restart_producer,
     c.PauseProducer: _pause,

@@ -14,9 +14,10 @@ from msgspec import Meta
 from engine import limits
 from engine.durations import UNITS_US
 from engine.errors import CommandError
-from engine.scenario import Acknowledge, Fault
+from engine.scenario import Acknowledge, Fault, MaybeName
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+RoutingKey = Annotated[str, Meta(max_length=255)]
 Rate = Annotated[int, Meta(ge=0, le=limits.RATE_PER_MINUTE_MAX)]
 
 
@@ -133,6 +134,90 @@ class SetWork(Command, frozen=True):
     constant_us: Annotated[int, Meta(ge=0, le=limits.WORK_US_MAX)]
 
 
+class SetRetry(Command, frozen=True):
+    """The consumer does this after a failure from now on, as `engine.scenario.Retry` says.
+
+    `queue` (only with "republish") and `then` (only with a `limit`) are queues of its system; how much
+    of a delay is drawn away, and the longest delay, stay as they were.
+    """
+
+    consumer: Name
+    do: Literal["requeue", "discard", "republish"]
+    queue: MaybeName = ""
+    backoff: Literal["fixed", "exponential"] = "fixed"
+    delay_us: Annotated[int, Meta(ge=1_000, le=limits.DURATION_US_MAX)] = 1_000_000
+    limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    then: MaybeName = ""
+
+
+class SetIdempotency(Command, frozen=True):
+    """The consumer asks its idempotency store as `engine.scenario.Idempotency` says, or none.
+
+    The store is the one that it has or had, else that of a consumer of the same queue, else a new one.
+    """
+
+    consumer: Name
+    keep: Literal["none", "with the effect", "check then act"]
+
+
+class AddConsumer(Command, frozen=True):
+    """A new consumer, with the settings that consumer `like` has now, reads its queue or `queue`.
+
+    Without `like`: a consumer as a scenario has one by default, on `queue` of `system`. `name` "" makes
+    one up. No name is given twice in a run, nor that of somebody who is gone.
+    """
+
+    like: MaybeName = ""
+    queue: MaybeName = ""
+    system: MaybeName = ""
+    name: MaybeName = ""
+
+
+class RemoveConsumer(Command, frozen=True):
+    """The consumer stops as by `StopConsumer`; once nothing of it is on its way, its node goes."""
+
+    consumer: Name
+
+
+class AddProducer(Command, frozen=True):
+    """A new producer, with the settings that producer `like` has now, begins at once; `name` "": made up."""
+
+    like: Name
+    name: MaybeName = ""
+
+
+class RemoveProducer(Command, frozen=True):
+    """The producer makes no more messages, waits once for what is not confirmed, closes, and its node goes."""
+
+    producer: Name
+
+
+class DeclareQueue(Command, frozen=True):
+    """An administrator declares a durable queue; no producer knows of it until it is bound."""
+
+    system: Name
+    queue: Name
+    queue_type: Literal["classic", "quorum"] = "classic"
+
+
+class BindQueue(Command, frozen=True):
+    """An administrator binds the queue to the exchange: it gets a copy of what fits `routing_key`."""
+
+    system: Name
+    exchange: Name
+    queue: Name
+    routing_key: RoutingKey = ""
+
+
+class UnbindQueue(Command, frozen=True):
+    """An administrator takes the binding with this key back."""
+
+    system: Name
+    exchange: Name
+    queue: Name
+    routing_key: RoutingKey = ""
+
+
 class PurgeQueue(Command, frozen=True):
     """An administrator empties the queue of what is ready."""
 
@@ -157,7 +242,9 @@ class Reseed(Command, frozen=True):
 AnyCommand = (
     CrashConsumer | RestartConsumer | StopConsumer | SlowConsumer | CrashProducer | RestartProducer
     | PauseProducer | ResumeProducer | PoisonNext | PublishNow | SetRate | DropNextAck | CutLink
-    | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | PurgeQueue | Redrive | Reseed
+    | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
+    | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
+    | PurgeQueue | Redrive | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

@@ -20,6 +20,9 @@ FAULTS_MAX = 100
 KINDS_MAX = 50
 """What a stage can show and one process can drive."""
 
+ACTORS_EVER_MAX = 300
+"""Producers and consumers of one run, those removed included: each keeps its place in snapshots."""
+
 NAME_CHARACTERS_MAX = 40
 """Names stand on nodes."""
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.broker import Push, Reply
-from engine.events import Left, LinkStateChanged, Moved, Placed, Sent, SignalKind, SignalLost
+from engine.events import Left, LinkStateChanged, Moved, NodeRemoved, Placed, Sent, SignalKind, SignalLost
 from engine.kernel import Kernel, Timer
 from engine.rabbitmq import operations as amqp
 
@@ -74,6 +74,8 @@ class Link(msgspec.Struct):
     executing: bool = False
     behind_reply: list[Down] = []
     lose_next_ack: bool = False
+    leaving: bool = False
+    """The actor has said its last: with the last that travels, its node goes."""
 
     # -- from the actor -------------------------------------------------------------------------
 
@@ -107,6 +109,20 @@ class Link(msgspec.Struct):
                 self._depart_up(kernel, item)
             else:
                 self.up_waiting.append(item)
+
+    def leave(self, kernel: Kernel) -> None:
+        """The actor will say no more. Its node goes once nothing travels to or from it; the closing of
+        its connection is the last that does, and the answer to that arrives behind everything else."""
+        self.leaving = True
+        self._go_when_still(kernel)
+
+    def _go_when_still(self, kernel: Kernel) -> None:
+        if self.up or self.down or self.up_waiting or self.down_waiting:
+            return
+        self.leaving = False
+        self.generation += 1
+        kernel.parts[self.actor].gone = True
+        kernel.emit(NodeRemoved(kernel.now_us, kernel.cause, self.node))
 
     # -- from the broker ------------------------------------------------------------------------
 
@@ -221,6 +237,8 @@ class Link(msgspec.Struct):
             self._nobody(kernel, item, self.node)
         else:
             kernel.parts[self.actor].answered(kernel, item.asked, item.said)
+        if self.leaving:
+            self._go_when_still(kernel)
 
     def _nobody(self, kernel: Kernel, item: Down, node: int) -> None:
         """What arrives for a process that is gone, or for a connection it has given up."""
@@ -298,6 +316,8 @@ class Link(msgspec.Struct):
                 kernel.parts[self.broker].execute(kernel, client, amqp.ConnectionClose("heartbeat"))
                 kernel.cause = cause
         kernel.parts[self.actor].disconnected(kernel, [up.operation for up in ups])
+        if self.leaving:
+            self._go_when_still(kernel)
 
     # -- the present ----------------------------------------------------------------------------
 

@@ -31,17 +31,21 @@ def state_events(simulation: Simulation) -> list[Event]:
     """
     now_us = simulation.now_us
     told: list[Event] = []
-    for actor in simulation.actors:
+    actors = [actor for actor in simulation.actors if not actor.gone]
+    for actor in actors:
         told += _actor(simulation, actor, now_us)
     stage = [event for broker in simulation.brokers for event in broker.state_events()]
     told += [event for event in stage if isinstance(event, NodeAdded)]
-    told += [_publish_wire(actor, now_us) for actor in simulation.actors if isinstance(actor, AmqpProducer)]
+    on_stage = {event.node for event in told if isinstance(event, NodeAdded)}
+    for actor in actors:
+        if isinstance(actor, AmqpProducer) and actor.exchange_node in on_stage:
+            told.append(_publish_wire(actor, now_us))
     told += _messages(simulation, now_us)
     told += [event for event in stage if not isinstance(event, NodeAdded)]
     told += _bodies_only(simulation, stage, now_us)
-    for link in simulation.links:
-        told += link.state_events(now_us)
-    for actor in simulation.actors:
+    for actor in actors:
+        told += simulation.kernel.parts[actor.link].state_events(now_us)
+    for actor in actors:
         if isinstance(actor, AmqpConsumer):
             told += _bodies(actor, now_us)
     told += simulation.ledger.state_events(now_us)
@@ -77,7 +81,7 @@ def _messages(simulation: Simulation, now_us: int) -> list[Event]:
         if isinstance(actor, AmqpConsumer):
             numbers.update(held.message for held in actor.bodies())
     return [
-        MessageCreated(now_us, 0, n, world.producer_of[n], world.key(n), world.is_poison(n))
+        MessageCreated(now_us, 0, n, world.producer(n), world.key(n), world.is_poison(n))
         for n in sorted(numbers)
     ]
 

@@ -22,6 +22,7 @@ from engine.commands import AnyCommand, of_fault
 from engine.durations import spoken
 from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver, ScenarioError
 from engine.events import Event, NodeAdded, StandsFor, WireAdded
+from engine.finding import ADMIN
 from engine.invariants import check, check_wholly
 from engine.kernel import Kernel, KernelState
 from engine.ledger import Ledger
@@ -31,11 +32,10 @@ from engine.presence import state_events
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.broker import RabbitMQ, RabbitMQState
 from engine.rabbitmq.versions import VERSIONS
-from engine.scenario import Queue, RabbitMQSystem, Scenario
+from engine.scenario import ConsumerSpec, ProducerSpec, Queue, RabbitMQSystem, Scenario
 from engine.ticks import TICK_US, Ticks, TicksState
 from engine.world import World
 
-ADMIN = "administrator"
 BUDGET_EVENTS = 2_000
 
 WHOLE_TICKS = 200
@@ -113,9 +113,9 @@ class Simulation:
             kernel.parts.append(broker)
             self._declare(f"system[{index}]", system, broker)
         for producer in scenario.producer:
-            self._add_producer(producer)
+            self.add_producer(producer)
         for consumer in scenario.consumer:
-            self._add_consumer(consumer)
+            self.add_consumer(consumer)
         for actor in self.actors:
             kernel.cause = 0
             actor.begin(kernel)
@@ -172,17 +172,20 @@ class Simulation:
         self.switchboard.links[name] = link
         return link
 
-    def _add_producer(self, spec: Any) -> None:
+    def add_producer(self, spec: ProducerSpec) -> AmqpProducer:
+        """A producer on the stage, with its link. The caller lets it begin."""
         kernel = self.kernel
+        now_us, cause = kernel.now_us, kernel.cause
         node = kernel.next_node()
         link = self._link(spec.name, spec.system, node)
         broker = kernel.parts[link.broker]
         exchange = self._shown_exchange(broker, spec.to.exchange, spec.to.queue)
         actor = AmqpProducer(spec, link.actor, link.owner, node, exchange, f"{spec.name}/arrivals")
-        kernel.emit(NodeAdded(0, 0, node, "producer", spec.name, spec.system, actor.about()))
-        kernel.emit(WireAdded(0, 0, node, exchange, "publish", ""))
+        kernel.emit(NodeAdded(now_us, cause, node, "producer", spec.name, spec.system, actor.about()))
+        kernel.emit(WireAdded(now_us, cause, node, exchange, "publish", ""))
         self.actors.append(actor)
         kernel.parts.append(actor)
+        return actor
 
     def _shown_exchange(self, broker: RabbitMQ, name: str, queue: str) -> int:
         """The node of the exchange that is published to, on the stage from the start."""
@@ -193,16 +196,20 @@ class Simulation:
             broker.show_default_wire(exchange, target)
         return exchange.node
 
-    def _add_consumer(self, spec: Any) -> None:
+    def add_consumer(self, spec: ConsumerSpec) -> AmqpConsumer:
+        """A consumer on the stage, with its link. The caller lets it begin."""
         kernel = self.kernel
         node = kernel.next_node()
         link = self._link(spec.name, spec.system, node)
         queue_node = kernel.parts[link.broker].find("queue", spec.from_.queue)
         effect_key = f"{spec.effect.name}/{queue_node}"
         actor = AmqpConsumer(spec, link.actor, link.owner, node, queue_node, f"{spec.name}/work", effect_key)
-        kernel.emit(NodeAdded(0, 0, node, "consumer", spec.name, spec.system, actor.about()))
+        kernel.emit(
+            NodeAdded(kernel.now_us, kernel.cause, node, "consumer", spec.name, spec.system, actor.about())
+        )
         self.actors.append(actor)
         kernel.parts.append(actor)
+        return actor
 
     # -- driving --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The world outside the brokers: which messages were made, what handlers have done, what they remember.
 
-Per message it keeps two bytes, by message number, so that a long run stays small in a snapshot.
+Per message it keeps four bytes, by message number, so that a long run stays small in a snapshot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class World(msgspec.Struct):
     """Key texts in order of first use; at most 255."""
     key_of: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
     flags: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
-    producer_of: bytearray = msgspec.field(default_factory=lambda: bytearray(1))
+    producer_of: bytearray = msgspec.field(default_factory=lambda: bytearray(2))
+    """Two bytes a message: its producer's node, which no run counts beyond."""
     effects: dict[str, bytearray] = {}
     """"effect name/destination" → how often it was done, by message; stays at 255."""
     totals: dict[str, int] = {}
@@ -49,11 +50,15 @@ class World(msgspec.Struct):
             index = keys.index(key)
         self.key_of.append(index)
         self.flags.append(POISON if poison else 0)
-        self.producer_of.append(node)
+        self.producer_of += node.to_bytes(2, "little")
 
     def key(self, message: int) -> str:
         index = self.key_of[message]
         return "" if index == NO_KEY else self.keys[index]
+
+    def producer(self, message: int) -> int:
+        """The node of the producer that made it, which may be gone."""
+        return int.from_bytes(self.producer_of[2 * message : 2 * message + 2], "little")
 
     def is_poison(self, message: int) -> bool:
         return bool(self.flags[message] & POISON)

@@ -26,7 +26,7 @@ from engine.kernel import Kernel, Timer
 from engine.policies.retry import Decision, decide
 from engine.policies.service import NORMAL, failure, work_us
 from engine.rabbitmq import operations as amqp
-from engine.scenario import Acknowledge, ConsumerSpec, Work
+from engine.scenario import Acknowledge, ConsumerSpec, Idempotency, Retry, Work
 from engine.world import POISON, World
 
 RECONNECT_US = 1_000_000
@@ -73,6 +73,12 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     until_us: int = 0
     waiting: list[Held] = []
     stopping: bool = False
+    removed: bool = False
+    """It stops, and its node goes with the last that travels."""
+    gone: bool = False
+    """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
+    store: str = ""
+    """The idempotency store that it had, while it keeps none."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -130,8 +136,9 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         """Cancel, finish what is being worked on, then close the connection. What only waits goes back."""
         link = kernel.parts[self.link]
         self.stopping = True
-        link.send(kernel, amqp.BasicCancel(f"{self.spec.name}/{self.subscription}"), "cancel", 0,
-                  self.queue_node)  # fmt: skip
+        if link.client:
+            cancel = amqp.BasicCancel(f"{self.spec.name}/{self.subscription}")
+            link.send(kernel, cancel, "cancel", 0, self.queue_node)
         for held in self.waiting:
             kernel.emit(Left(kernel.now_us, kernel.cause, (held.copy,), held.attempt, self.node, "cancelled"))
         self.waiting = []
@@ -141,9 +148,20 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     def _stopped(self, kernel: Kernel) -> None:
         link = kernel.parts[self.link]
         self._say_state(kernel, "stopped")
-        link.send(kernel, amqp.ConnectionClose("client"), "close", 0, self.queue_node)
+        if link.client:
+            link.send(kernel, amqp.ConnectionClose("client"), "close", 0, self.queue_node)
         link.client = ""
         self.life += 1
+        if self.removed:
+            link.leave(kernel)
+
+    def remove(self, kernel: Kernel) -> None:
+        """Stop, unless that is done or under way or its process is dead; then its node goes."""
+        self.removed = True
+        if self.state in ("crashed", "stopped"):
+            kernel.parts[self.link].leave(kernel)
+        elif not self.stopping:
+            self.stop(kernel)
 
     def _say_state(self, kernel: Kernel, state: str) -> None:
         if state == "up" and self.factor != NORMAL:
@@ -168,7 +186,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
 
     def reconnect(self, kernel: Kernel) -> None:
         """The network is back after the connection was given up."""
-        if self.state == "up":
+        if self.state == "up" and not self.stopping:
             self.connect(kernel)
 
     def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
@@ -209,7 +227,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
                 self._wait(kernel, held)
         elif isinstance(said, amqp.ChannelClosed):
             self._closed(kernel)
-        elif isinstance(said, amqp.CancelledByBroker):
+        elif isinstance(said, amqp.CancelledByBroker) and not self.stopping:
             self._say_state(kernel, "connecting")
             due_us = kernel.now_us + RECONNECT_US
             kernel.schedule(due_us, self.owner, "subscribe", self.incarnation, self.life)
@@ -266,6 +284,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._work_done(kernel)
         elif what == "wrap_up":
             self._finish(kernel, "")
+        elif self.stopping:
+            pass  # who stops does not come back meanwhile
         elif what == "connect" and self.state == "up" and kernel.parts[self.link].state == "up":
             self.connect(kernel)
         elif what == "subscribe" and timer[5] == self.incarnation and kernel.parts[self.link].client:
@@ -355,7 +375,11 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         link = kernel.parts[self.link]
         if held.client != link.client:
             return
-        if decision.do == "requeue" and self.spec.retry.by == "nack":
+        to_publish = decision.do in ("republish", "park")
+        if to_publish and held.delivery is None:
+            # It came under a policy that publishes nothing again: back to the queue, for the next attempt.
+            link.send(kernel, amqp.BasicNack(held.tag), "nack", held.copy, held.queue)
+        elif decision.do == "requeue" and self.spec.retry.by == "nack":
             link.send(kernel, amqp.BasicNack(held.tag), "nack", held.copy, held.queue)
         elif decision.do in ("requeue", "discard"):
             reject = amqp.BasicReject(held.tag, decision.do == "requeue")
@@ -399,6 +423,19 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             self._resubscribe(kernel, spec)
         else:
             self.spec = spec
+
+    def set_retry(self, retry: Retry) -> None:
+        """What it does after a failure, from the next one on."""
+        self.spec = msgspec.structs.replace(self.spec, retry=retry)
+
+    def set_idempotency(self, idempotency: Idempotency | None) -> None:
+        """Whether and when it asks a store. What a store remembers, it remembers."""
+        self.store = self.kept_in()
+        self.spec = msgspec.structs.replace(self.spec, idempotency=idempotency)
+
+    def kept_in(self) -> str:
+        """The idempotency store that it has, or had; "" when it never had one."""
+        return self.store if self.spec.idempotency is None else self.spec.idempotency.store
 
     def _resubscribe(self, kernel: Kernel, spec: ConsumerSpec) -> None:
         link = kernel.parts[self.link]

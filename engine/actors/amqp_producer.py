@@ -50,6 +50,10 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
     plan: int = 0
     """Goes up with each plan for the next message: only the latest holds."""
     stopped: bool = False
+    removed: bool = False
+    """It makes no more messages, and its node goes with the last that travels."""
+    gone: bool = False
+    """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -76,13 +80,39 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         kernel.cause = kernel.emit(
             NodeStateChanged(kernel.now_us, kernel.cause, self.node, "crashed", self.about())
         )
-        on_their_way = kernel.parts[self.link].publishes()
-        for pending in self.pending.values():
+        self._give_up(kernel)
+        kernel.parts[self.link].crash(kernel)
+
+    def _give_up(self, kernel: Kernel) -> None:
+        """It will publish nothing again; what has been sent may still arrive."""
+        pendings, self.pending = self.pending, {}
+        on_their_way = kernel.parts[self.link].publishes() if pendings else []
+        for pending in pendings.values():
             kernel.cancel(pending.entry)
             if pending.operation.message not in on_their_way:
                 kernel.emit(GivenUp(kernel.now_us, kernel.cause, pending.operation.message, self.node))
-        self.pending = {}
-        kernel.parts[self.link].crash(kernel)
+
+    def remove(self, kernel: Kernel) -> None:
+        """Make no more messages, wait once for what is not confirmed yet, close the connection, go."""
+        self.removed = True
+        self.plan += 1
+        if self.state == "up":
+            self.state = "stopped"
+            kernel.cause = kernel.emit(self._said_state(kernel))
+        if not kernel.parts[self.link].client:
+            self._give_up(kernel)
+        self._leave_when_done(kernel)
+
+    def _leave_when_done(self, kernel: Kernel) -> None:
+        """Once nothing is unconfirmed."""
+        link = kernel.parts[self.link]
+        if self.pending or link.leaving or self.gone:
+            return
+        self.life += 1
+        if link.client:
+            link.send(kernel, amqp.ConnectionClose("client"), "close", 0, self.exchange_node)
+            link.client = ""
+        link.leave(kernel)
 
     def restart(self, kernel: Kernel) -> None:
         self.state = "up"
@@ -103,6 +133,10 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         for operation in unsent:
             if isinstance(operation, amqp.BasicPublish):
                 self.refused_unheard(kernel, operation)
+        if self.removed:
+            kernel.parts[self.link].client = ""
+            self._give_up(kernel)
+            self._leave_when_done(kernel)
 
     def refused_unheard(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
         """A publish came to nothing. What is pending (with confirms) will be published again."""
@@ -134,7 +168,12 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         """Schedule the next message, unless there is none."""
         spec = self.spec
         self.plan += 1
-        if self.paused or self.stopped or (spec.count is not None and self.made >= spec.count):
+        if (
+            self.paused
+            or self.stopped
+            or self.removed
+            or (spec.count is not None and self.made >= spec.count)
+        ):
             return
         gap_us = next_gap_us(kernel, self.arrivals_stream, spec.arrivals, self.made, spec.start)
         if gap_us is not None:
@@ -210,8 +249,22 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
     def _timed_out(self, kernel: Kernel, tag: int) -> None:
         """No confirm in time: the producer cannot know, and publishes again."""
         pending = self.pending.pop(tag, None)
-        if pending is not None:
+        if pending is not None and self.removed:
+            self._let_go(kernel, pending.operation)
+        elif pending is not None:
             self.publish(kernel, pending.operation)
+
+    def _confirmed_last(self, kernel: Kernel, operation: amqp.BasicPublish, ack: bool) -> None:
+        if ack:
+            self._leave_when_done(kernel)
+        else:
+            self._let_go(kernel, operation)
+
+    def _let_go(self, kernel: Kernel, operation: amqp.BasicPublish) -> None:
+        """Who is leaving publishes nothing a second time."""
+        if operation.message not in kernel.parts[self.link].publishes():
+            kernel.emit(GivenUp(kernel.now_us, kernel.cause, operation.message, self.node))
+        self._leave_when_done(kernel)
 
     def _publish_again(self, kernel: Kernel) -> None:
         """On a new channel, everything that is not confirmed, in the old order."""
@@ -227,7 +280,9 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
             pending = self.pending.pop(said.delivery_tag, None)
             if pending is not None:
                 kernel.cancel(pending.entry)
-                if not said.ack:
+                if self.removed:
+                    self._confirmed_last(kernel, pending.operation, said.ack)
+                elif not said.ack:
                     self._refused(kernel, pending.operation)
         elif isinstance(said, amqp.ChannelClosed):
             self._closed(kernel)
@@ -246,6 +301,10 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
     def _closed(self, kernel: Kernel) -> None:
         """The broker closed the channel: connect again after a while."""
         kernel.parts[self.link].client = ""
+        if self.removed:
+            self._give_up(kernel)
+            self._leave_when_done(kernel)
+            return
         kernel.schedule(kernel.now_us + RECONNECT_US, self.owner, "connect", 0, self.life)
 
     # -- commands -------------------------------------------------------------------------------

@@ -56,8 +56,16 @@ def some_command(scenario: Any, chance: random.Random) -> Any:
     consumer = chance.choice(scenario.consumer).name
     producer = chance.choice(scenario.producer).name
     system = scenario.system[0]
-    queue = chance.choice(system.queues).name
+    queue = chance.choice([*system.queues, system.queues[0]]).name
+    exchange = chance.choice([each.name for each in system.exchanges] or ["amq.fanout"])
+    newcomer, guest = f"{consumer} 2", chance.choice([queue, "audit"])
     return chance.choice([
+        commands.AddConsumer(like=consumer), commands.AddConsumer(queue=guest, system=system.name),
+        commands.RemoveConsumer(chance.choice([consumer, newcomer])), commands.CrashConsumer(newcomer),
+        commands.AddProducer(producer), commands.RemoveProducer(f"{producer} 2"), commands.RemoveProducer(producer),
+        commands.DeclareQueue(system.name, "audit"), commands.BindQueue(system.name, exchange, guest, "a"),
+        commands.BindQueue(system.name, exchange, guest), commands.UnbindQueue(system.name, exchange, guest),
+        commands.SetRetry(consumer, "discard", limit=2), commands.SetIdempotency(consumer, "with the effect"),
         commands.CrashConsumer(consumer), commands.RestartConsumer(consumer), commands.StopConsumer(consumer),
         commands.SlowConsumer(consumer, chance.choice([300, 1000, 4000])), commands.CrashProducer(producer),
         commands.RestartProducer(producer), commands.PauseProducer(producer), commands.ResumeProducer(producer),

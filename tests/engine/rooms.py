@@ -10,9 +10,11 @@ from tests.engine.playing import BUSY, SHIPPED, Journal, play
 CONSUMERS = ["clerk", "mailer", "careless"]
 PRODUCERS = ["shop", "import"]
 
-consumer = st.sampled_from(CONSUMERS)
-producer = st.sampled_from(PRODUCERS)
-actor = st.sampled_from([*CONSUMERS, *PRODUCERS])
+consumer = st.sampled_from([*CONSUMERS, "clerk 2", "mailer 2"])
+producer = st.sampled_from([*PRODUCERS, "shop 2"])
+actor = st.one_of(consumer, producer)
+queue = st.sampled_from(["billing", "email", "retry", "dead", "audit"])
+key = st.sampled_from(["", "ana"])
 
 command = st.one_of(
     st.builds(c.CrashConsumer, consumer),
@@ -32,6 +34,21 @@ command = st.one_of(
     st.builds(c.SetPrefetch, consumer, st.sampled_from([0, 1, 5])),
     st.builds(c.SetAcknowledge, consumer, st.sampled_from(["after work", "before work", "automatic"])),
     st.builds(c.SetWork, consumer, st.sampled_from([0, 150_000, 900_000])),
+    st.builds(c.SetIdempotency, consumer, st.sampled_from(["none", "with the effect", "check then act"])),
+    st.builds(
+        c.SetRetry, consumer, st.sampled_from(["requeue", "discard"]), limit=st.sampled_from([None, 2])
+    ),
+    st.builds(
+        c.SetRetry, consumer, st.just("republish"), st.just("retry"), limit=st.just(2), then=st.just("dead")
+    ),
+    st.builds(c.AddConsumer, like=consumer, queue=st.one_of(st.just(""), queue)),
+    st.builds(c.AddConsumer, queue=queue, system=st.just("broker")),
+    st.builds(c.RemoveConsumer, consumer),
+    st.builds(c.AddProducer, producer),
+    st.builds(c.RemoveProducer, producer),
+    st.builds(c.DeclareQueue, st.just("broker"), st.just("audit"), st.sampled_from(["classic", "quorum"])),
+    st.builds(c.BindQueue, st.just("broker"), st.just("orders"), queue, key),
+    st.builds(c.UnbindQueue, st.just("broker"), st.just("orders"), queue, key),
     st.builds(c.PurgeQueue, st.just("broker"), st.sampled_from(["billing", "email", "dead"])),
     st.builds(c.Redrive, st.just("broker"), st.just("dead"), st.just("billing")),
 )

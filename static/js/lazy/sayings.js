@@ -59,6 +59,24 @@ const PROMISES = { nothing_lost: "nothing is lost", nothing_dead: "nothing ends 
 const ANSWERS = { ack: "acknowledges", nack: "gives back", reject: "rejects" };
 const LEFT = { expired: "its time ran out", maxlen: "the queue was full", delivery_limit: "it was handed out too often", rejected: "it was rejected", cycle: "it came round in a circle", unroutable: "its dead-letter target has no queue" };
 
+/** What a command changes from now on, where no other event says so in words: its node, and what it says about itself. */
+const CHANGES = {
+  SetRate: (n, about) => [2, words`${n} makes ${about} from now on.`],
+  SetPrefetch: (n, about) => [2, words`${n} subscribes anew, with ${about}.`],
+  SetWork: (n, about) => [2, words`${n} works ${about} on each from the next one on.`],
+  SetAcknowledge: (n, about) => [2, words`${n} ${about} from now on.`],
+  SetRetry: (n, about) => [2, words`When ${n} fails from now on: ${about}.`, words`${n} retries differently from now on.`],
+  SetIdempotency: (n, about) => [2, about === "none" ? words`${n} asks no store any more.` : words`${n} keeps a store of what it has done: ${about}.`],
+  AddConsumer: (n, about) => [2, words`A new worker, ${about}, reads ${n}.`, words`${n} has a new worker.`],
+  RemoveConsumer: (n) => [2, words`${n} is taken away: it finishes what it works on first.`, words`${n} is taken away.`],
+  AddProducer: (n, about) => [2, words`A new producer, ${about}, does as ${n} does.`, words`A new producer does as ${n} does.`],
+  RemoveProducer: (n) => [2, words`${n} is taken away: it makes no more messages.`, words`${n} is taken away.`],
+  DeclareQueue: (n, about) => [2, words`A new queue, ${about}: nothing leads to it yet.`, words`There is a new queue.`],
+  BindQueue: (n, about) => [2, words`${n} is bound ${about}: it gets a copy of what fits.`, words`${n} is bound to an exchange.`],
+  UnbindQueue: (n, about) => [2, words`${n} is unbound ${about}.`, words`${n} is unbound from an exchange.`],
+  Redrive: (n, about) => [2, words`What is ready in ${n} is moved ${about}.`],
+};
+
 const SENTENCES = {
   NodeStateChanged(t, e) {
     const n = t.name(e.node);
@@ -81,8 +99,9 @@ const SENTENCES = {
     if (e.command === "DropNextAck") return [2, words`The next acknowledgement on ${n}’s link will be lost.`, words`${n} will lose an ack.`];
     if (e.command === "PauseProducer") return [2, words`${n} pauses.`];
     if (e.command === "ResumeProducer") return [2, words`${n} goes on.`];
-    return null;
+    return CHANGES[e.command]?.(n, e.about, e.node) ?? null;
   },
+  NodeRemoved: (t, e) => [2, words`${t.name(e.node)} is gone from the stage.`],
   ConsumerRegistered(t, e) {
     const limit = e.prefetch ? `it may hold ${e.prefetch}` : "without a limit";
     return [1, words`${t.name(e.node)} subscribes to ${t.name(e.queue)}: ${limit}.`, words`${t.name(e.node)} subscribes.`];

@@ -1,0 +1,166 @@
+"""Commands that change the stage itself: actors that come and go, queues, bindings.
+
+A new actor draws from streams that bear its name, and a name is given once in a run: so nobody else's
+chance is shifted, and no channel is taken for one that another actor had.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import commands as c
+from engine import limits
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.amqp_producer import AmqpProducer
+from engine.errors import CommandError
+from engine.finding import ADMIN, broker_of, consumer_of, producer_of, queue_of, say
+from engine.rabbitmq import operations as amqp
+from engine.rabbitmq.exchanges import Binding
+from engine.scenario import ConsumerSpec, From
+from engine.scenario_checks import shown
+
+if TYPE_CHECKING:
+    from engine.rabbitmq.broker import RabbitMQ
+    from engine.simulation import Simulation
+
+# -- names and limits ---------------------------------------------------------------------------
+
+
+def _proper(name: str) -> None:
+    """As the names of a scenario are (`engine.scenario_checks`)."""
+    if name != name.strip() or any(not character.isprintable() for character in name):
+        raise CommandError(f"a name needs printable characters, got {shown(name)}")
+
+
+def _new_name(simulation: Simulation, wanted: str, base: str) -> str:
+    """`wanted` if it is free; without one, `base` with the lowest number that nobody ever had."""
+    taken = {actor.spec.name for actor in simulation.actors}
+    if wanted:
+        _proper(wanted)
+        if wanted in taken:
+            raise CommandError(f"there is, or was, somebody called {wanted!r}: choose another name")
+        return wanted
+    base = re.sub(r" \d+$", "", base)[: limits.NAME_CHARACTERS_MAX - 4]
+    return next(name for n in range(2, len(taken) + 3) if (name := f"{base} {n}") not in taken)
+
+
+def _room_for(simulation: Simulation, kind: type, what: str, most: int) -> None:
+    if sum(isinstance(actor, kind) and not actor.gone for actor in simulation.actors) >= most:
+        raise CommandError(f"there are {most} {what} already, as many as there is room for: remove one first")
+    if len(simulation.actors) >= limits.ACTORS_EVER_MAX:
+        most = limits.ACTORS_EVER_MAX
+        raise CommandError(
+            f"this run has had {most} producers and consumers, as many as it keeps: start anew"
+        )
+
+
+# -- consumers and producers --------------------------------------------------------------------
+
+
+def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
+    like = consumer_of(simulation, command.like).spec if command.like else None
+    if like is None and not (command.queue and command.system):
+        raise CommandError("AddConsumer: expected either like, or queue and system")
+    system = command.system or (like.system if like is not None else "")
+    if like is not None and system != like.system:
+        raise CommandError(f"{command.like} belongs to {like.system}: expected no other system")
+    queue = command.queue or (like.from_.queue if like is not None else "")
+    node = queue_of(simulation, system, queue)[1]
+    _room_for(simulation, AmqpConsumer, "consumers", limits.CONSUMERS_MAX)
+    name = _new_name(simulation, command.name, command.like or f"{queue} worker")
+    if like is None:
+        spec = ConsumerSpec(name, system, From(queue))
+    else:
+        # The broker's patience is an argument that not every type of queue takes.
+        patience = like.consumer_timeout if queue == like.from_.queue else None
+        spec = msgspec.structs.replace(like, name=name, from_=From(queue), start=0, consumer_timeout=patience)
+    say(simulation, command, node, name)
+    simulation.add_consumer(spec).begin(simulation.kernel)
+
+
+def remove_consumer(simulation: Simulation, command: c.RemoveConsumer) -> None:
+    consumer = consumer_of(simulation, command.consumer)
+    say(simulation, command, consumer.node)
+    consumer.remove(simulation.kernel)
+
+
+def add_producer(simulation: Simulation, command: c.AddProducer) -> None:
+    like = producer_of(simulation, command.like)
+    _room_for(simulation, AmqpProducer, "producers", limits.PRODUCERS_MAX)
+    name = _new_name(simulation, command.name, command.like)
+    say(simulation, command, like.node, name)
+    spec = msgspec.structs.replace(like.spec, name=name, start=simulation.now_us)
+    simulation.add_producer(spec).begin(simulation.kernel)
+
+
+def remove_producer(simulation: Simulation, command: c.RemoveProducer) -> None:
+    producer = producer_of(simulation, command.producer)
+    say(simulation, command, producer.node)
+    producer.remove(simulation.kernel)
+
+
+# -- queues and bindings ------------------------------------------------------------------------
+
+
+def declare_queue(simulation: Simulation, command: c.DeclareQueue) -> None:
+    broker = broker_of(simulation, command.system)
+    name = command.queue
+    _proper(name)
+    if name.startswith("amq."):
+        raise CommandError(f"names that begin with amq. are the broker's own: got {shown(name)}")
+    if broker.find("queue", name):
+        raise CommandError(f"there is a queue {name!r} in {command.system} already")
+    if len(broker.queues) >= limits.QUEUES_MAX:
+        raise CommandError(f"{command.system} has {limits.QUEUES_MAX} queues, as many as there is room for")
+    say(simulation, command, 0, name)
+    arguments = {} if command.queue_type == "classic" else {"x-queue-type": command.queue_type}
+    _ask(simulation, broker, amqp.QueueDeclare(name, arguments=arguments))
+
+
+def bind_queue(simulation: Simulation, command: c.BindQueue) -> None:
+    broker, node, bindings = _bindings(simulation, command)
+    if any(b.routing_key == command.routing_key for b in bindings):
+        raise CommandError(f"{command.queue} is bound to {command.exchange}{_by(command)} already")
+    if sum(len(exchange.bindings) for exchange in broker.exchanges.values()) >= limits.BINDINGS_MAX:
+        raise CommandError(
+            f"{command.system} has {limits.BINDINGS_MAX} bindings, as many as there is room for"
+        )
+    say(simulation, command, node, f"to {command.exchange}{_by(command)}")
+    _ask(simulation, broker, amqp.QueueBind(command.queue, command.exchange, command.routing_key))
+
+
+def unbind_queue(simulation: Simulation, command: c.UnbindQueue) -> None:
+    broker, node, bindings = _bindings(simulation, command)
+    binding = next((b for b in bindings if b.routing_key == command.routing_key), None)
+    if binding is None:
+        raise CommandError(f"{command.queue} is not bound to {command.exchange}{_by(command)}")
+    say(simulation, command, node, f"from {command.exchange}{_by(command)}")
+    _ask(
+        simulation,
+        broker,
+        amqp.QueueUnbind(command.queue, command.exchange, binding.routing_key, binding.arguments),
+    )
+
+
+def _bindings(
+    simulation: Simulation, command: c.BindQueue | c.UnbindQueue
+) -> tuple[RabbitMQ, int, list[Binding]]:
+    """The broker, the queue's node, and the bindings that lead to it from the command's exchange."""
+    broker, node = queue_of(simulation, command.system, command.queue)
+    exchange = broker.exchanges.get(command.exchange)
+    if exchange is None:
+        raise CommandError(f"there is no exchange {command.exchange!r} in {command.system}")
+    return broker, node, [b for b in exchange.bindings if b.to_queue and b.destination == command.queue]
+
+
+def _by(command: c.BindQueue | c.UnbindQueue) -> str:
+    return f" by {command.routing_key}" if command.routing_key else ""
+
+
+def _ask(simulation: Simulation, broker: RabbitMQ, operation: Any) -> None:
+    """What is asked has been looked at before: a refusal is the engine's own contradiction."""
+    reply = broker.execute(simulation.kernel, ADMIN, operation)
+    assert not isinstance(reply, amqp.Closed), reply
