@@ -187,7 +187,7 @@ class AddProducer(Command, frozen=True):
 
 
 class RemoveProducer(Command, frozen=True):
-    """The producer makes no more messages, waits once for what is not confirmed, closes, and its node goes."""
+    """The producer makes no more messages, waits once for confirms, closes, and its node goes."""
 
     producer: Name
 
