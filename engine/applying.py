@@ -87,8 +87,11 @@ def _set_acknowledge(simulation: Simulation, command: c.SetAcknowledge) -> None:
 def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
     consumer = consumer_of(simulation, command.consumer)
     broker = broker_of(simulation, consumer.spec.system)
-    if (command.do == "republish") != bool(command.queue):
-        raise CommandError('SetRetry: expected a queue with do = "republish", and only with it')
+    steps = [] if command.queue else consumer.spec.retry.steps
+    if command.queue and command.do != "republish":
+        raise CommandError('SetRetry: expected a queue with do = "republish" only')
+    if command.do == "republish" and not command.queue and not steps:
+        raise CommandError('SetRetry: expected a queue with do = "republish"')
     if command.then and command.limit is None:
         raise CommandError("SetRetry: expected a limit with then")
     for name in (command.queue, command.then):
@@ -97,7 +100,7 @@ def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
     say(simulation, command, consumer.node, _retry_in_words(command))
     consumer.set_retry(
         msgspec.structs.replace(
-            consumer.spec.retry, do=command.do, queue=command.queue, backoff=command.backoff,
+            consumer.spec.retry, do=command.do, queue=command.queue, steps=steps, backoff=command.backoff,
             delay=command.delay_us, limit=command.limit, then=command.then,
         )
     )  # fmt: skip
@@ -105,9 +108,11 @@ def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
 
 def _retry_in_words(command: c.SetRetry) -> str:
     words: str = command.do
-    if command.do == "republish":
+    if command.queue:
         words += f" to {command.queue} after {spoken(command.delay_us)}"
         words += ", doubled each time" if command.backoff == "exponential" else ""
+    elif command.do == "republish":
+        words += " by its own steps"
     if command.limit is not None:
         words += f", at most {command.limit} attempts"
     return words + (f", then to {command.then}" if command.then else "")

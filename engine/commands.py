@@ -137,8 +137,9 @@ class SetWork(Command, frozen=True):
 class SetRetry(Command, frozen=True):
     """The consumer does this after a failure from now on, as `engine.scenario.Retry` says.
 
-    `queue` (only with "republish") and `then` (only with a `limit`) are queues of its system; how much
-    of a delay is drawn away, and the longest delay, stay as they were.
+    `queue` (only with "republish") and `then` (only with a `limit`) are queues of its system; without
+    `queue` it republishes by the steps that it has. How much of a delay is drawn away, and the longest
+    delay, stay as they were.
     """
 
     consumer: Name

@@ -13,6 +13,7 @@ from engine import limits
 from engine.errors import CommandError
 from engine.events import (
     EffectApplied,
+    FuseLit,
     GivenUp,
     MessageCreated,
     Moved,
@@ -197,6 +198,16 @@ def test_what_came_under_another_policy_goes_back_to_the_queue_once_more() -> No
     assert run.ledger["lost"] == 0 and run.ledger["dead"] == 3
 
 
+def test_a_worker_with_steps_may_leave_them_and_come_back() -> None:
+    steps = [{"queue": "later", "delay": "700ms"}]
+    data = failing(retry={"do": "republish", "steps": steps, "limit": 4, "then": "dead"})
+    other = c.SetRetry("worker 1", "requeue"), c.SetRetry("worker 1", "republish", limit=4, then="dead")
+    run = Run(data, (1_100, other[0]), (4_000, other[1]))
+    expirations = [e for e in run.all(FuseLit) if e.what == "ttl"]
+    assert expirations and all(e.at_us > 4_000 * MS for e in expirations)
+    assert {e.until_us - e.at_us for e in expirations} == {700 * MS}
+
+
 @pytest.mark.parametrize(("keep", "repeated"), [("with the effect", 0), ("check then act", 1)])
 def test_a_store_given_to_a_worker_is_shared_by_those_of_its_queue(keep: Any, repeated: int) -> None:
     # Given a worker that loses the acknowledgement of m2, and dies between effect and acknowledgement of m4
@@ -241,8 +252,8 @@ REFUSED: list[tuple[c.AnyCommand, str]] = [
     (c.BindQueue("broker", "orders", "work"), "work is bound to orders already"),
     (c.BindQueue("broker", "letters", "work"), "there is no exchange 'letters' in broker"),
     (c.UnbindQueue("broker", "orders", "work", "a"), "work is not bound to orders by a"),
-    (c.SetRetry("worker 1", "republish"), 'expected a queue with do = "republish", and only with it'),
-    (c.SetRetry("worker 1", "requeue", "work"), 'expected a queue with do = "republish", and only with it'),
+    (c.SetRetry("worker 1", "republish"), 'expected a queue with do = "republish"'),
+    (c.SetRetry("worker 1", "requeue", "work"), 'expected a queue with do = "republish" only'),
     (c.SetRetry("worker 1", "republish", "nowhere"), "there is no queue 'nowhere' in broker"),
     (c.SetRetry("worker 1", "requeue", then="work"), "expected a limit with then"),
 ]
