@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,12 +59,13 @@ def free_port() -> int:
 
 @dataclass
 class Site:
-    """The real server, running. `log` is the file that it writes to."""
+    """The real server, running. `log` is the file that it writes to, `environment` what it was started with."""
 
     url: str
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def socket_url(self) -> str:
@@ -80,7 +81,8 @@ def migrate(folder: Path, **environment: str) -> None:
 
 
 def start_site(folder: Path, port: int = 0, patch: str = "", again: bool = False, **environment: str) -> Site:
-    """Starts Daphne as `make run` does, without the supervisor, and waits until it answers. Port 0: a free one.
+    """Starts the web server as `make run` does, without the supervisor, and waits until it answers. Port 0: a
+    free one. MAILROOM_SERVER says which server, as ever.
 
     `patch` is a program that runs in the server's process before it begins; `again` says that the database
     is up to date.
@@ -101,7 +103,7 @@ def start_site(folder: Path, port: int = 0, patch: str = "", again: bool = False
             command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
             env={**os.environ, "MAILROOM_VAR": str(folder), **environment},
         )  # fmt: skip
-    site = Site(f"http://127.0.0.1:{port}", port, process, log)
+    site = Site(f"http://127.0.0.1:{port}", port, process, log, environment)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -111,6 +113,16 @@ def start_site(folder: Path, port: int = 0, patch: str = "", again: bool = False
             time.sleep(0.05)
     stop_site(site)
     raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+
+
+def start_whole_site(folder: Path, **environment: str) -> Site:
+    """The real server with collected static files, as `make run` serves them."""
+    environment = {"MAILROOM_STATIC": "collected", **environment}
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
+        cwd=ROOT, check=True, env={**os.environ, "MAILROOM_VAR": str(folder), **environment},
+    )  # fmt: skip
+    return start_site(folder, **environment)
 
 
 def stop_site(site: Site) -> None:
@@ -125,14 +137,8 @@ def stop_site(site: Site) -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The real server, one for the whole session, with collected static files as `make run` serves them."""
-    folder = tmp_path_factory.mktemp("site")
-    environment = {"MAILROOM_STATIC": "collected"}
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
-        cwd=ROOT, check=True, env={**os.environ, "MAILROOM_VAR": str(folder), **environment},
-    )  # fmt: skip
-    running = start_site(folder, **environment)
+    """The real server, one for the whole session."""
+    running = start_whole_site(tmp_path_factory.mktemp("site"))
     yield running
     stop_site(running)
 

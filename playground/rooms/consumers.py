@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import ClassVar
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
 
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from engine import RULES
@@ -25,7 +27,7 @@ from playground.rooms.wire import BadFrame, Said, Seen, Watch
 RESTARTS = "The server restarts: this page comes back by itself in a moment."
 log = logging.getLogger("mailroom.sockets")
 
-GONE, TOO_LARGE, TOO_SLOW, RESTART = 4004, 1009, 4008, 1012
+GONE, TOO_LARGE, TOO_SLOW, RESTART, FAULT = 4004, 1009, 4008, 1012, 1011
 
 SENSELESS = frozenset({"bad_frame", "unknown_command", "bad_arguments"})
 """Codes of what no honest browser sends again and again."""
@@ -38,12 +40,36 @@ class StageConsumer(AsyncWebsocketConsumer):
     """What a room's and a recording's sockets have in common. `arrive` says hello, `handle` does the rest."""
 
     open_sockets: ClassVar[set[StageConsumer]] = set()
+    writer: asyncio.Task[None] | None = None
+    viewer: Viewer | None = None
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """One message after the other, as Channels does it but for what is not needed here: it makes two tasks
+        for each message, and goes to a thread to close database connections, which no socket has."""
+        self.scope, self.base_send = scope, send
+        handlers = {
+            "websocket.connect": self.websocket_connect,
+            "websocket.receive": self.websocket_receive,
+            "websocket.disconnect": self.websocket_disconnect,
+        }
+        try:
+            while True:
+                message = await receive()
+                await handlers[message["type"]](message)
+        except StopConsumer:
+            return
+        except BaseException:
+            await self.disconnect(FAULT)  # nobody else takes this viewer out of its room
+            raise
 
     async def connect(self) -> None:
         await self.accept()
         self.hub: Hub = the_hub()
-        self.writer: asyncio.Task[None] | None = None
-        self.viewer: Viewer | None = None
         self.commands = Bucket(limits.COMMANDS_BURST, limits.COMMANDS_PER_S)
         self.watches = Bucket(limits.WATCHES_BURST, limits.WATCHES_PER_S)
         self.frames = Bucket(limits.FRAMES_IN_BURST, limits.FRAMES_IN_PER_S)
@@ -117,17 +143,26 @@ class StageConsumer(AsyncWebsocketConsumer):
         await self.close(code, reason)
 
     async def _write(self, viewer: Viewer) -> None:
-        """Hands on what the mailbox holds. A socket that fails is closed: its browser then comes back."""
+        """Hands on what the mailbox holds. A socket that fails is closed: its browser then comes back.
+
+        Servers raise `OSError` when the other end has gone (ASGI's word for it); all else is a fault of ours.
+        """
         try:
             while (text := await viewer.mailbox.get()) is not None:
                 await self.send(text)
-        except Exception as problem:  # mostly a browser that has just gone
-            log.info("a socket of %s could not be written to: %r", self.scope["path"], problem)
-            with contextlib.suppress(Exception):
-                await self.close(RESTART)
+        except OSError as problem:
+            log.info("a browser at %s has gone: %s", self.scope["path"], problem or type(problem).__name__)
+            await self._close_quietly(RESTART)
+        except Exception:
+            log.exception("a frame for %s could not be sent", self.scope["path"])
+            await self._close_quietly(FAULT)
         else:
             self.writer = None
             await self._send_away(TOO_SLOW, limits.WAITING_TOO_LONG)
+
+    async def _close_quietly(self, code: int) -> None:
+        with contextlib.suppress(Exception):
+            await self.close(code)
 
     async def arrive(self) -> Viewer:
         raise NotImplementedError

@@ -71,9 +71,9 @@ ROOM_EXPIRED = "Nobody has watched this room for 30 days, so it is over: start i
 ROOM_FORGOTTEN_US = 3 * ROOM_EXPIRES_US
 """By then an expired room's row goes too, and its address names nothing any more."""
 
-VIEWERS_MAX = 600
+VIEWERS_MAX = 1_000
 """Viewers of one room in one process: a large lecture."""
-VIEWERS_FULL = "This room is full: 600 people are watching already."
+VIEWERS_FULL = "This room is full: 1,000 people are watching already."
 
 SOCKETS_MAX = 4_000
 """Sockets of one process, below the usual limit of open files."""

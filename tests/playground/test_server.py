@@ -1,15 +1,17 @@
-"""The real server as a process: real sockets, real time, real signals."""
+"""The real servers as processes, Daphne and uvicorn: real sockets, real time, real signals."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,25 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.conftest import ROOT, Site, start_site, stop_site
+from playground.serve import SERVERS
+from tests.conftest import ROOT, Site, start_site, start_whole_site, stop_site
 
 SLUG = "fan-out"
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    running = start_whole_site(tmp_path_factory.mktemp(request.param), MAILROOM_SERVER=request.param)
+    yield running
+    stop_site(running)
+
+
+@pytest.fixture(params=SERVERS)
+def own_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A server to be stopped, killed and started again."""
+    running = start_site(tmp_path, MAILROOM_SERVER=request.param)
+    yield running
+    stop_site(running)
 
 
 def open_room(site: Site, **more: Any) -> tuple[str, str]:
@@ -127,20 +145,21 @@ async def test_a_frame_of_ours_may_be_larger_than_one_that_comes_in(site: Site) 
 
 
 CUT_OFF = """
-from playground.serve import Socket
+from playground.on_daphne import Socket
+
+HEAD = 4
 
 class Quiet(Socket):
     state = Socket.STATE_OPEN
     sent = 0
     client_addr = None
     dropped = False
-    maxMessagePayloadSize = maxFramePayloadSize = 8192
 
     def __init__(self):
-        pass
+        self.transport = self
 
-    def sendMessage(self, content, binary):
-        self.sent += len(content)
+    def write(self, frame):
+        self.sent += len(frame) - HEAD
 
     def dropConnection(self, abort=False):
         self.dropped = abort
@@ -179,21 +198,60 @@ async def test_a_recording_arrives_whole(site: Site) -> None:
         assert frame["tick"] + frame["n"] == 2400
 
 
-async def test_told_to_stop_the_server_tells_sockets_to_come_back(tmp_path: Path) -> None:
-    site = start_site(tmp_path)
+async def test_told_to_stop_the_server_tells_sockets_to_come_back(own_site: Site) -> None:
+    async with socket_to(own_site, f"/ws/play/{SLUG}/") as page:
+        await until(page, "hello")
+        own_site.process.send_signal(signal.SIGTERM)
+        assert (await until(page, "restart"))["text"].endswith(".")
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            while True:
+                await page.recv()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
+    assert own_site.process.wait(15) == 0
+    assert "Traceback" not in own_site.log.read_text()
+
+
+async def test_killed_and_started_again_it_goes_on_where_the_room_was(own_site: Site, tmp_path: Path) -> None:
+    code, cookies = open_room(own_site)
+    async with socket_to(own_site, f"/ws/room/{code}/", cookies) as page:
+        await say(page, "watch", epoch=0, tick=0, digest="")
+        await say(page, "command", id="1", cmd="PublishNow", args={"producer": "shop", "count": 2})
+        done = await until(page, "done")
+        held = await until(page, "ticks")
+        own_site.process.kill()
+        with pytest.raises(websockets.ConnectionClosed):
+            while True:
+                await page.recv()
+    own_site.process.wait()
+    again = start_site(tmp_path, own_site.port, again=True, **own_site.environment)
     try:
-        async with socket_to(site, f"/ws/play/{SLUG}/") as page:
+        async with socket_to(again, f"/ws/room/{code}/", cookies) as page:
             await until(page, "hello")
-            site.process.send_signal(signal.SIGTERM)
-            with pytest.raises(websockets.ConnectionClosed) as caught:
-                while True:
-                    await page.recv()
-            assert caught.value.rcvd is not None
-            assert caught.value.rcvd.code == 1012
-        assert site.process.wait(15) == 0
-        assert "Traceback" not in site.log.read_text()
+            end = held["tick"] + held["n"]
+            await say(page, "watch", epoch=0, tick=end, digest=held["digest"])
+            assert (await until(page, "ticks", "state"))["tick"] == end
+            await say(page, "command", id="1", cmd="PublishNow", args={"producer": "shop", "count": 2})
+            assert await until(page, "done") == done
     finally:
-        stop_site(site)
+        stop_site(again)
+
+
+def test_it_says_in_a_sentence_that_the_port_is_taken_and_ends(site: Site, tmp_path: Path) -> None:
+    server = site.environment["MAILROOM_SERVER"]
+    command = [sys.executable, "-m", "playground.serve", "--server", server, "--port", str(site.port)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "MAILROOM_VAR": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_not_known_is_named() -> None:
+    done = subprocess.run([sys.executable, "-m", "playground.serve"], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "MAILROOM_SERVER": "gunicorn"})  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("MAILROOM_SERVER must be daphne or uvicorn, not 'gunicorn'\n")
 
 
 def test_static_files_are_compressed_and_kept_for_ever(site: Site) -> None:

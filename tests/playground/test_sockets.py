@@ -200,14 +200,56 @@ async def test_no_frame_tells_the_future(hub: Hub, wall: Wall, sockets: Any) -> 
     assert json.dumps(ticks).count("owner") == 0
 
 
-async def test_a_socket_that_cannot_be_written_to_is_closed_not_left_mute(sockets: Any) -> None:
+async def fail_to_send(sockets: Any, problem: Exception) -> Any:
+    """A socket whose next frame cannot be sent, for `problem`."""
     socket = await sockets(f"/ws/play/{SLUG}/")
     await socket.next("hello")
     (consumer,) = consumers.StageConsumer.open_sockets
 
     async def fails(text: str) -> None:
-        raise OSError("the network card is on fire")
+        raise problem
 
     consumer.send = fails  # type: ignore[method-assign, assignment]
     consumer.viewer.mailbox.put("{}")  # type: ignore[union-attr]
+    return socket
+
+
+async def test_a_browser_that_has_gone_is_one_calm_line(
+    sockets: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "mailroom")
+    socket = await fail_to_send(sockets, ConnectionResetError("the other end hung up"))
     assert (await socket.closed())[0] == 1012
+    (line,) = caplog.records
+    assert (line.levelname, line.exc_info) == ("INFO", None)
+    assert line.getMessage() == f"a browser at /ws/play/{SLUG}/ has gone: the other end hung up"
+
+
+async def test_a_fault_of_ours_is_an_error_with_its_traceback_and_the_socket_is_not_left_mute(
+    sockets: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "mailroom")
+    socket = await fail_to_send(sockets, TypeError("a frame is no text"))
+    assert (await socket.closed())[0] == 1011
+    (line,) = caplog.records
+    assert line.levelname == "ERROR"
+    assert line.exc_info is not None and line.exc_info[0] is TypeError
+    assert line.getMessage() == f"a frame for /ws/play/{SLUG}/ could not be sent"
+
+
+async def test_who_falls_over_a_fault_of_ours_is_no_viewer_any_more(hub: Hub) -> None:
+    facts = await new_room(hub)
+    socket = Socket(f"/ws/room/{facts.code}/")
+    assert await socket.open()
+    await socket.next("hello")
+    (consumer,) = consumers.StageConsumer.open_sockets
+
+    async def fails(*_: Any) -> None:
+        raise TypeError("our own")
+
+    consumer.handle = fails  # type: ignore[method-assign]
+    await socket.say("seen", f=1)
+    with pytest.raises(TypeError, match="our own"):
+        await socket.communicator.wait(timeout=5)
+    assert hub.rooms[facts.code].viewers == set()
+    assert consumers.StageConsumer.open_sockets == set()
