@@ -13,7 +13,7 @@ from playground import seats, stage
 from playground.rooms import limits
 from playground.rooms.history import Chunk, recording_of
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
-from playground.rooms.journal import JournalGone, Refused, check_open
+from playground.rooms.journal import NEWER_RULES, JournalGone, Refused
 from playground.rooms.opening import open_room as open_a_room
 from playground.rooms.opening import read_opening
 from playground.rooms.past import past_of
@@ -21,6 +21,9 @@ from playground.rooms.throttle import Bucket
 
 STATUS = {"no_room": 404, "too_fast": 429, "run_over": 409, "refused": 503}
 """HTTP status of a refusal; others are 400."""
+
+PATIENCE_S = 2.0
+"""How long a page waits to know if its room is the same under the present rules; its socket then does."""
 
 
 @require_safe
@@ -69,7 +72,7 @@ def _for_ever(request: HttpRequest, chunk: Chunk) -> HttpResponse:
 async def room_history(request: HttpRequest, code: str, epoch: int) -> HttpResponse:
     """Where the chunks of a room's branch are, as far as it was shown."""
     try:
-        past = await past_of(the_hub().journal, code, epoch)
+        past = await past_of(the_hub().journal, code, epoch, the_hub().rules)
     except JournalGone:
         return _away(as_json=True)
     except Refused as refusal:
@@ -91,7 +94,7 @@ def _no_past(refusal: Refused) -> HttpResponse:
 async def room_chunk(request: HttpRequest, code: str, epoch: int, n: int, digest: str) -> HttpResponse:
     """10 s of a room's branch. The address contains the digest, so the answer holds for ever."""
     try:
-        chunks = (await past_of(the_hub().journal, code, epoch)).chunks
+        chunks = (await past_of(the_hub().journal, code, epoch, the_hub().rules)).chunks
     except JournalGone:
         return _away(as_json=True)
     except Refused as refusal:
@@ -115,18 +118,27 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
         if not wrong_codes.take(hub.wall()):
             return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
         raise Http404 from None
-    shipped = scenarios.library()[facts.slug]
+    shipped = scenarios.library().get(facts.slug)
     try:
-        check_open(facts, await hub.journal.head(code), hub.wall())
+        await hub.gate.look(facts, PATIENCE_S)
     except JournalGone:
         return _away()
     except Refused as refusal:
-        context = {"text": refusal.text, "slug": facts.slug, "title": shipped.scenario.title}
-        return render(request, "playground/room_over.html", context, status=410)
+        return _not_here(request, refusal, shipped)
+    assert shipped is not None
     role = "owner" if seats.is_owner(seats.token_of(request), facts.owner) else "viewer"
     response = render(request, "playground/stage.html", {"stage": stage.of_room(shipped, facts, role)})
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _not_here(request: HttpRequest, refusal: Refused, shipped: scenarios.Shipped | None) -> HttpResponse:
+    """The room is over; or it is shown by another process, and this one will know it later."""
+    if refusal.text == NEWER_RULES:
+        context = {"status": 503, "title": "This room is elsewhere", "advice": refusal.text}
+        return render(request, "error.html", context, status=503)
+    context = {"text": refusal.text, "shipped": shipped}
+    return render(request, "playground/room_over.html", context, status=410)
 
 
 @require_POST

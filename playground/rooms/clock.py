@@ -74,6 +74,10 @@ class Clock(msgspec.Struct):
     def is_dark(self, wall_us: int) -> bool:
         return wall_us > self.lit_until_us
 
+    def is_lit(self, wall_us: int) -> bool:
+        """Whether some process may be showing it."""
+        return wall_us <= self.lit_until_us
+
     def runs(self) -> bool:
         """Whether the last wish was to run."""
         return self.pieces[-1].rate > 0

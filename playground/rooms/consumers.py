@@ -17,7 +17,7 @@ from playground import seats
 from playground.rooms import limits, wire
 from playground.rooms.history import recording_of
 from playground.rooms.hub import JOURNAL_GONE, Hub, check_allowed, the_hub
-from playground.rooms.journal import JournalGone, Refused, check_open
+from playground.rooms.journal import JournalGone, NotYet, Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.permissions import OWNER, VIEWER, VISITOR, Role
 from playground.rooms.playing import Playback
@@ -81,6 +81,10 @@ class StageConsumer(AsyncWebsocketConsumer):
                 raise Refused("refused", limits.SOCKETS_FULL)
             self.open_sockets.add(self)
             self.viewer = await self.arrive()
+        except NotYet as refusal:
+            await self.send(wire.frame("degraded", on=True, text=refusal.text))
+            await self.close(RESTART)
+            return
         except Refused as refusal:
             await self.send(wire.error(None, refusal.code, refusal.text))
             await self.close(GONE)
@@ -180,11 +184,9 @@ class RoomConsumer(StageConsumer):
     async def arrive(self) -> Viewer:
         code = self.scope["url_route"]["kwargs"]["code"]
         token = seats.token_of_scope(self.scope)
-        facts = await self.hub.journal.facts(code)
+        facts, head = await self.hub.gate.admit(code)
         role: Role = OWNER if seats.is_owner(token, facts.owner) else VIEWER
         viewer = Viewer(role, seats.seat_in(token, code))
-        head = await self.hub.journal.head(code)
-        check_open(facts, head, self.hub.wall())
         branch = (await self.hub.journal.lineage(code, head.epoch))[-1]
         viewer.mailbox.put(
             wire.frame(

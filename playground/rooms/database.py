@@ -44,7 +44,7 @@ from playground.rooms.room import Room, needs_light, opened
 
 T = TypeVar("T")
 
-HEAD = ("code", "epoch", "seq", "clock")
+HEAD = ("code", "epoch", "seq", "clock", "rules")
 FACTS = ("code", "slug", "seed", "rules", "owner", "length_us")
 
 
@@ -121,7 +121,7 @@ class DatabaseJournal:
         if command is not None:
             room.command(wall_us, asked, command)
         facts = msgspec.structs.asdict(room.facts)
-        models.Room.objects.create(opened_id=asked.id, **facts, **_row(room))
+        models.Room.objects.create(opened_id=asked.id, **{**facts, **_row(room)})
         _write(room)
         return room.facts
 
@@ -139,7 +139,7 @@ class DatabaseJournal:
     async def turn(self, code: str, asked: Asked, turn: Turn) -> Receipt:
         return await self._act(code, asked, lambda room, wall_us: room.turn(wall_us, asked, turn))
 
-    async def _act(self, code: str, asked: Asked, act: Callable[[Room, int], T]) -> T:
+    async def _act(self, code: str, asked: Asked | None, act: Callable[[Room, int], T]) -> T:
         return await self._run(self.writing, lambda: self._transact(code, asked, act))
 
     def _transact(self, code: str, asked: Asked | None, act: Callable[[Room, int], T]) -> T:
@@ -261,22 +261,29 @@ class DatabaseJournal:
 
         return await self._run(self.reading, read)
 
-    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
-        return await self._run(self.marking, lambda: self._mark(marks))
+    async def mark(self, marks: Sequence[Mark], rules: int) -> list[Mark]:
+        return await self._run(self.marking, lambda: self._mark(marks, rules))
 
-    def _mark(self, marks: Sequence[Mark]) -> list[Mark]:
+    def _mark(self, marks: Sequence[Mark], rules: int) -> list[Mark]:
         stored = self._marked(marks)
         missing = [mark for mark in marks if _place(mark) not in stored]
-        if missing:
+        if not missing:
+            return list(stored.values())
+        with transaction.atomic():
+            rooms = models.Room.objects.select_for_update().filter(pk__in={m.code for m in missing})
+            ours = set(rooms.filter(rules=rules).order_by("pk").values_list("pk", flat=True))
             models.TickDigest.objects.bulk_create(
                 (
-                    models.TickDigest(room_id=m.code, epoch=m.epoch, tick=m.tick, digest=m.digest)
-                    for m in missing
+                    models.TickDigest(room_id=mark.code, epoch=mark.epoch, tick=mark.tick, digest=mark.digest)
+                    for mark in missing
+                    if mark.code in ours
                 ),
                 ignore_conflicts=True,
             )
-            stored = self._marked(marks)
-        return list(stored.values())
+        return list(self._marked(marks).values())
+
+    async def move_up(self, code: str, seen: Head, rules: int) -> None:
+        await self._act(code, None, lambda room, wall_us: room.move_up(wall_us, seen, rules))
 
     def _marked(self, marks: Sequence[Mark]) -> dict[tuple[str, int, int], Mark]:
         rows = models.TickDigest.objects.filter(
@@ -327,8 +334,8 @@ def _place(mark: Mark) -> tuple[str, int, int]:
     return mark.code, mark.epoch, mark.tick
 
 
-def _head(code: str, epoch: int, seq: int, clock: bytes) -> Head:
-    return Head(code, epoch, seq, _clocks.decode(bytes(clock)))
+def _head(code: str, epoch: int, seq: int, clock: bytes, rules: int) -> Head:
+    return Head(code, epoch, seq, _clocks.decode(bytes(clock)), rules)
 
 
 class _Shelf(dict[Any, Any]):
@@ -402,6 +409,7 @@ def _row(room: Room) -> dict[str, Any]:
     """The columns that transactions change."""
     return {
         "clock": msgspec.msgpack.encode(room.clock),
+        "rules": room.facts.rules,
         "epoch": room.epoch,
         "seq": room.seq,
         "n": room.n,

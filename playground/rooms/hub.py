@@ -17,13 +17,25 @@ from typing import TypeVar
 import msgspec
 from django.conf import settings
 
+from engine import RULES
 from engine.commands import decode as decode_command
 from engine.errors import CommandError, EngineError
 from lessons.scenarios import library
 from playground.rooms import limits, permissions, wire
 from playground.rooms.database import DatabaseJournal
+from playground.rooms.gate import Gate
 from playground.rooms.hints import RedisHints
-from playground.rooms.journal import Asked, Head, Journal, JournalGone, Mark, Receipt, Refused, check_turn
+from playground.rooms.journal import (
+    NEWER_RULES,
+    Asked,
+    Head,
+    Journal,
+    JournalGone,
+    Mark,
+    Receipt,
+    Refused,
+    check_turn,
+)
 from playground.rooms.live import LiveRoom, maker_of, sentence
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker, ReplicaBroken
@@ -58,12 +70,15 @@ class Hub:
         wall: Callable[[], int] = wall_now_us,
         make: Callable[[str, int], Maker] | None = None,
         steady: Callable[[], int] = steady_now_us,
+        rules: int = RULES,
     ) -> None:
         self.journal = journal
         self.wall = wall
         self.steady = steady
         self.compared = (wall(), steady())
         self.make = make or (lambda slug, seed: maker_of(library()[slug].scenario, seed))
+        self.rules = rules
+        self.gate = Gate(journal, self.make, wall, rules)
         self.rooms: dict[str, LiveRoom] = {}
         self.sockets = 0
         self.task: asyncio.Task[None] | None = None
@@ -91,7 +106,7 @@ class Hub:
             raise Refused("refused", limits.VIEWERS_FULL)
         room.viewers.add(viewer)
         if room.broken:
-            viewer.mailbox.put(wire.error(None, "refused", room.broken))
+            viewer.mailbox.put(wire.error(None, *room.broken))
         if self.gone:
             viewer.mailbox.put(wire.frame("degraded", on=True, text=self._what_is_gone()))
         if self.hints is not None:
@@ -188,6 +203,10 @@ class Hub:
 
     async def _read(self, room: LiveRoom, head: Head) -> None:
         code = head.code
+        if head.rules != self.rules:
+            log.warning("room %s has rules %d: it is not shown here any more", code, head.rules)
+            room.stop(NEWER_RULES, "other_rules")
+            return
         if room.is_elsewhere(head):
             lineage = await self.journal.lineage(code, head.epoch)
             entries = await self.journal.entries(code, head.epoch, 0)
@@ -240,7 +259,7 @@ class Hub:
 
     async def _store(self, marks: list[Mark]) -> None:
         try:
-            stored = await self.journal.mark(marks)
+            stored = await self.journal.mark(marks, self.rules)
         except JournalGone as problem:
             log.debug("digests wait for the journal: %s", problem)
             return
@@ -279,7 +298,7 @@ class Hub:
         """One command from a socket: into the journal, once, and `done`. Raises `BadFrame`."""
         check_allowed(viewer.role, said)
         await self._compare_clocks()
-        asked = Asked(viewer.seat, said.id, said.epoch, said.from_us)
+        asked = Asked(viewer.seat, said.id, said.epoch, said.from_us, self.rules)
         try:
             receipt = await self._surely(lambda: self._append(room, asked, said))
         except CommandError as problem:

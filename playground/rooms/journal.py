@@ -35,6 +35,10 @@ class Refused(Exception):
         super().__init__(text)
 
 
+class NotYet(Refused):
+    """It cannot be done at this moment; nothing has changed, and it is worth trying again."""
+
+
 class JournalGone(Exception):
     """The journal could not be reached; whether the transaction was done is not known."""
 
@@ -58,7 +62,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What never changes about a room. `owner` is the hash of its owner's seat, `seed` the first branch's."""
+    """What is known of a room when it is opened. `owner` is the hash of its owner's seat, `seed` the first
+    branch's; only `rules` may go up later."""
 
     code: str
     slug: str
@@ -88,6 +93,7 @@ class Head(msgspec.Struct, frozen=True):
     epoch: int
     seq: int
     clock: Clock
+    rules: int
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -103,13 +109,14 @@ class Asked(msgspec.Struct, frozen=True):
     """Who asks for a transaction, and which one: done once for each (seat, id).
 
     `epoch` is the branch that the browser shows (None: the present one), `from_us` the moment of it
-    that it looks at, when the past is meant.
+    that it looks at, when the past is meant. `rules` are those of the process that asks.
     """
 
     seat: str
     id: str
     epoch: int | None = None
     from_us: int | None = None
+    rules: int = RULES
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -240,25 +247,19 @@ class Journal(Protocol):
     async def marks(self, code: str, epoch: int) -> dict[int, str]:
         """By tick, the digests stored of the past that branch `epoch` shows: see `promised`."""
 
-    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
-        """Stores those in whose place none is stored yet; returns what is stored in their places."""
+    async def mark(self, marks: Sequence[Mark], rules: int) -> list[Mark]:
+        """Stores those in whose place none is stored yet, of rooms that have these rules; returns what is
+        stored in their places."""
+
+    async def move_up(self, code: str, seen: Head, rules: int) -> None:
+        """The room has `rules` from now on, if it still is as `seen` and nobody shows it. Raises `NotYet`."""
 
     def close(self) -> None:
         """The process stops. What was begun is finished."""
 
 
-def check_open(facts: Facts, head: Head, wall_us: int) -> None:
-    """Raises `Refused` (expired, other_rules) where a room is not shown any more.
-
-    A room that was made under other rules could show another past than its viewers saw.
-    """
-    if wall_us - head.clock.lit_until_us > limits.ROOM_EXPIRES_US:
-        raise Refused("expired", limits.ROOM_EXPIRED)
-    if facts.rules != RULES:
-        raise Refused("other_rules", OTHER_RULES)
-
-
-OTHER_RULES = "This room was made with earlier rules of the simulation: start its scenario anew."
+NEWER_RULES = "This room goes on under newer rules than this server has: load the page again in a moment."
+COMES_OVER = "A server with earlier rules shows this room: it comes over in a moment."
 
 
 def new_code() -> str:

@@ -27,8 +27,9 @@ def maker_of(scenario: Scenario, seed: int) -> Maker:
 
 
 class LiveRoom:
-    """See the module. `head` is what the journal said last; `broken` a sentence when the room has stopped;
-    `reloaded` that what was held here contradicted what is stored, and nothing has confirmed it since."""
+    """See the module. `head` is what the journal said last; `broken` why the room has stopped: a code and a
+    sentence; `reloaded` that what was held here contradicted what is stored, and nothing has confirmed it
+    since."""
 
     def __init__(self, facts: Facts, maker: Maker) -> None:
         self.facts = facts
@@ -37,7 +38,7 @@ class LiveRoom:
         self.head: Head | None = None
         self.lineage: list[Branch] = []
         self.askers: dict[int, tuple[Viewer, str]] = {}
-        self.broken = ""
+        self.broken: tuple[str, str] | None = None
         self.reloaded = False
         self.left_us = 0
         self.f = 0
@@ -275,11 +276,11 @@ class LiveRoom:
                 continue
             del self.askers[n]
 
-    def stop(self, text: str) -> None:
-        """The room cannot go on; everybody is told once."""
-        self.broken = text
+    def stop(self, text: str, code: str = "refused") -> None:
+        """The room cannot go on here; everybody is told once."""
+        self.broken = (code, text)
         for viewer in self.viewers:
-            viewer.mailbox.put(wire.error(None, "refused", text))
+            viewer.mailbox.put(wire.error(None, code, text))
 
 
 def sentence(text: str) -> str:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from engine import RULES
 from engine.commands import AnyCommand
 from engine.commands import decode as decode_command
 from engine.errors import CommandError
@@ -89,9 +88,16 @@ async def open_room(
         raise Refused("too_fast", limits.OPENED_TOO_FAST)
     seed = scenario.seed if opening.seed is None else opening.seed
     new = NewRoom(
-        opening.slug, seed, RULES, owner_hash(token), scenario.length_us, opening.now_us, opening.rate, past
+        opening.slug,
+        seed,
+        hub.rules,
+        owner_hash(token),
+        scenario.length_us,
+        opening.now_us,
+        opening.rate,
+        past,
     )
-    return await hub.journal.open(new, Asked(new.owner, opening.id), command)
+    return await hub.journal.open(new, Asked(new.owner, opening.id, rules=hub.rules), command)
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from collections import OrderedDict
 
 import msgspec
 
+from engine import RULES
 from engine.errors import EngineError
 from lessons.scenarios import library
 from playground.rooms import limits
@@ -82,10 +83,12 @@ class Past:
 _made: OrderedDict[tuple[str, int], Past] = OrderedDict()
 
 
-async def past_of(journal: Journal, code: str, epoch: int) -> Past:
+async def past_of(journal: Journal, code: str, epoch: int, rules: int = RULES) -> Past:
     """The past of one branch, up to now. Raises `Refused` where there is no such room or branch, or where
-    the past cannot be had as it was shown."""
+    the past cannot be had as it was shown: it is simulated by `rules`."""
     facts = await journal.facts(code)
+    if facts.rules != rules:
+        raise Refused("refused", NOT_AS_SHOWN)
     head = await journal.head(code)
     if not 0 <= epoch <= head.epoch:
         raise Refused("no_room", "This room has no such branch.")

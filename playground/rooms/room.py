@@ -12,7 +12,20 @@ import msgspec
 from engine.commands import AnyCommand
 from playground.rooms import limits
 from playground.rooms.clock import Clock, Piece, started
-from playground.rooms.journal import Asked, Branch, Entry, Facts, Head, NewRoom, Receipt, Refused, Turn
+from playground.rooms.journal import (
+    COMES_OVER,
+    NEWER_RULES,
+    Asked,
+    Branch,
+    Entry,
+    Facts,
+    Head,
+    NewRoom,
+    NotYet,
+    Receipt,
+    Refused,
+    Turn,
+)
 
 K = TypeVar("K", contravariant=True)
 V = TypeVar("V")
@@ -58,6 +71,17 @@ class Room:
         self.clock.shift(wall_us - should_be_us)
         self.seq += 1
         self.clock_entries += [(self.seq, piece) for piece in self.clock.pieces]
+
+    def move_up(self, wall_us: int, seen: Head, rules: int) -> None:
+        """The room is simulated by `rules` from now on.
+
+        Raises `NotYet` where it is not as `seen` any more, or is lit: a process with other rules may show it.
+        """
+        if self.facts.rules == rules:
+            return
+        if (self.seq, self.facts.rules) != (seen.seq, seen.rules) or self.clock.is_lit(wall_us):
+            raise NotYet("refused", COMES_OVER)
+        self.facts = msgspec.structs.replace(self.facts, rules=rules)
 
     def command(self, wall_us: int, asked: Asked, command: AnyCommand) -> Receipt:
         """Stamps and appends a simulation entry, once for each (seat, id); in the past, in a new branch."""
@@ -152,7 +176,8 @@ class Room:
     # -- what every transaction does --------------------------------------------------------------
 
     def head(self) -> Head:
-        return Head(self.facts.code, self.epoch, self.seq, msgspec.structs.replace(self.clock))
+        clock = msgspec.structs.replace(self.clock)
+        return Head(self.facts.code, self.epoch, self.seq, clock, self.facts.rules)
 
     def _settle(self, wall_us: int) -> None:
         if self.clock.settle(wall_us):
@@ -161,6 +186,8 @@ class Room:
 
     def _known(self, wall_us: int, asked: Asked) -> Receipt | None:
         """Begins a transaction; the receipt of a command that came before, if it did."""
+        if asked.rules != self.facts.rules:
+            raise Refused("other_rules", NEWER_RULES)
         self._settle(wall_us)
         self.clock.light(self.clock.wall_us)
         known = self.receipts.get((asked.seat, asked.id))

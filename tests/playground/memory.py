@@ -88,10 +88,18 @@ class MemoryJournal:
         mine = (mark for mark in self.marked.values() if mark.code == code)
         return promised(await self.lineage(code, epoch), mine)
 
-    async def mark(self, marks: Sequence[Mark]) -> list[Mark]:
+    async def mark(self, marks: Sequence[Mark], rules: int) -> list[Mark]:
         self.stored += 1
-        places = [(mark.code, mark.epoch, mark.tick) for mark in marks]
-        return [self.marked.setdefault(place, mark) for place, mark in zip(places, marks, strict=True)]
+        found = []
+        for mark in marks:
+            place = mark.code, mark.epoch, mark.tick
+            if self._room(mark.code).facts.rules == rules:
+                self.marked.setdefault(place, mark)
+            found += [self.marked[place]] if place in self.marked else []
+        return found
+
+    async def move_up(self, code: str, seen: Head, rules: int) -> None:
+        self._room(code).move_up(self.wall(), seen, rules)
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine import RULES
 from engine.commands import CrashConsumer, PauseProducer
 from playground import models
 from playground.rooms import limits
@@ -14,7 +15,7 @@ from playground.rooms.journal import Asked, Facts, NewRoom, Refused, Turn
 from tests.playground.fakes import Wall
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NEW = NewRoom("fan-out", 7, 1, "owner", 60_000_000)
+NEW = NewRoom("fan-out", 7, RULES, "owner", 60_000_000)
 CRASH = CrashConsumer("email worker")
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from django.test import AsyncClient, Client
 
-from engine import RULES
-from lessons.scenarios import library
 from playground import views
 from playground.rooms import consumers, limits, opening, wire
 from playground.rooms.hub import Hub
-from playground.rooms.journal import OTHER_RULES, Asked, NewRoom, Refused
+from playground.rooms.journal import Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said
@@ -280,14 +278,3 @@ async def test_room_expires(hub: Hub, wall: Wall, sockets: Any) -> None:
     assert page.status_code == 410
     assert limits.ROOM_EXPIRED in page.content.decode()
     assert f'href="/play/{SLUG}/"' in page.content.decode()
-
-
-async def test_a_room_of_other_rules_says_so_and_offers_its_scenario(hub: Hub, sockets: Any) -> None:
-    scenario = library()[SLUG].scenario
-    new = NewRoom(SLUG, scenario.seed, RULES + 1, "somebody", scenario.length_us)
-    facts, _ = await hub.journal.open(new, Asked("somebody", "x" * 16), None)
-    socket = await sockets(f"/ws/room/{facts.code}/")
-    assert (await socket.next())["code"] == "other_rules"
-    assert (await socket.closed())[0] == 4004
-    page = await AsyncClient(SERVER_NAME="localhost").get(f"/room/{facts.code}/")
-    assert page.status_code == 410 and OTHER_RULES in page.content.decode()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import AsyncClient
 
+from engine import RULES
 from engine.commands import CrashConsumer
 from lessons.scenarios import library
 from playground.rooms import hub as hubs
@@ -94,7 +95,7 @@ async def test_digests_wait_for_a_journal_that_is_away(
     facts = await new_room(hub)
     browser = await sit(hub, facts.code)
 
-    async def away(self: MemoryJournal, marks: Any) -> Any:
+    async def away(self: MemoryJournal, marks: Any, rules: int) -> Any:
         raise JournalGone("away")
 
     with monkeypatch.context() as patch:
@@ -277,12 +278,14 @@ async def test_in_the_database_the_first_digest_stays(wall: Wall) -> None:
 
     journals = [DatabaseJournal(wall, wall.steady) for _ in range(2)]
     try:
-        facts, _ = await journals[0].open(NewRoom(SLUG, 7, 1, "owner", 60_000_000), Asked("owner", "x"), None)
+        facts, _ = await journals[0].open(
+            NewRoom(SLUG, 7, RULES, "owner", 60_000_000), Asked("owner", "x"), None
+        )
         code = facts.code
         first, other = Mark(code, 0, FIRST, "ab" * 16), Mark(code, 0, FIRST, "cd" * 16)
         late = Mark(code, 0, SECOND, "ef" * 16)
-        assert await journals[0].mark([first]) == [first]
-        assert await journals[1].mark([other, late]) == [first, late]
+        assert await journals[0].mark([first], RULES) == [first]
+        assert await journals[1].mark([other, late], RULES) == [first, late]
         assert await journals[1].marks(code, 0) == {FIRST: first.digest, SECOND: late.digest}
         assert await models.TickDigest.objects.acount() == 2
     finally:

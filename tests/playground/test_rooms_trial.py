@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine import RULES
 from lessons.scenarios import library
 from playground.rooms.hub import Hub
 from playground.rooms.journal import Asked, NewRoom, Refused, visible
@@ -66,7 +67,9 @@ class Trial:
         self.chance = random.Random(self.seed)
         self.journal = MemoryJournal(self.wall)
         self.hubs = [hub_of(self.wall, self.journal, self.make) for _ in range(2)]
-        facts, _ = await self.journal.open(NewRoom("s", 7, 1, "owner", 60_000_000), Asked("owner", "o"), None)
+        facts, _ = await self.journal.open(
+            NewRoom("s", 7, RULES, "owner", 60_000_000), Asked("owner", "o"), None
+        )
         self.code = facts.code
         self.row = self.journal.rooms[self.code]
         self.seats: list[tuple[Hub, LiveRoom, Browser]] = []
