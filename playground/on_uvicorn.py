@@ -84,7 +84,9 @@ def run(host: str, port: int) -> int:
     )  # fmt: skip
     warm()
     for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: sys.exit(0))  # uvicorn, when it has stopped, raises the signal once more
+        signal.signal(
+            told, lambda *_: sys.exit(0)
+        )  # uvicorn, when it has stopped, raises the signal once more
     with contextlib.suppress(SystemExit):  # that, or it could not listen, and has said why
         asyncio.run(server.serve())
     return 0 if server.started else 1

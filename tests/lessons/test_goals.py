@@ -39,12 +39,20 @@ def acknowledge(charger: str, when: str) -> tuple[str, str, dict[str, Any]]:
     return "300ms", "SetAcknowledge", {"consumer": f"charger {charger}", "acknowledge": when}
 
 
+def retry(**how: Any) -> tuple[str, str, dict[str, Any]]:
+    return "5s", "SetRetry", {"consumer": "labeller", **how}
+
+
+DLQ = {"then": "parcels.dlq"}
 REACHED: list[tuple[str, str, Way]] = [
     ("point-to-point", "a binding from the beginning", [bind("index", "50ms")]),
     ("point-to-point", "a queue and a consumer of one's own", [
         ("1s", "DeclareQueue", {"system": "broker", "queue": "mine"}), bind("mine", "2s"),
         ("3s", "AddConsumer", {"like": "indexer", "queue": "mine", "name": "second indexer"})]),
     ("idempotency", "the note with the effect, for both", [list_of("B", "with the effect"), list_of("C", "with the effect")]),
+    ("retries-dead-letter", "one attempt more", [retry(do="republish", limit=4, **DLQ)]),
+    ("retries-dead-letter", "fewer attempts with a longer wait",
+     [retry(do="republish", queue="retry.4s", delay_us=7_000_000, limit=2, **DLQ)]),
 ]  # fmt: skip
 
 MISSED: list[tuple[str, str, Way, str]] = [
@@ -62,6 +70,13 @@ MISSED: list[tuple[str, str, Way, str]] = [
      [acknowledge("B", "before work"), acknowledge("C", "before work")], "A payment was lost"),
     ("idempotency", "acknowledging automatically",
      [acknowledge("B", "automatic"), acknowledge("C", "automatic")], "A payment was lost"),
+    ("retries-dead-letter", "nothing", [], "A parcel was dropped"),
+    ("retries-dead-letter", "a higher limit that leads nowhere", [retry(do="republish", limit=10)], "started too often"),
+    ("retries-dead-letter", "no limit", [retry(do="republish")], "started too often"),
+    ("retries-dead-letter", "two attempts more", [retry(do="republish", limit=5, **DLQ)], "started too often"),
+    ("retries-dead-letter", "one attempt less", [retry(do="republish", limit=2, **DLQ)], "More than one parcel"),
+    ("retries-dead-letter", "giving back at once", [retry(do="requeue")], "started too often"),
+    ("retries-dead-letter", "giving back at once, three times", [retry(do="requeue", limit=3, **DLQ)], "More than one parcel"),
 ]  # fmt: skip
 
 
