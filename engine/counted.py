@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from engine.events import Event, LedgerStands, PromiseBroken, Settled, StandsFor
+from engine.events import EffectsStand, Event, LedgerStands, PromiseBroken, Settled, StandsFor
 from engine.places import PLACES, WAITING, LedgerState
 
 
 def counted(ledger: LedgerState, now_us: int) -> list[Event]:
-    """Which queue stands for which, where each copy is counted, then the counts outright."""
+    """Which queue stands for which, where each copy is counted, then the counts and the latest effects
+    outright."""
     told: list[Event] = [
         StandsFor(now_us, 0, node, home, "waiting" if place == WAITING else "dead")
         for node, (home, place) in ledger.stands_for.items()
@@ -23,6 +24,7 @@ def counted(ledger: LedgerState, now_us: int) -> list[Event]:
         LedgerStands(now_us, 0, node, tuple(account.places[1:]), tuple(account.tallies))
         for node, account in ledger.accounts.items()
     ]
+    told += [EffectsStand(now_us, 0, queue, tuple(row)) for queue, row in ledger.finished.items()]
     for name in ledger.broken:
         promise, node = name.split("/")
         told.append(PromiseBroken(now_us, 0, promise, int(node)))

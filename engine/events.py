@@ -249,11 +249,23 @@ class WorkFinished(Event, frozen=True, array_like=True, tag=16, gc=False):
     why: str
 
 
+class HandlerDeclared(Event, frozen=True, array_like=True, tag=28, gc=False):
+    """What the handler of consumer `node` does from now on: `amount` of `unit` each time ("" is only
+    counted), after asking idempotency `store` ("" for none)."""
+
+    node: int
+    effect: str
+    amount: int
+    unit: str
+    store: str
+
+
 class EffectApplied(Event, frozen=True, array_like=True, tag=17, gc=False):
     """The handler did its effect (charge $25) to the world outside.
 
     `destination` is the queue that the consumer reads. `effect_number` counts the effects of this name
-    for this message and destination: 2 is a duplicate. `total` sums the amounts of this name so far.
+    for this message and destination: 2 is a duplicate. `total` sums the amounts of this name so far,
+    `due` is what it would be if each of them had been done once.
     """
 
     copy: int
@@ -264,6 +276,8 @@ class EffectApplied(Event, frozen=True, array_like=True, tag=17, gc=False):
     effect: str
     effect_number: int
     total: int
+    amount: int
+    due: int
 
 
 class GivenUp(Event, frozen=True, array_like=True, tag=26, gc=False):
@@ -350,9 +364,48 @@ class LedgerStands(Event, frozen=True, array_like=True, tag=25):
     tallies: tuple[int, ...]
 
 
+class Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One effect that has happened. `after` is the message of `Tallied` (out_of_order), 0 for none."""
+
+    message: int
+    copy: int
+    effect: str
+    amount: int
+    effect_number: int
+    at_us: int
+    after: int = 0
+
+
+class EffectsStand(Event, frozen=True, array_like=True, tag=29):
+    """Only in a statement of the present: the latest effects of the consumers of `queue`, in order."""
+
+    queue: int
+    recent: tuple[Done, ...]
+
+
+class SumStands(Event, frozen=True, array_like=True, tag=30, gc=False):
+    """Only in a statement of the present: what the effects of one name come to, as in `EffectApplied`."""
+
+    effect: str
+    unit: str
+    total: int
+    due: int
+
+
+class StoreStands(Event, frozen=True, array_like=True, tag=31):
+    """Only in a statement of the present: the latest messages that idempotency `store` remembers, and the
+    one that it was last asked for (0: none yet), with its answer."""
+
+    store: str
+    recent: tuple[int, ...]
+    asked: int
+    seen: bool
+
+
 COMMON: tuple[type[Event], ...] = (
     NodeAdded, NodeRemoved, NodeStateChanged, WireAdded, WireRemoved, LinkStateChanged,
     StandsFor, MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
     WorkStarted, WorkFinished, EffectApplied, GivenUp, StoreAsked, StoreKept,
     Commanded, RunEnded, Settled, Tallied, PromiseBroken, LedgerStands,
+    HandlerDeclared, EffectsStand, SumStands, StoreStands,
 )  # fmt: skip

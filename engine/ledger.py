@@ -37,6 +37,7 @@ from engine.events import (
     WorkFinished,
     WorkStarted,
 )
+from engine.finished import came_after, finish
 from engine.kernel import Kernel
 from engine.places import (
     DEAD,
@@ -83,11 +84,11 @@ class Ledger:
     `in_flight`: registration → deliveries that it has not settled. `broken`: "promise/destination" of
     promises broken so far. `superseded`: how many records stand outside the count. `stale`: copies that
     have come to their end while a body of theirs is still somewhere. `slack`: registration → slots that
-    3.10 has given it too many; `slots_leak`: whether a broker of this run does that.
+    3.10 has given it too many; `slots_leak`: whether a broker of this run does that. `finished`: see there.
     """
 
     __slots__ = (
-        "accounts", "broken", "copies", "in_flight", "kernel", "orders", "promises", "registrations",
+        "accounts", "broken", "copies", "finished", "in_flight", "kernel", "orders", "promises", "registrations",
         "slack", "slots_leak", "stale", "stands_for", "superseded", "world",
     )  # fmt: skip
 
@@ -106,6 +107,7 @@ class Ledger:
         self.stale = state.stale
         self.slack = state.slack
         self.slots_leak = state.slots_leak
+        self.finished = state.finished
         kernel.observer = self
         kernel.folds.update({
             MessageCreated: self.made, Routed: self.routed, Placed: self.placed, Moved: self.moved,
@@ -119,14 +121,14 @@ class Ledger:
     @classmethod
     def empty(cls, kernel: Kernel, world: World, promises: list[str], slots_leak: bool = False) -> Ledger:
         """The count at the start of a run."""
-        return cls(kernel, world, LedgerState(promises, {}, {}, {}, {}, {}, {}, [], 0, {}, {}, slots_leak))
+        state = LedgerState(promises, {}, {}, {}, {}, {}, {}, [], 0, {}, {}, slots_leak, {})
+        return cls(kernel, world, state)
 
     def state(self) -> LedgerState:
         """As plain data; shares its lists with the ledger, so encode it at once."""
         return LedgerState(
             self.promises, self.stands_for, self.copies, self.accounts, self.orders, self.registrations,
-            self.in_flight, self.broken, self.superseded, self.stale, self.slack,
-            self.slots_leak,
+            self.in_flight, self.broken, self.superseded, self.stale, self.slack, self.slots_leak, self.finished,
         )  # fmt: skip
 
     # -- messages and copies --------------------------------------------------------------------
@@ -146,21 +148,23 @@ class Ledger:
         for owed in event.copies:
             home = owed.destination
             if owed.after or home in self.stands_for or home not in self.accounts:
-                self._owe_otherwise(owed, message, number)
+                self._owe_otherwise(owed, event, number)
             else:
-                self.copies[owed.copy] = CopyRecord(message, home)
+                self.copies[owed.copy] = CopyRecord(message, home, routed_us=event.at_us)
                 self.accounts[home].owed += 1
         return number
 
-    def _owe_otherwise(self, owed: Owed, message: int, number: int) -> None:
+    def _owe_otherwise(self, owed: Owed, event: Routed, number: int) -> None:
         """It may take over from another copy, or stand in for a destination, or be the first there."""
         old = self.copies.get(owed.after) if owed.after else None
         if old is not None and not old.superseded:
-            self.copies[owed.copy] = self._taken_over(owed.after, old, number)
+            record = self._taken_over(owed.after, old, number)
         else:
             home = self._home(owed.destination)
-            self.copies[owed.copy] = CopyRecord(message, home)
+            record = CopyRecord(event.message, home)
             self._account(home).owed += 1
+        record.routed_us = event.at_us
+        self.copies[owed.copy] = record
 
     def _taken_over(self, copy: int, old: CopyRecord, cause: int) -> CopyRecord:
         """The record of a new copy that goes on with the work of `copy`, which is counted no longer."""
@@ -465,6 +469,7 @@ class Ledger:
         kernel.log.append(event)
         record = self.copies.get(event.copy)
         destination = self._home(event.destination) if record is None else record.destination
+        finish(self.finished, event)
         if event.effect_number > 1:
             self._tally(destination, "duplicated_effects", event.copy, 0, number)
         message = event.message
@@ -487,6 +492,7 @@ class Ledger:
             latest.append(0)
         if latest[key] > event.message:
             self._tally(destination, "out_of_order", event.copy, latest[key], number)
+            came_after(self.finished, event.destination, latest[key])
         else:
             latest[key] = event.message
 

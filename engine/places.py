@@ -10,6 +10,7 @@ from typing import get_args
 import msgspec
 
 from engine.events import Place, Tally
+from engine.finished import Finished
 
 PLACES: tuple[Place, ...] = get_args(Place)
 """Place 0 is nowhere: a copy that is not counted (yet, or any longer)."""
@@ -41,6 +42,8 @@ class CopyRecord(msgspec.Struct, array_like=True, gc=False):
     """Another copy does its work: it stands outside the count."""
     redelivered: bool = False
     """Whether its broker has said so."""
+    routed_us: int = 0
+    """When its broker routed it."""
 
 
 class Account(msgspec.Struct, array_like=True):
@@ -77,3 +80,4 @@ class LedgerState(msgspec.Struct):
     stale: dict[int, CopyRecord]
     slack: dict[int, int]
     slots_leak: bool
+    finished: Finished

@@ -34,7 +34,8 @@ def state_events(simulation: Simulation) -> list[Event]:
     actors = [actor for actor in simulation.actors if not actor.gone]
     for actor in actors:
         told += _actor(simulation, actor, now_us)
-    stage = [event for broker in simulation.brokers for event in broker.state_events()]
+    said = [event for broker in simulation.brokers for event in broker.state_events()]
+    stage = [dated for event in said for dated in _dated(simulation, event)]
     told += [event for event in stage if isinstance(event, NodeAdded)]
     on_stage = {event.node for event in told if isinstance(event, NodeAdded)}
     for actor in actors:
@@ -49,6 +50,7 @@ def state_events(simulation: Simulation) -> list[Event]:
         if isinstance(actor, AmqpConsumer):
             told += _bodies(actor, now_us)
     told += simulation.ledger.state_events(now_us)
+    told += simulation.world.state_events(now_us)
     if simulation.ended:
         told.append(RunEnded(simulation.world.over_us, 0, simulation.world.over))  # type: ignore[arg-type]
     return told
@@ -59,6 +61,8 @@ def _actor(simulation: Simulation, actor: AmqpProducer | AmqpConsumer, now_us: i
     about = actor.about()
     spec = actor.spec
     told: list[Event] = [NodeAdded(now_us, 0, actor.node, kind, spec.name, spec.system, about)]
+    if isinstance(actor, AmqpConsumer):
+        told.append(actor.handler(now_us, 0))
     state = actor.shown_state()
     if state != "up":
         told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]
@@ -80,10 +84,25 @@ def _messages(simulation: Simulation, now_us: int) -> list[Event]:
     for actor in simulation.actors:
         if isinstance(actor, AmqpConsumer):
             numbers.update(held.message for held in actor.bodies())
+    numbers.update(done.message for row in ledger.finished.values() for done in row)
+    numbers.update(message for shelf in world.shelves.values() for message in shelf)
+    numbers.update(message for message, _ in world.asked.values())
     return [
         MessageCreated(now_us, 0, n, world.producer(n), world.key(n), world.is_poison(n))
         for n in sorted(numbers)
     ]
+
+
+def _dated(simulation: Simulation, event: Event) -> list[Event]:
+    """A `Routed` of the present as one for each moment at which its copies were routed."""
+    if not isinstance(event, Routed):
+        return [event]
+    ledger = simulation.ledger
+    moments: dict[int, list[Owed]] = {}
+    for owed in event.copies:
+        record = ledger.copies.get(owed.copy) or ledger.stale.get(owed.copy)
+        moments.setdefault(record.routed_us if record else event.at_us, []).append(owed)
+    return [Routed(at_us, 0, event.message, event.source, tuple(copies)) for at_us, copies in moments.items()]
 
 
 def _bodies_only(simulation: Simulation, stage: list[Event], now_us: int) -> list[Event]:
@@ -91,7 +110,7 @@ def _bodies_only(simulation: Simulation, stage: list[Event], now_us: int) -> lis
     held = {owed.copy for event in stage if isinstance(event, Routed) for owed in event.copies}
     ledger = simulation.ledger
     return [
-        Routed(now_us, 0, record.message, 0,
+        Routed(record.routed_us, 0, record.message, 0,
                (Owed(copy, record.destination, 0, record.deliveries, record.redelivered),))
         for copy, record in [*ledger.copies.items(), *ledger.stale.items()]
         if copy not in held

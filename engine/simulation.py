@@ -207,6 +207,7 @@ class Simulation:
         kernel.emit(
             NodeAdded(kernel.now_us, kernel.cause, node, "consumer", spec.name, spec.system, actor.about())
         )
+        kernel.emit(actor.handler(kernel.now_us, kernel.cause))
         self.actors.append(actor)
         kernel.parts.append(actor)
         return actor

@@ -19,7 +19,8 @@ AnyEvent = (
     | common.SignalLost | common.Routed | common.Placed | common.Moved | common.Left | common.FuseLit
     | common.WorkStarted | common.WorkFinished | common.EffectApplied | common.GivenUp
     | common.StoreAsked | common.StoreKept | common.Commanded | common.RunEnded | common.Settled
-    | common.Tallied | common.PromiseBroken | common.LedgerStands
+    | common.Tallied | common.PromiseBroken | common.LedgerStands | common.HandlerDeclared
+    | common.EffectsStand | common.SumStands | common.StoreStands
     | rabbitmq.ExchangeDeclared | rabbitmq.QueueDeclared | rabbitmq.ConsumerRegistered
     | rabbitmq.ConsumerCancelled | rabbitmq.ActiveConsumerChanged | rabbitmq.ChannelOpened
     | rabbitmq.ChannelClosed | rabbitmq.Unroutable | rabbitmq.PublishRefused | rabbitmq.Requeued

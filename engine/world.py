@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.events import RunEnded
+from engine.events import Event, RunEnded, StoreStands, SumStands
 from engine.kernel import Kernel, Timer
 
 EndReason = Literal["length", "messages", "copies"]
@@ -17,6 +17,9 @@ END_REASONS: tuple[EndReason, ...] = ("length", "messages", "copies")
 
 NO_KEY = 255
 POISON, ROUTED, GIVEN_UP = 1, 2, 4
+
+SHELF_KEPT = 6
+"""How many of a store's latest messages are told to who has just come: what fits beside the stage."""
 
 
 class World(msgspec.Struct):
@@ -32,8 +35,16 @@ class World(msgspec.Struct):
     """"effect name/destination" → how often it was done, by message; stays at 255."""
     totals: dict[str, int] = {}
     """Effect name → sum of amounts, in the effect's unit."""
+    dues: dict[str, int] = {}
+    """Effect name → what that sum would be had each effect been done once."""
+    units: dict[str, str] = {}
+    """Effect name → its unit, "" for what is only counted."""
     stores: dict[str, bytearray] = {}
     """Idempotency store → 1 for each message it remembers."""
+    shelves: dict[str, list[int]] = {}
+    """Idempotency store → the latest messages that were put into it, the last at the end."""
+    asked: dict[str, tuple[int, bool]] = {}
+    """Idempotency store → the message it was last asked for, and its answer."""
     over: str = ""
     """Why the run has ended; "" while it goes on."""
     over_us: int = 0
@@ -63,25 +74,48 @@ class World(msgspec.Struct):
     def is_poison(self, message: int) -> bool:
         return bool(self.flags[message] & POISON)
 
-    def do_effect(self, key: str, effect: str, amount: int, message: int) -> tuple[int, int]:
+    def do_effect(self, key: str, effect: str, amount: int, unit: str, message: int) -> tuple[int, int, int]:
         """Do it. `key` is "effect/destination". Returns (which time for this message and destination,
-        the effect's new total)."""
+        the effect's new total, what the total would be had each been done once)."""
         done = self.effects.get(key)
         if done is None or message >= len(done):
             done = _grown(self.effects, key, message)
         number = done[message]
         if number < 255:
             done[message] = number = number + 1
-        totals = self.totals
-        totals[effect] = total = totals.get(effect, 0) + amount
-        return number, total
+        totals, dues = self.totals, self.dues
+        if effect not in totals:
+            totals[effect] = dues[effect] = 0
+            self.units[effect] = unit
+        totals[effect] += amount
+        if number == 1:
+            dues[effect] += amount
+        return number, totals[effect], dues[effect]
 
-    def remembers(self, store: str, message: int) -> bool:
+    def ask(self, store: str, message: int) -> bool:
+        """Whether `store` remembers the message; that it was asked is remembered too."""
         kept = self.stores.get(store)
-        return kept is not None and message < len(kept) and kept[message] == 1
+        seen = kept is not None and message < len(kept) and kept[message] == 1
+        self.asked[store] = (message, seen)
+        return seen
 
     def remember(self, store: str, message: int) -> None:
         _grown(self.stores, store, message)[message] = 1
+        shelf = self.shelves.setdefault(store, [])
+        if message not in shelf:
+            shelf.append(message)
+            del shelf[:-SHELF_KEPT]
+
+    def state_events(self, now_us: int) -> list[Event]:
+        """What effects come to, and what stands in the stores."""
+        sums: list[Event] = [
+            SumStands(now_us, 0, effect, self.units[effect], total, self.dues[effect])
+            for effect, total in self.totals.items()
+        ]
+        return sums + [
+            StoreStands(now_us, 0, store, tuple(self.shelves.get(store, ())), *self.asked[store])
+            for store in self.asked
+        ]
 
     def fire(self, kernel: Kernel, timer: Timer) -> None:
         """The run's length is over: nothing happens any more."""

@@ -68,6 +68,8 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
         "promises": json.dumps(list(scenario.promises)),
         "length_us": scenario.length_us,
+        "strips": len({consumer.from_.queue for consumer in scenario.consumer}),
+        "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.consumer),
         "epoch": 0,
         "rules": RULES,
         "open_url": reverse("open-room"),

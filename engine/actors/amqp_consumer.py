@@ -14,6 +14,7 @@ from engine.durations import spoken
 from engine.errors import InvariantBroken
 from engine.events import (
     EffectApplied,
+    HandlerDeclared,
     Left,
     NodeStateChanged,
     Placed,
@@ -184,6 +185,12 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             us, roughly = sum(work.uniform) // 2, "≈ "
         return f"{roughly}{spoken(us * self.factor // NORMAL)} each"
 
+    def handler(self, now_us: int, cause: int) -> HandlerDeclared:
+        """What its handler does to the world outside, as an event."""
+        effect, idempotency = self.spec.effect, self.spec.idempotency
+        store = idempotency.store if idempotency is not None else ""
+        return HandlerDeclared(now_us, cause, self.node, effect.name, effect.amount, effect.unit, store)
+
     def reconnect(self, kernel: Kernel) -> None:
         """The network is back after the connection was given up."""
         if self.state == "up" and not self.stopping:
@@ -264,7 +271,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         idempotency = spec.idempotency
         if idempotency is not None and idempotency.keep == "check then act":
             world: World = kernel.parts[0]
-            held.known = world.remembers(idempotency.store, held.message)
+            held.known = world.ask(idempotency.store, held.message)
             kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
         us = wrap_up_us = 0
         if not held.known:
@@ -310,10 +317,12 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
                 return
         if spec.idempotency is None or not self._seen_before(kernel, held):
             effect = spec.effect
-            number, total = world.do_effect(self.effect_key, effect.name, effect.amount, message)
+            number, total, due = world.do_effect(
+                self.effect_key, effect.name, effect.amount, effect.unit, message
+            )
             kernel.observer.effect_applied(
                 EffectApplied(kernel.now_us, kernel.cause, held.copy, held.attempt, self.node, message,
-                              held.queue, effect.name, number, total)
+                              held.queue, effect.name, number, total, effect.amount, due)
             )  # fmt: skip
             if spec.idempotency is not None:
                 self._keep_in_store(kernel, held, "with the effect")
@@ -327,7 +336,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         idempotency, world = self.spec.idempotency, kernel.parts[0]
         if idempotency is None or idempotency.keep != "with the effect":
             return False
-        held.known = world.remembers(idempotency.store, held.message)
+        held.known = world.ask(idempotency.store, held.message)
         now_us = kernel.now_us
         kernel.emit(StoreAsked(now_us, kernel.cause, held.copy, held.attempt, self.node, held.known))
         return held.known

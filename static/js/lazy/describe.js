@@ -13,6 +13,9 @@ export function describe(scene, t_us = scene.at_us) {
     work: sorted(scene.work, ([key]) => key).map(([key, w]) => ({ token: name(scene, key), ...w })),
     fuses: sorted(scene.fuses, ([copy]) => copy).map(([copy, fuse]) => ({ copy, ...fuse })),
     ledger: describeLedger(scene),
+    finished: Object.fromEntries(sorted(scene.finished, ([queue]) => queue)),
+    sums: Object.fromEntries([...scene.sums].filter(([, sum]) => sum.total).sort()),
+    stores: Object.fromEntries([...scene.stores].filter(([, store]) => store.asked).sort()),
     broken: [...scene.broken.values()].map((b) => `${b.promise} ${b.destination}`).sort(),
   };
 }
@@ -45,11 +48,11 @@ function describeFlights(scene) {
 }
 
 function describeCopies(scene) {
-  return sorted(scene.copies, ([copy]) => copy).map(([copy, { deliveries, redelivered, tokens }]) => {
+  return sorted(scene.copies, ([copy]) => copy).map(([copy, { deliveries, redelivered, routed_us, tokens }]) => {
     const fact = scene.facts.copies.get(copy) ?? {};
     const message = scene.facts.messages.get(fact.message) ?? {};
     const { key, poison } = message;
-    return { copy, message: fact.message, destination: fact.destination, key, poison, deliveries, redelivered, tokens };
+    return { copy, message: fact.message, destination: fact.destination, key, poison, deliveries, redelivered, routed_us, tokens };
   });
 }
 

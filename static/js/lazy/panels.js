@@ -14,10 +14,21 @@ export function furnish(stage) {
     stage.dispatchEvent(new CustomEvent("inspect", { detail: event.detail }));
   });
   stage.addEventListener("inspect", inspect, { once: true });
+  whenDone(stage);
   stage.furnished = true;
   stage.dispatchEvent(new Event("transport"));
   stage.dispatchEvent(new Event("change"));
   stage.dispatchEvent(new Event("moment"));
+}
+
+/** Fetches the strips, stores and tills with the first effect that is on the screen. */
+function whenDone(stage) {
+  const look = () => {
+    if (!stage.parts.results || !stage.shownScene.finished.size) return;
+    stage.removeEventListener("change", look);
+    import("mailroom/lazy/results.js").then(({ furnishResults }) => furnishResults(stage));
+  };
+  stage.addEventListener("change", look);
 }
 
 /** Calls `act` the first time that the picture stands. */

@@ -91,7 +91,8 @@ function put(element, x, y, width, height) {
   Object.assign(element.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
 }
 
-function roam(event) {
+/** Arrow keys go from button to button within one `.lane`, which is one tab stop. */
+export function roam(event) {
   const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   const lane = event.target.closest(".lane");
   if (!by || !lane) return;

@@ -6,6 +6,10 @@
 
 import { PLACES, TALLIES } from "mailroom/stream/vocabulary.js";
 
+/** As many as the engine states of the present (engine/places.py, engine/world.py). */
+const FINISHED_KEPT = 16;
+const SHELF_KEPT = 6;
+
 const DRIFT_US = 180_000;
 const DRIFT_MAX = 16;
 
@@ -20,13 +24,13 @@ export function emptyScene(facts = emptyFacts()) {
     number: 0, at_us: 0, facts,
     nodes: new Map(), wires: new Map(), zones: new Map(), tokens: new Map(), copies: new Map(),
     signals: new Map(), work: new Map(), fuses: new Map(), ledger: new Map(), broken: new Map(), ended: "",
-    aggregated: null,
+    finished: new Map(), sums: new Map(), stores: new Map(), aggregated: null,
   };
 }
 
 export function cloneScene(scene) {
   const clone = { ...scene };
-  for (const part of ["nodes", "wires", "tokens", "copies", "signals", "work", "fuses", "ledger", "broken"]) {
+  for (const part of ["nodes", "wires", "tokens", "copies", "signals", "work", "fuses", "ledger", "broken", "finished", "sums", "stores"]) {
     clone[part] = new Map(scene[part]);
   }
   clone.zones = new Map();
@@ -90,7 +94,7 @@ const HANDLERS = {
   Routed(scene, e) {
     for (const { copy, destination, after, deliveries, redelivered } of e.copies) {
       scene.facts.copies.set(copy, { copy, message: e.message, source: e.source, destination, after });
-      scene.copies.set(copy, { deliveries, redelivered, place: "", tokens: scene.copies.get(copy)?.tokens ?? 0 });
+      scene.copies.set(copy, { deliveries, redelivered, routed_us: e.at_us, place: "", tokens: scene.copies.get(copy)?.tokens ?? 0 });
     }
   },
 
@@ -124,9 +128,32 @@ const HANDLERS = {
     scene.work.set(key, { node, at_us, until_us });
   },
   WorkFinished: (scene, e) => forget(scene, tokenKey(e.copy, e.attempt), e.at_us),
+  HandlerDeclared(scene, { node, effect, amount, unit, store }) {
+    change(scene, node, { handler: { effect, amount, unit, store } });
+    if (!scene.sums.has(effect)) scene.sums.set(effect, { unit, total: 0, due: 0 });
+    if (store && !scene.stores.has(store)) scene.stores.set(store, { recent: [], asked: 0, seen: false });
+  },
+  EffectApplied(scene, { message, copy, destination, effect, amount, effect_number, at_us, total, due }) {
+    const done = { message, copy, effect, amount, effect_number, at_us, after: 0 };
+    scene.finished.set(destination, [...(scene.finished.get(destination) ?? []), done].slice(-FINISHED_KEPT));
+    scene.sums.set(effect, { ...scene.sums.get(effect), total, due });
+  },
+  StoreAsked(scene, { node, copy, seen }) {
+    const store = scene.nodes.get(node)?.handler?.store;
+    if (store) scene.stores.set(store, { ...scene.stores.get(store), asked: messageOf(scene, copy), seen });
+  },
+  StoreKept(scene, { node, copy }) {
+    const store = scene.nodes.get(node)?.handler?.store;
+    const [known, message] = [scene.stores.get(store), messageOf(scene, copy)];
+    if (known && !known.recent.includes(message)) scene.stores.set(store, { ...known, recent: [...known.recent, message].slice(-SHELF_KEPT) });
+  },
+  EffectsStand: (scene, { queue, recent }) => scene.finished.set(queue, recent),
+  SumStands: (scene, { effect, unit, total, due }) => scene.sums.set(effect, { unit, total, due }),
+  StoreStands: (scene, { store, recent, asked, seen }) => scene.stores.set(store, { recent, asked, seen }),
+
   /** Ticks with more than can be drawn singly: what lies where and what went where, and nobody by name. */
   Aggregated(scene, { counts, flows }) {
-    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses"]) scene[part].clear();
+    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses", "finished"]) scene[part].clear();
     scene.aggregated = { counts, flows };
   },
   RunEnded(scene, e) { scene.ended = e.why; },
@@ -141,9 +168,14 @@ const HANDLERS = {
       if (known) scene.copies.set(copy, { ...known, place: now });
     }
   },
-  Tallied(scene, { destination, what }) {
+  Tallied(scene, { destination, what, copy, other }) {
     const stand = scene.ledger.get(destination);
     scene.ledger.set(destination, { ...stand, [what]: (stand?.[what] ?? 0) + 1 });
+    if (what !== "out_of_order") return;
+    for (const [queue, row] of scene.finished) {
+      const last = row.at(-1);
+      if (last?.copy === copy) scene.finished.set(queue, [...row.slice(0, -1), { ...last, after: other }]);
+    }
   },
   LedgerStands(scene, { destination, places, tallies }) {
     const stand = {};
@@ -181,6 +213,8 @@ const HANDLERS = {
     if (known) scene.copies.set(copy, { ...known, redelivered });
   },
 };
+
+const messageOf = (scene, copy) => scene.facts.copies.get(copy)?.message ?? 0;
 
 function change(scene, node, with_) {
   const known = scene.nodes.get(node);

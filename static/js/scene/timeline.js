@@ -291,4 +291,4 @@ export class Timeline {
   }
 }
 
-const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "StandsFor"]);
+const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "StandsFor", "HandlerDeclared"]);

@@ -2,6 +2,8 @@
 
 /** @typedef {{copy: number, destination: number, after: number, deliveries: number, redelivered: boolean}}
  * Owed */
+/** @typedef {{message: number, copy: number, effect: string, amount: number, effect_number: number, at_us:
+ * number, after: number}} Done */
 /** @typedef {{type: "NodeAdded", number: number, at_us: number, cause: number, node: number, kind: string,
  * name: string, system: string, about: string}} NodeAdded */
 /** @typedef {{type: "NodeRemoved", number: number, at_us: number, cause: number, node: number}} NodeRemoved
@@ -38,7 +40,7 @@
  * number, node: number, ok: boolean, why: string}} WorkFinished */
 /** @typedef {{type: "EffectApplied", number: number, at_us: number, cause: number, copy: number, attempt:
  * number, node: number, message: number, destination: number, effect: string, effect_number: number, total:
- * number}} EffectApplied */
+ * number, amount: number, due: number}} EffectApplied */
 /** @typedef {{type: "GivenUp", number: number, at_us: number, cause: number, message: number, node:
  * number}} GivenUp */
 /** @typedef {{type: "StoreAsked", number: number, at_us: number, cause: number, copy: number, attempt:
@@ -56,6 +58,14 @@
  * destination: number}} PromiseBroken */
 /** @typedef {{type: "LedgerStands", number: number, at_us: number, cause: number, destination: number,
  * places: number[], tallies: number[]}} LedgerStands */
+/** @typedef {{type: "HandlerDeclared", number: number, at_us: number, cause: number, node: number, effect:
+ * string, amount: number, unit: string, store: string}} HandlerDeclared */
+/** @typedef {{type: "EffectsStand", number: number, at_us: number, cause: number, queue: number, recent:
+ * Done[]}} EffectsStand */
+/** @typedef {{type: "SumStands", number: number, at_us: number, cause: number, effect: string, unit:
+ * string, total: number, due: number}} SumStands */
+/** @typedef {{type: "StoreStands", number: number, at_us: number, cause: number, store: string, recent:
+ * number[], asked: number, seen: boolean}} StoreStands */
 /** @typedef {{type: "ExchangeDeclared", number: number, at_us: number, cause: number, node: number,
  * exchange_type: string, internal: boolean}} ExchangeDeclared */
 /** @typedef {{type: "QueueDeclared", number: number, at_us: number, cause: number, node: number,
@@ -93,6 +103,8 @@ export const ZONES = ["ready", "unacked", "delayed", "dead_lettering", "socket",
 
 const Owed = (e) => ({ copy: e[0], destination: e[1], after: e[2], deliveries: e[3], redelivered: e[4] });
 
+const Done = (e) => ({ message: e[0], copy: e[1], effect: e[2], amount: e[3], effect_number: e[4], at_us: e[5], after: e[6] });
+
 const DECODERS = {
   1: (e, number) => ({ type: "NodeAdded", number, at_us: e[1], cause: e[2], node: e[3], kind: e[4], name: e[5], system: e[6], about: e[7] }),
   2: (e, number) => ({ type: "NodeRemoved", number, at_us: e[1], cause: e[2], node: e[3] }),
@@ -111,7 +123,7 @@ const DECODERS = {
   14: (e, number) => ({ type: "FuseLit", number, at_us: e[1], cause: e[2], copy: e[3], node: e[4], what: e[5], until_us: e[6] }),
   15: (e, number) => ({ type: "WorkStarted", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], until_us: e[6] }),
   16: (e, number) => ({ type: "WorkFinished", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], ok: e[6], why: e[7] }),
-  17: (e, number) => ({ type: "EffectApplied", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], message: e[6], destination: e[7], effect: e[8], effect_number: e[9], total: e[10] }),
+  17: (e, number) => ({ type: "EffectApplied", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], message: e[6], destination: e[7], effect: e[8], effect_number: e[9], total: e[10], amount: e[11], due: e[12] }),
   26: (e, number) => ({ type: "GivenUp", number, at_us: e[1], cause: e[2], message: e[3], node: e[4] }),
   18: (e, number) => ({ type: "StoreAsked", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5], seen: e[6] }),
   19: (e, number) => ({ type: "StoreKept", number, at_us: e[1], cause: e[2], copy: e[3], attempt: e[4], node: e[5] }),
@@ -121,6 +133,10 @@ const DECODERS = {
   23: (e, number) => ({ type: "Tallied", number, at_us: e[1], cause: e[2], destination: e[3], what: e[4], copy: e[5], other: e[6] }),
   24: (e, number) => ({ type: "PromiseBroken", number, at_us: e[1], cause: e[2], promise: e[3], destination: e[4] }),
   25: (e, number) => ({ type: "LedgerStands", number, at_us: e[1], cause: e[2], destination: e[3], places: e[4], tallies: e[5] }),
+  28: (e, number) => ({ type: "HandlerDeclared", number, at_us: e[1], cause: e[2], node: e[3], effect: e[4], amount: e[5], unit: e[6], store: e[7] }),
+  29: (e, number) => ({ type: "EffectsStand", number, at_us: e[1], cause: e[2], queue: e[3], recent: e[4].map(Done) }),
+  30: (e, number) => ({ type: "SumStands", number, at_us: e[1], cause: e[2], effect: e[3], unit: e[4], total: e[5], due: e[6] }),
+  31: (e, number) => ({ type: "StoreStands", number, at_us: e[1], cause: e[2], store: e[3], recent: e[4], asked: e[5], seen: e[6] }),
   50: (e, number) => ({ type: "ExchangeDeclared", number, at_us: e[1], cause: e[2], node: e[3], exchange_type: e[4], internal: e[5] }),
   51: (e, number) => ({ type: "QueueDeclared", number, at_us: e[1], cause: e[2], node: e[3], queue_type: e[4], arguments: e[5] }),
   52: (e, number) => ({ type: "ConsumerRegistered", number, at_us: e[1], cause: e[2], node: e[3], queue: e[4], prefetch: e[5], priority: e[6], no_ack: e[7], exclusive: e[8] }),
