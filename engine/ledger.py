@@ -88,8 +88,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "accounts", "broken", "copies", "finished", "in_flight", "kernel", "orders", "promises", "registrations",
-        "slack", "slots_leak", "stale", "stands_for", "superseded", "world",
+        "accounts", "broken", "copies", "finished", "in_flight", "kernel", "orders", "promises",
+        "registrations", "slack", "slots_leak", "stale", "stands_for", "superseded", "world",
     )  # fmt: skip
 
     def __init__(self, kernel: Kernel, world: World, state: LedgerState) -> None:
@@ -128,7 +128,8 @@ class Ledger:
         """As plain data; shares its lists with the ledger, so encode it at once."""
         return LedgerState(
             self.promises, self.stands_for, self.copies, self.accounts, self.orders, self.registrations,
-            self.in_flight, self.broken, self.superseded, self.stale, self.slack, self.slots_leak, self.finished,
+            self.in_flight, self.broken, self.superseded, self.stale, self.slack, self.slots_leak,
+            self.finished,
         )  # fmt: skip
 
     # -- messages and copies --------------------------------------------------------------------
