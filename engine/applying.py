@@ -122,9 +122,9 @@ def _set_idempotency(simulation: Simulation, command: c.SetIdempotency) -> None:
     consumer = consumer_of(simulation, command.consumer)
     say(simulation, command, consumer.node, command.keep)
     if command.keep == "none":
-        consumer.set_idempotency(None)
+        consumer.set_idempotency(simulation.kernel, None)
     else:
-        consumer.set_idempotency(Idempotency(_store(simulation, consumer), command.keep))
+        consumer.set_idempotency(simulation.kernel, Idempotency(_store(simulation, consumer), command.keep))
 
 
 def _store(simulation: Simulation, consumer: AmqpConsumer) -> str:

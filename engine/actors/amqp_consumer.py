@@ -437,10 +437,11 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         """What it does after a failure, from the next one on."""
         self.spec = msgspec.structs.replace(self.spec, retry=retry)
 
-    def set_idempotency(self, idempotency: Idempotency | None) -> None:
+    def set_idempotency(self, kernel: Kernel, idempotency: Idempotency | None) -> None:
         """Whether and when it asks a store. What a store remembers, it remembers."""
         self.store = self.kept_in()
         self.spec = msgspec.structs.replace(self.spec, idempotency=idempotency)
+        kernel.emit(self.handler(kernel.now_us, kernel.cause))
 
     def kept_in(self) -> str:
         """The idempotency store that it has, or had; "" when it never had one."""

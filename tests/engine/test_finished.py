@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.commands import SetIdempotency
 from engine.events import EffectApplied, EffectsStand, Event, HandlerDeclared, StoreStands, SumStands, Tallied
 from engine.finished import KEPT
 from engine.history import play
@@ -98,3 +99,9 @@ def test_an_effect_out_of_order_names_the_later_message_that_came_first() -> Non
     # When somebody comes after that, then the effect says which message it came after
     (stand,) = one_by_one(present(scenario, 9_900_000), EffectsStand)
     assert [(d.message, d.after) for d in stand.recent if d.after] == [(1, late[0].other)]
+
+
+def test_a_handler_that_asks_no_store_any_longer_says_so() -> None:
+    off = SetIdempotency("careful charger", "none")
+    events = play(payments(), 1, [(5_000_000, off)], until_us=6_000_000).events
+    assert [d.store for d in one_by_one(events, HandlerDeclared)] == ["", "seen", ""]
