@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.goals import GONE, NOT_THERE, Order, Place, Value, read_key, read_predicate
 from engine.scenario import Scenario
@@ -22,7 +22,7 @@ from lessons.items import (
     WrongOrder,
     WrongPlace,
 )  # fmt: skip
-from lessons.lesson import Lesson, Planned
+from lessons.lesson import TOPICS, Lesson, Planned
 from lessons.problems import Problems
 from lessons.scenarios import gallery, library
 from lessons.texts import Facts, problems_of, words_in
@@ -38,9 +38,15 @@ MESSAGE = re.compile(r"m[1-9][0-9]*")
 KEYS = {Numeric: Value, PlaceItem: Place, OrderItem: Order}
 
 
-def check_course(course: tuple[Planned, ...], lessons: Mapping[str, Lesson], problems: Problems) -> None:
-    """Every lesson has its place in the course, every item a name of its own."""
-    planned = {each.slug: each.number for each in course}
+def check_course(
+    course: tuple[Planned, ...], lessons: Mapping[str, Lesson], facts: Facts, problems: Problems
+) -> None:
+    """Every lesson has its place in the course, and says of itself what stands there."""
+    planned = {each.slug: each for each in course}
+    for each in course:
+        for field, text in (("title", each.title), ("summary", each.summary)):
+            for said in problems_of(text, facts):
+                problems.add(f"course.toml: {each.slug}.{field}", said)
     for name, kind in (
         ("number", [each.number for each in course]),
         ("slug", [each.slug for each in course]),
@@ -49,16 +55,38 @@ def check_course(course: tuple[Planned, ...], lessons: Mapping[str, Lesson], pro
             problems.add("course.toml", f"{name}: {twice} stands there twice")
     for lesson in lessons.values():
         where = f"{lesson.number:02}-{lesson.slug}/lesson.toml"
-        if planned.get(lesson.slug) != lesson.number:
+        there = planned.get(lesson.slug)
+        if there is None or there.number != lesson.number:
             problems.add(where, f"course.toml has no lesson {lesson.number} with the slug {lesson.slug!r}")
+        else:
+            for field in ("title", "topic", "summary"):
+                if getattr(lesson, field) != getattr(there, field):
+                    problems.add(where, f"{field}: course.toml says {getattr(there, field)!r}")
         if lesson.slug in gallery():
             problems.add(where, f"there is a scenario {lesson.slug!r} in the gallery already")
         for slug in lesson.after:
             if slug not in planned:
                 problems.add(where, f"after: course.toml has no lesson {slug!r}")
-    ids = Counter(item.id for lesson in lessons.values() for item in lesson.items)
+
+
+def check_ids(items: Iterable[AnyItem], problems: Problems) -> None:
+    """Every item has a name of its own."""
+    ids = Counter(item.id for item in items)
     for twice in (name for name, often in ids.items() if often > 1):
         problems.add("quiz.toml", f"id: {twice!r} stands there twice")
+
+
+def check_questions(questions: tuple[AnyItem, ...], facts: Facts, problems: Problems) -> None:
+    """Adds what is wrong with `interview.toml`, whose items belong to no lesson."""
+    for n, item in enumerate(questions):
+        where = f"interview.toml: item[{n}] ({item.id})"
+        check_item(item, where, facts, problems)
+        if not item.concept:
+            problems.add(f"{where}.concept", "expected one: there is no lesson to take it from")
+        if item.topic not in TOPICS:
+            problems.add(f"{where}.topic", f"expected one of {', '.join(TOPICS)}, got {item.topic!r}")
+        if not item.interview:
+            problems.add(f"{where}.interview", "expected true: this file holds interviewers' questions")
 
 
 def check_lesson(lesson: Lesson, folder: str, facts: Facts, problems: Problems) -> None:

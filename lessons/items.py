@@ -71,7 +71,8 @@ class WrongOrder(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Item(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
-    """What every kind has. `concept` "": the lesson's slug. `shows`: the moment that shows the answer."""
+    """What every kind has. `concept` "" is the lesson's slug, `topic` "" the lesson's; `shows` is the moment
+    that shows the answer."""
 
     id: ItemId
     level: Annotated[int, Meta(ge=1, le=5)]
@@ -79,6 +80,7 @@ class Item(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_fi
     explanation: str
     true_for: str
     concept: str = ""
+    topic: str = ""
     interview: bool = False
     facts: tuple[str, ...] = ()
     scenario: str = ""
@@ -138,5 +140,6 @@ KINDS: dict[str, type[Item]] = {
 ASKED_OF_EVERY_LESSON = ("single", "numeric", "place", "order")
 
 
-def with_concept(item: AnyItem, lesson: str) -> AnyItem:
-    return item if item.concept else msgspec.structs.replace(item, concept=lesson)
+def of_lesson(item: AnyItem, slug: str, topic: str) -> AnyItem:
+    """The item with what its lesson says where it says nothing itself."""
+    return msgspec.structs.replace(item, concept=item.concept or slug, topic=item.topic or topic)

@@ -28,12 +28,13 @@ Holds = dict[str, Any]
 
 
 class Planned(Struct, frozen=True, forbid_unknown_fields=True):
-    """A row of `course.toml`: one of the lessons that there are or will be."""
+    """A row of `course.toml`: one of the lessons that there are or will be, and its one idea in a line."""
 
     number: Annotated[int, Meta(ge=1)]
     slug: Slug
     title: str
     topic: Topic
+    summary: str
 
 
 class Word(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@ unreached and is reached by the author's own way, every key exists and no wrong 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.commands import AnyCommand
 from engine.errors import EngineError
@@ -23,6 +23,12 @@ def problems_of_lesson(lesson: Lesson) -> list[str]:
         where = f"{folder}/quiz.toml: item[{n}] ({item.id})"
         found += [f"{where}: {said}" for said in _caught(_item(item))]
     return found
+
+
+def problems_of_questions(questions: Sequence[AnyItem]) -> list[str]:
+    """The same for the items that belong to no lesson."""
+    return [f"interview.toml: item[{n}] ({item.id}): {said}"
+            for n, item in enumerate(questions) for said in _caught(_item(item))]  # fmt: skip
 
 
 def _caught(problems: Iterator[str]) -> Iterator[str]:

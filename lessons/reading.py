@@ -12,7 +12,7 @@ import msgspec
 from engine.durations import units_read
 from engine.scenario import load
 from lessons.facts import Fact
-from lessons.items import KINDS, AnyItem, with_concept
+from lessons.items import KINDS, AnyItem, of_lesson
 from lessons.lesson import Lesson, LessonFile, Planned, whole
 from lessons.problems import Problems
 from lessons.texts import Facts, halves, problems_of, prose
@@ -48,7 +48,7 @@ def read_lesson(folder: Path, facts: Facts, problems: Problems) -> Lesson | None
     file = read_as(
         LessonFile, table_of(folder / "lesson.toml", problems, where), f"{where}lesson.toml", problems
     )
-    items = read_items(folder / "quiz.toml", where, slug, problems)
+    items = read_items(folder / "quiz.toml", problems, where)
     scenario = None
     with problems.of(f"{where}scenario.toml"):
         scenario = load(folder / "scenario.toml")
@@ -59,14 +59,15 @@ def read_lesson(folder: Path, facts: Facts, problems: Problems) -> Lesson | None
         problems.add(f"{where}lesson.md", said)
     if file is None or scenario is None or wrong:
         return None
+    items = tuple(of_lesson(item, slug, file.topic) for item in items)
     return whole(
         file, slug=slug, number=int(number), scenario=scenario, items=items, revision=revision_of(folder),
         explanation=prose(explanation, facts), instructor=prose(instructor, facts) if instructor else None,
     )  # fmt: skip
 
 
-def read_items(path: Path, where: str, lesson: str, problems: Problems) -> tuple[AnyItem, ...]:
-    """The items of a quiz.toml that can be read; each that cannot is a problem of its own."""
+def read_items(path: Path, problems: Problems, where: str = "") -> tuple[AnyItem, ...]:
+    """The items of a file that can be read; each that cannot is a problem of its own."""
     table = table_of(path, problems, where)
     for name in sorted(set(table) - {"item"}):
         problems.add(f"{where}{path.name}", f"{name}: expected only [[item]]")
@@ -79,7 +80,7 @@ def read_items(path: Path, where: str, lesson: str, problems: Problems) -> tuple
             continue
         item: Any = read_as(KINDS[kind], row, place, problems)
         if item is not None:
-            found.append(with_concept(item, lesson))
+            found.append(item)
     return tuple(found)
 
 

@@ -13,8 +13,9 @@ from django.core.management import CommandError, call_command
 
 from lessons.answers import compute, right_answer
 from lessons.catalogue import Catalogue, catalogue, read_folder
+from lessons.lesson import TOPICS
 from lessons.problems import Problems
-from lessons.proving import problems_of_lesson
+from lessons.proving import problems_of_lesson, problems_of_questions
 from lessons.scenarios import gallery, library
 from lessons.texts import inline, plain, problems_of
 
@@ -22,6 +23,7 @@ LESSON = "03-point-to-point"
 EXAMPLE = Path(__file__).parent / "example"
 """A small lesson that stands for any: these tests break it, and no lesson's text is held by them."""
 FOLDER = Path(settings.LESSONS_DIR)
+COMMON = ("facts.toml", "course.toml", "interview.toml")
 
 
 @pytest.mark.parametrize("slug", catalogue().lessons)
@@ -49,6 +51,23 @@ def test_the_command_that_authors_use_says_that_all_holds() -> None:
     assert f"1 lessons and {count} items hold." in said.getvalue()
     with pytest.raises(CommandError, match="There is no lesson nowhere"):
         call_command("check_lessons", "nowhere")
+
+
+def test_interviewers_questions_are_asked_too_and_each_says_for_which_version_its_answer_holds() -> None:
+    asked = [item for item in catalogue().items.values() if item.interview]
+    assert len(asked) >= 24
+    assert all(item.true_for and item.concept and item.topic in TOPICS for item in asked)
+    assert {item.id for item in catalogue().questions} <= {item.id for item in asked}
+    assert problems_of_questions(catalogue().questions) == []
+
+
+def test_an_item_takes_concept_and_topic_from_its_lesson_unless_it_has_its_own() -> None:
+    items = catalogue().items
+    assert (items["till-of-the-careful"].concept, items["till-of-the-careful"].topic) == (
+        "idempotency",
+        "exactly-once",
+    )
+    assert items["waits-unread"].concept == "retry-queue"
 
 
 # -- texts ----------------------------------------------------------------------------------------
@@ -90,9 +109,9 @@ def changed(tmp_path: Path) -> Callable[..., tuple[Catalogue, list[str]]]:
 
     def change(name: str, *pairs: tuple[str, str]) -> tuple[Catalogue, list[str]]:
         shutil.copytree(EXAMPLE / LESSON, tmp_path / LESSON)
-        for common in ("facts.toml", "course.toml"):
+        for common in COMMON:
             shutil.copy(FOLDER / common, tmp_path / common)
-        path = tmp_path / (name if name in ("facts.toml", "course.toml") else f"{LESSON}/{name}")
+        path = tmp_path / (name if name in COMMON else f"{LESSON}/{name}")
         text = path.read_text(encoding="utf-8")
         for old, new in pairs:
             assert old in text
@@ -129,6 +148,13 @@ WRONG = [
     ("quiz.toml", 'id = "one-copy-each"', 'id = "split-between-two"', "id: 'split-between-two' stands there twice"),
     ("quiz.toml", 'ledger = "owed"', 'ledger = "due"', "key.value.ledger: expected one of sent, owed"),
     ("course.toml", 'slug = "point-to-point"', 'slug = "p"', "no lesson 3 with the slug 'point-to-point'"),
+    ("course.toml", 'summary = "One more consumer', 'summary = "Another consumer', "summary: course.toml says 'Another consumer"),
+    ("course.toml", 'summary = "A queue buys time', 'summary = "A queue buys 5 s', "burst-overload.summary: the number 5 refers"),
+    ("interview.toml", 'topic = "one-queue"', 'topic = "kafka"', "(spike-that-stays).topic: expected one of one-queue"),
+    ("interview.toml", 'concept = "burst-overload"', 'concept = ""', "(spike-that-stays).concept: expected one"),
+    ("interview.toml", "interview = true", "interview = false", "(spike-that-stays).interview: expected true"),
+    ("interview.toml", "right = true", "right = false", "(spike-that-stays).option: expected exactly one with right = true"),
+    ("interview.toml", 'id = "spike-that-stays"', 'id = "one-copy-each"', "id: 'one-copy-each' stands there twice"),
     ("facts.toml", 'checked = "2026-11-24"', "", "facts.toml: quorum-delivery-limit: Object missing required field `checked`"),
 ]  # fmt: skip
 
