@@ -58,6 +58,7 @@ def policy(request: HttpRequest) -> str:
         "font-src": "'self'",
         "connect-src": f"'self' {socket}" if _host(request) else "'self'",
         "manifest-src": "'self'",
+        "worker-src": "'self'",
         "form-action": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from playground import views
+from playground import offline, views
 from playground.runs import views as runs
 
 urlpatterns = [
@@ -21,6 +21,8 @@ urlpatterns = [
     path("runs/<str:code>/now/", runs.now, name="runs-now"),
     path("runs/<str:code>/cancel/", runs.cancel, name="cancel-runs"),
     path("runs/<str:code>/open/", runs.open_outcome, name="open-outcome"),
+    path("offline/", offline.page, name="offline"),
+    path("sw.js", offline.worker, name="offline-worker"),
     path("healthz", views.healthz, name="healthz"),
 ]
 

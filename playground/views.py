@@ -9,7 +9,8 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from lessons import scenarios
-from playground import seats, stage
+from playground import front, seats, stage
+from playground.errors import page_for
 from playground.rooms import limits
 from playground.rooms.history import Chunk, recording_of
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
@@ -25,11 +26,21 @@ STATUS = {"no_room": 404, "too_fast": 429, "run_over": 409, "refused": 503}
 PATIENCE_S = 2.0
 """How long a page waits to know if its room is the same under the present rules; its socket then does."""
 
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+"""What a browser sends that runs no script: its person reads the answer."""
+
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     shipped = scenarios.home()
-    context = {"stage": stage.of_recording(shipped) if shipped else None}
+    first = front.first_lessons()
+    context = {
+        "stage": stage.of_recording(shipped) if shipped else None,
+        "lessons": first,
+        "planned": front.planned(),
+        "first_lesson": next((one for one in first if one["url"]), None),
+        "lessons_url": front.address("lessons"),
+    }
     return render(request, "home.html", context)
 
 
@@ -74,7 +85,7 @@ async def room_history(request: HttpRequest, code: str, epoch: int) -> HttpRespo
     try:
         past = await past_of(the_hub().journal, code, epoch, the_hub().rules)
     except JournalGone:
-        return _away(as_json=True)
+        return _away(request, as_json=True)
     except Refused as refusal:
         return _no_past(refusal)
     response = JsonResponse({"epoch": epoch, "seed": past.seed, "chunks": past.addresses()})
@@ -96,7 +107,7 @@ async def room_chunk(request: HttpRequest, code: str, epoch: int, n: int, digest
     try:
         chunks = (await past_of(the_hub().journal, code, epoch, the_hub().rules)).chunks
     except JournalGone:
-        return _away(as_json=True)
+        return _away(request, as_json=True)
     except Refused as refusal:
         return _no_past(refusal)
     if n >= len(chunks) or chunks[n].digest != digest:
@@ -113,16 +124,16 @@ async def room(request: HttpRequest, code: str) -> HttpResponse:
     try:
         facts = await hub.journal.facts(code)
     except JournalGone:
-        return _away()
+        return _away(request)
     except Refused:
         if not wrong_codes.take(hub.wall()):
-            return HttpResponse(limits.WRONG_CODES, status=429, content_type="text/plain; charset=utf-8")
+            return page_for(request, 429, "Too many wrong addresses", limits.WRONG_CODES)
         raise Http404 from None
     shipped = scenarios.library().get(facts.slug)
     try:
         await hub.gate.look(facts, PATIENCE_S)
     except JournalGone:
-        return _away()
+        return _away(request)
     except Refused as refusal:
         return _not_here(request, refusal, shipped)
     assert shipped is not None
@@ -151,11 +162,12 @@ async def open_room(request: HttpRequest) -> HttpResponse:
         token = seats.token_of(request) or seats.new_token(opening.id)
         facts, is_new = await open_a_room(the_hub(), opening, token)
     except JournalGone:
-        return _away(as_json)
+        return _away(request, as_json)
     except Refused as refusal:
-        return JsonResponse(
-            {"error": refusal.code, "text": refusal.text}, status=STATUS.get(refusal.code, 400)
-        )
+        status = STATUS.get(refusal.code, 400)
+        if request.content_type in FORMS:
+            return page_for(request, status, "That could not be done", refusal.text)
+        return JsonResponse({"error": refusal.code, "text": refusal.text}, status=status)
     url = reverse("room", args=[facts.code])
     response: HttpResponse = (
         JsonResponse({"room": facts.code, "url": url}, status=201 if is_new else 200)
@@ -166,11 +178,11 @@ async def open_room(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _away(as_json: bool = False) -> HttpResponse:
+def _away(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     """The database does not answer: nothing was done, and it is worth trying again."""
     if as_json:
         return JsonResponse({"error": "refused", "text": JOURNAL_AWAY}, status=503)
-    return HttpResponse(JOURNAL_AWAY, status=503, content_type="text/plain; charset=utf-8")
+    return page_for(request, 503, "The rooms cannot be read just now", JOURNAL_AWAY)
 
 
 @require_safe

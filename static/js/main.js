@@ -10,3 +10,5 @@ const runs = document.querySelector("[data-runs]");
 if (runs) import("mailroom/lazy/runs.js").then(({ furnishRuns }) => furnishRuns(runs, document.querySelector("queue-stage")));
 const thumbs = document.querySelectorAll("[data-thumb]");
 if (thumbs.length) import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));
+const { offline } = document.body.dataset;
+if (offline) addEventListener("load", () => navigator.serviceWorker?.register(offline).catch(() => {}));

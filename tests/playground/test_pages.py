@@ -146,6 +146,74 @@ def test_what_breaks_is_said_in_plain_words(client: Client, monkeypatch: Any) ->
     assert "secret detail" not in response.content.decode()
 
 
+def test_a_page_of_what_broke_needs_nothing_that_may_have_broken(client: Client, monkeypatch: Any) -> None:
+    from playground import errors, views
+
+    def broken(*_: Any) -> str:
+        raise ValueError("Missing staticfiles manifest entry")
+
+    # Given that neither the page nor the addresses of its style sheets can be made
+    monkeypatch.setattr(views.scenarios, "home", broken)
+    monkeypatch.setattr(errors, "static", broken)
+    client.raise_request_exception = False
+    response = client.get("/")
+    # Then the page still says what it has to, under the same policy
+    html = response.content.decode()
+    assert response.status_code == 500
+    assert "<h1>Something broke on our side.</h1>" in html and "stylesheet" not in html
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+def test_a_method_that_an_address_does_not_take_is_answered_with_a_page(client: Client) -> None:
+    response = client.get("/room/open/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert "<h1>This address cannot be used that way.</h1>" in response.content.decode()
+
+
+def test_a_form_that_makes_no_sense_is_answered_with_a_page_and_a_script_with_json(
+    client: Client, hub: Hub
+) -> None:
+    token = token_of_page(client)
+    form = client.post(
+        "/room/open/", {"slug": "no-such", "now_us": "0", "id": "a", "csrfmiddlewaretoken": token}
+    )
+    assert form.status_code == 404 and "<h1>That could not be done.</h1>" in form.content.decode()
+    assert post(client, opening(slug="no-such")).json()["error"]
+
+
+def test_while_the_database_is_away_a_room_says_so_on_a_page(
+    client: Client, hub: Hub, monkeypatch: Any
+) -> None:
+    from playground.rooms.journal import JournalGone
+
+    async def away(code: str) -> Any:
+        raise JournalGone
+
+    monkeypatch.setattr(hub.journal, "facts", away)
+    response = client.get("/room/abcdefgh/")
+    assert response.status_code == 503
+    assert "<h1>The rooms cannot be read just now.</h1>" in response.content.decode()
+
+
+def test_the_offline_page_is_the_same_for_everybody_and_its_worker_names_what_it_looks_like(
+    client: Client,
+) -> None:
+    # Given a browser that has chosen a theme and holds a seat
+    plain = client.get("/offline/").content
+    client.cookies["theme"] = "dark"
+    assert client.get("/offline/").content == plain
+    # When its worker asks what to keep
+    answer = client.get("/sw.js")
+    assert answer["Content-Type"].startswith("text/javascript") and "no-cache" in answer["Cache-Control"]
+    kept = json.loads(re.search(r"KEPT = (.*);", answer.content.decode())[1])  # type: ignore[index]
+    # Then that is every sheet and picture of the page and the fonts that the sheets name, and no page but that one
+    named = re.findall(r'(?:href)="(/static/[^"]+)"', plain.decode())
+    assert named and set(named) <= set(kept)
+    assert all(address.startswith("/static/") for address in kept)
+    assert sum(address.endswith(".woff2") for address in kept) == 3
+    assert "worker-src 'self'" in client.get("/")["Content-Security-Policy"]
+
+
 def opening(**more: Any) -> str:
     fields = {"slug": SLUG, "now_us": 5_000_000, "id": "first", "cmd": "CrashConsumer",
               "args": {"consumer": CONSUMER}, **more}  # fmt: skip
@@ -241,7 +309,8 @@ async def test_no_get_changes_anything(hub: Hub, wall: Wall) -> None:
     paths = {
         "home": "/", "play": "/play/", "play-one": f"/play/{SLUG}/",
         "chunk": recording_of(SLUG).addresses()[0], "open-room": "/room/open/",
-        "room": f"/room/{facts.code}/", "healthz": "/healthz", "room-history": f"/history/room/{facts.code}/0/",
+        "room": f"/room/{facts.code}/", "healthz": "/healthz", "offline": "/offline/",
+        "offline-worker": "/sw.js", "room-history": f"/history/room/{facts.code}/0/",
         "room-chunk": (await past_of(hub.journal, facts.code, 0)).addresses()[0],
     }  # fmt: skip
     others = {"begin-runs", "runs", "runs-now", "cancel-runs", "open-outcome"}  # tests/playground/runs/

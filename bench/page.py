@@ -1,0 +1,239 @@
+"""The budgets of a page: how soon a message moves, what it weighs, how smoothly it is drawn, Lighthouse.
+
+`python bench/page.py [--json] [--only movement,weight,frames,lighthouse] [--why]`. The site runs as in
+production. "first moving message": a Chromium that has just been started, from navigation to the first frame
+in which a message's x has moved by 8 px, without a click; the median of five. Weight: what comes over the
+line, compressed as served, by the browser's own count, without headers. Frames: `bench/page_frames.py`.
+Lighthouse: one visit a page, by the version below from npm, installed into var/ by this bench alone; `--why`
+says what cost points.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench.figures import Figure, Goal, show  # noqa: E402
+from bench.page_frames import frames  # noqa: E402
+from bench.served import CHROMIUM, FLAGS, Served, served, until, visitor  # noqa: E402
+
+LIGHTHOUSE = "lighthouse@13.5.0"
+CATEGORIES = {"performance": "performance", "accessibility": "accessibility",
+              "best-practices": "best practices", "seo": "search"}  # fmt: skip
+VISITS = 5
+STAGE = "document.querySelector('queue-stage')"
+KINDS = {
+    "home": "/",
+    "playground": "/play/fan-out/",
+    "lesson": "/lessons/point-to-point/",
+    "gallery": "/play/",
+}
+"""One page of each kind; a kind whose page is not there is left out."""
+
+KB = 1_000
+BUDGETS_KB = {
+    "playground": {"JavaScript": 60, "CSS": 14, "fonts": 103, "everything": 200},
+    "home": {"JavaScript": 60, "CSS": 14, "fonts": 103, "everything": 200},
+    "lesson": {"JavaScript": 35, "CSS": 14, "fonts": 103, "everything": 180},
+}
+TYPES = {"Script": "JavaScript", "Stylesheet": "CSS", "Font": "fonts"}
+
+WATCH = """
+(() => {
+  const begun = new Map();
+  const look = () => {
+    const stage = document.querySelector('queue-stage');
+    for (const { id, x } of stage?.drawn ? stage.scene().messages : []) {
+      if (!begun.has(id)) begun.set(id, x);
+      if (Math.abs(x - begun.get(id)) >= 8) { window.firstMovement_ms ??= performance.now(); return; }
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})();
+"""
+REFUSE = """
+window.WebSocket = class extends WebSocket { constructor() { super('ws://127.0.0.1:9/'); } };
+"""
+"""Nobody listens on that port, and the page's policy refuses it too."""
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    only = words[words.index("--only") + 1].split(",") if "--only" in words else list(PARTS)
+    unknown = [name for name in only if name not in PARTS]
+    if unknown:
+        raise SystemExit(f"There is no part '{unknown[0]}'; there are: {', '.join(PARTS)}.")
+    figures: list[Figure] = []
+    with served() as site:
+        for name in only:
+            if name != "frames":
+                figures += PARTS[name](site)
+    if "frames" in only:
+        figures += frames()
+    show(figures)
+
+
+def pages(site: Served) -> Iterator[tuple[str, str]]:
+    return ((kind, path) for kind, path in KINDS.items() if site.has(path))
+
+
+# -- the first movement -------------------------------------------------------------------------
+
+
+def movement(site: Served) -> Iterator[Figure]:
+    for kind, path in pages(site):
+        if kind == "gallery":
+            continue
+        for refused in (False, True):
+            seconds = [first_movement_s(site.url + path, refused) for _ in range(VISITS)]
+            name = f"first moving message, {kind}" + (", socket refused" if refused else "")
+            yield Figure(name, median(seconds), "s", Goal(at_most=0.8))
+
+
+def first_movement_s(url: str, refused: bool) -> float:
+    with visitor(viewport={"width": 1280, "height": 800}) as page:
+        page.add_init_script((REFUSE if refused else "") + WATCH)
+        page.goto(url, wait_until="commit")
+        return float(until(page, "window.firstMovement_ms ?? 0")) / 1000
+
+
+# -- weight -------------------------------------------------------------------------------------
+
+
+def weight(site: Served) -> Iterator[Figure]:
+    for kind, path in pages(site):
+        cold, opened = bytes_of(site.url + path, kind)
+        for what, goal_kb in BUDGETS_KB.get(kind, {}).items():
+            yield Figure(f"{kind}, cold: {what}", cold[what] / KB, "kB", Goal(at_most=goal_kb))
+        if kind == "gallery":
+            yield Figure("gallery, cold: everything", cold["everything"] / KB, "kB")
+        if opened:
+            yield Figure(
+                f"{kind}, everything opened: JavaScript", opened["JavaScript"] / KB, "kB", Goal(at_most=60)
+            )
+        yield Figure(f"{kind}, cold: requests", cold["requests"], "")
+
+
+def bytes_of(url: str, kind: str) -> tuple[dict[str, float], dict[str, float] | None]:
+    """Bytes by type when the page has come to rest, and again when all that can be opened has been."""
+    with visitor(viewport={"width": 1280, "height": 800}) as page:
+        count = Count(page)
+        page.goto(url, wait_until="load")
+        if kind != "gallery":
+            until(page, f"{STAGE}?.furnished")
+        page.wait_for_timeout(1_500)
+        cold = count.sums()
+        if kind != "playground":
+            return cold, None
+        page.get_by_role("button", name="Pause", exact=True).click()
+        page.evaluate(f"{STAGE}.seek(4000000)")
+        until(page, "document.querySelector('.token-buttons button') !== null")
+        page.evaluate("document.querySelector('.token-buttons button').click()")
+        until(page, "!document.querySelector('.inspector').hidden")
+        page.get_by_role("button", name="Crash", exact=True).click()
+        page.wait_for_timeout(500)
+        return cold, count.sums()
+
+
+class Count:
+    """What has come over the line for a page: bodies as they were sent, without headers and without the first
+    chunk of history (which is data, and stands in the page)."""
+
+    def __init__(self, page: Any) -> None:
+        self.kinds: dict[str, str] = {}
+        self.heads: dict[str, int] = {}
+        self.bodies: dict[str, int] = {}
+        session = page.context.new_cdp_session(page)
+        session.on("Network.responseReceived", self.began)
+        session.on("Network.loadingFinished", self.ended)
+        session.send("Network.enable")
+
+    def began(self, event: dict[str, Any]) -> None:
+        self.kinds[event["requestId"]] = TYPES.get(event["type"], "other")
+        self.heads[event["requestId"]] = event["response"]["encodedDataLength"]
+
+    def ended(self, event: dict[str, Any]) -> None:
+        self.bodies[event["requestId"]] = event["encodedDataLength"]
+
+    def sums(self) -> dict[str, float]:
+        found = dict.fromkeys((*TYPES.values(), "other", "everything", "requests"), 0.0)
+        for request, total in self.bodies.items():
+            body = max(0, total - self.heads.get(request, 0))
+            found[self.kinds.get(request, "other")] += body
+            found["everything"] += body
+            found["requests"] += 1
+        return found
+
+
+# -- Lighthouse ---------------------------------------------------------------------------------
+
+
+def lighthouse(site: Served) -> Iterator[Figure]:
+    program = installed()
+    for kind, path in pages(site):
+        floor = {"lesson": 98, "playground": 95}.get(kind)
+        report = json.loads(visited(program, site.url + path))
+        for key, name in CATEGORIES.items():
+            score = report["categories"][key]["score"] or 0
+            goal = Goal(at_least=100, floor=floor if key == "performance" else None)
+            yield Figure(f"Lighthouse, {kind}: {name}", score * 100, "", goal)
+        if "--why" in sys.argv:
+            explain(kind, report)
+
+
+def installed() -> Path:
+    """Lighthouse of exactly that version, in var/. Needs npm; `make test` never comes here."""
+    folder = ROOT / "var" / LIGHTHOUSE.replace("@", "-")
+    program = folder / "node_modules" / ".bin" / "lighthouse"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            "npm",
+            "install",
+            "--silent",
+            "--no-save",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            str(folder),
+        ]
+        subprocess.run([*command, LIGHTHOUSE], check=True, stdout=sys.stderr)
+    return program
+
+
+def visited(program: Path, url: str) -> str:
+    """Lighthouse's report of one visit with a phone, as JSON."""
+    flags = f"--chrome-flags=--headless=new {' '.join(FLAGS)}"
+    wanted = f"--only-categories={','.join(CATEGORIES)}"
+    command = [str(program), url, "--quiet", "--output=json", wanted, flags]
+    environment = {**os.environ, "CHROME_PATH": CHROMIUM}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def explain(kind: str, report: dict[str, Any]) -> None:
+    """On stderr: what cost points."""
+    for key in CATEGORIES:
+        for part in report["categories"][key]["auditRefs"]:
+            audit = report["audits"][part["id"]]
+            if part["weight"] and audit["score"] is not None and audit["score"] < 1:
+                said = audit.get("displayValue") or audit["title"]
+                print(f"{kind}, {key}: {part['id']} {audit['score']:.2f} {said}", file=sys.stderr)
+
+
+PARTS: dict[str, Callable[[Served], Iterator[Figure]]] = {
+    "movement": movement, "weight": weight, "frames": lambda _: frames(), "lighthouse": lighthouse,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
