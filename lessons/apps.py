@@ -5,6 +5,7 @@ from django.apps import AppConfig
 
 class LessonsConfig(AppConfig):
     name = "lessons"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from lessons.catalogue import catalogue

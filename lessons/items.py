@@ -31,6 +31,11 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
         return self.at, decode(self.command, self.arguments)
 
 
+def option_id(text: str) -> str:
+    """A name for an option that does not tell where in the file it stands."""
+    return blake2b(text.encode(), digest_size=4, person=b"mailroom-option").hexdigest()
+
+
 class Option(Struct, frozen=True, forbid_unknown_fields=True):
     """An answer to choose. What is true of the run `holds`; without a run `right` says it."""
 
@@ -42,8 +47,7 @@ class Option(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """A name that does not tell where in the file it stands."""
-        return blake2b(self.text.encode(), digest_size=4, person=b"mailroom-option").hexdigest()
+        return option_id(self.text)
 
 
 class WrongNumber(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from engine.commands import AnyCommand
 from engine.durations import Duration
 from engine.scenario import Scenario
-from lessons.items import AnyItem, Step
+from lessons.items import AnyItem, Step, option_id
 from lessons.texts import Prose
 
 TOPICS = {
@@ -51,6 +51,10 @@ class Guess(Struct, frozen=True, forbid_unknown_fields=True):
     holds: Holds
     belief: str = ""
     why: str = ""
+
+    @property
+    def id(self) -> str:
+        return option_id(self.text)
 
 
 class Predict(Struct, frozen=True, forbid_unknown_fields=True):

@@ -62,10 +62,17 @@ def _marked(html: str, facts: Facts) -> str:
     def span(match: re.Match[str]) -> str:
         kind, name = match.groups()
         if kind == "run":
-            return f'<span class="run">{name}</span>'
+            return run_number(name)
         return f'<span class="fact">{escape(facts[name].value)}</span>'
 
     return MARKER.sub(span, html)
+
+
+def run_number(escaped: str) -> str:
+    """A number of the run as HTML: set apart, its unit in the text's own face, for a mono space looks like a
+    gap."""
+    number, space, unit = escaped.partition(" ")
+    return f'<span class="run">{number}</span>{space}{unit}'
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ UNGUESSABLE_CHARACTERS = 16
 
 def token_of(request: HttpRequest) -> str:
     """The browser's token; "" when it has none that could be ours."""
-    return _checked(request.COOKIES.get(settings.SEAT_COOKIE_NAME, ""))
+    return checked(request.COOKIES.get(settings.SEAT_COOKIE_NAME, ""))
 
 
 def token_of_scope(scope: Any) -> str:
@@ -35,11 +35,12 @@ def token_of_scope(scope: Any) -> str:
             except CookieError:
                 continue
             if settings.SEAT_COOKIE_NAME in cookies:
-                return _checked(cookies[settings.SEAT_COOKIE_NAME].value)
+                return checked(cookies[settings.SEAT_COOKIE_NAME].value)
     return ""
 
 
-def _checked(token: str) -> str:
+def checked(token: str) -> str:
+    """`token` if it could be one of ours, else ""."""
     return token if TOKEN.fullmatch(token) else ""
 
 

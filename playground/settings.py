@@ -168,6 +168,8 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 BROKER = os.environ.get("MAILROOM_BROKER", "").strip() or "filesystem://localhost//"
 
 SCENARIOS_DIR = Path(os.environ.get("MAILROOM_SCENARIOS", BASE_DIR / "lessons" / "scenarios"))
+# Reviews that fall due on the same day are spread by some chance; tests want the same day each time.
+REVIEW_FUZZ = os.environ.get("MAILROOM_REVIEW_FUZZ", "1") == "1"
 LESSONS_DIR = Path(os.environ.get("MAILROOM_LESSONS", BASE_DIR / "lessons" / "content"))
 
 # -- safety ---------------------------------------------------------------------------------------
@@ -182,6 +184,7 @@ CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "playground.errors.csrf_failure"
 SEAT_COOKIE_NAME = "mailroom_seat"
+LEARNER_COOKIE_NAME = "mailroom_learner"
 
 if PRODUCTION:
     SECURE_SSL_REDIRECT = os.environ.get("MAILROOM_SSL_REDIRECT", "1") == "1"
@@ -192,6 +195,7 @@ if PRODUCTION:
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     SEAT_COOKIE_NAME = "__Host-mailroom_seat"
+    LEARNER_COOKIE_NAME = "__Host-mailroom_learner"
     if os.environ.get("MAILROOM_BEHIND_PROXY") == "1":
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

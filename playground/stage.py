@@ -10,20 +10,25 @@ from django.urls import reverse
 from engine import RULES
 from lessons.scenarios import Shipped
 from playground.modules import for_script
-from playground.rooms.history import recording_of
+from playground.rooms.history import Recording, recording_of
 from playground.rooms.journal import Facts
+from playground.rooms.limits import CHUNK_TICKS, TICK_US
 
 
-def of_recording(shipped: Shipped) -> dict[str, Any]:
-    """The stage of a recording: it moves before the first socket, from what stands in the page."""
-    recording = recording_of(shipped.slug)
-    first = recording.chunks[0].text.decode() if recording.chunks else ""
+def of_recording(shipped: Shipped, run: Recording | None = None, at_us: int | None = None) -> dict[str, Any]:
+    """The stage of a recording: it moves before the first socket, from what stands in the page. `run`:
+    another than the scenario's own; `at_us`: the moment at which it stands when the page opens."""
+    recording = run or recording_of(shipped.slug)
+    n = 0 if at_us is None else min(at_us // (CHUNK_TICKS * TICK_US), len(recording.chunks) - 1)
+    first = recording.chunks[n].text.decode() if recording.chunks else ""
     return {
         **_of_scenario(shipped),
         "mode": "recording",
         "seed": recording.seed,
         "rules": recording.rules,
         "socket": f"/ws/play/{shipped.slug}/",
+        "length_us": recording.length_us,
+        "at_us": "" if at_us is None else at_us,
         "chunks": json.dumps(recording.addresses()),
         "first_chunk": for_script(first),
         "room": "",

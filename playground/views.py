@@ -66,10 +66,11 @@ def chunk(request: HttpRequest, slug: str, n: int, digest: str) -> HttpResponse:
     chunks = recording_of(slug).chunks
     if n >= len(chunks) or chunks[n].digest != digest:
         raise Http404
-    return _for_ever(request, chunks[n])
+    return for_ever(request, chunks[n])
 
 
-def _for_ever(request: HttpRequest, chunk: Chunk) -> HttpResponse:
+def for_ever(request: HttpRequest, chunk: Chunk) -> HttpResponse:
+    """A chunk, cached as long as anybody likes, packed for those who can unpack it."""
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
     response = HttpResponse(chunk.packed if packed else chunk.text, content_type="application/json")
     if packed:
@@ -112,7 +113,7 @@ async def room_chunk(request: HttpRequest, code: str, epoch: int, n: int, digest
         return _no_past(refusal)
     if n >= len(chunks) or chunks[n].digest != digest:
         raise Http404
-    return _for_ever(request, chunks[n])
+    return for_ever(request, chunks[n])
 
 
 wrong_codes = Bucket(limits.WRONG_CODES_BURST, limits.WRONG_CODES_PER_S)

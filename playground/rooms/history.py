@@ -1,23 +1,28 @@
 """Recordings: what a scenario does when nobody touches it. Pure, the same for everyone, cached.
 
-A recording is a function of (scenario, seed, rules). It is served in chunks of 10 s under addresses that
-contain their digest, so a chunk's address never changes what it means. It is made once per process.
-"""
+A recording is a function of (scenario, seed, commands, rules); a gallery's has no commands. It is served in
+chunks of 10 s under addresses that contain their digest, so a chunk's address never changes what it means.
+It is made once per process."""
 
 from __future__ import annotations
 
 import gzip
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Raw
 
 from engine import RULES
+from engine.commands import AnyCommand
+from engine.errors import CommandError
+from engine.scenario import Scenario
 from engine.simulation import Simulation
 from engine.ticks import Tick
 from engine.wire import encode
-from lessons.scenarios import Shipped, library
+from lessons.scenarios import library
 from playground.rooms.limits import CHUNK_TICKS, TICK_US
 from playground.rooms.wire import join_events
 
@@ -34,9 +39,9 @@ class Chunk:
 
 @dataclass
 class Recording:
-    """All of a scenario's run: its chunks for pages, its ticks for sockets."""
+    """A run: its chunks for pages, its ticks for sockets. `name`: where its chunks are, under /history/."""
 
-    slug: str
+    name: str
     seed: int
     rules: int
     length_us: int
@@ -51,24 +56,48 @@ class Recording:
 
     def addresses(self) -> list[str]:
         """Where the chunks are, first to last."""
-        return [f"/history/play/{self.slug}/{chunk.n}/{chunk.digest}.json" for chunk in self.chunks]
+        return [f"/history/{self.name}/{chunk.n}/{chunk.digest}.json" for chunk in self.chunks]
 
 
-def record(shipped: Shipped) -> Recording:
-    """Runs the scenario with its own seed, to its end."""
-    scenario = shipped.scenario
-    recording = Recording(shipped.slug, scenario.seed, RULES, scenario.length_us)
-    simulation = Simulation(scenario, scenario.seed)
-    while not simulation.ended:
-        _record_chunk(recording, simulation)
+Entries = Sequence[tuple[int, AnyCommand]]
+"""(at_us, command) in the order of replay."""
+
+
+def record(
+    name: str, scenario: Scenario, seed: int, entries: Entries = (), until_us: int | None = None
+) -> Recording:
+    """Runs the scenario with `entries` in its journal to its end, or up to the last whole tick before
+    `until_us`: what comes later is then in no chunk."""
+    length_us = scenario.length_us if until_us is None else min(until_us, scenario.length_us)
+    recording = Recording(name, seed, RULES, length_us)
+    simulation = Simulation(scenario, seed)
+    waiting = list(enumerate(entries, 1))
+    end = length_us // TICK_US if length_us < scenario.length_us else -1
+    while not simulation.ended and len(recording.ticks) != end:
+        stop = len(recording.ticks) + CHUNK_TICKS
+        _record_chunk(recording, simulation, stop if end < 0 else min(stop, end), waiting)
     return recording
 
 
-def _record_chunk(recording: Recording, simulation: Simulation) -> None:
+def _advance(
+    simulation: Simulation, until_us: int, waiting: list[tuple[int, tuple[int, AnyCommand]]]
+) -> None:
+    while waiting and waiting[0][1][0] < until_us:
+        n, (at_us, command) = waiting.pop(0)
+        while not simulation.advance(at_us):
+            pass
+        with suppress(CommandError):  # a room's journal may hold what was refused when it came to it
+            simulation.apply_at(at_us, command, n)
+    while not simulation.advance(until_us):
+        pass
+
+
+def _record_chunk(
+    recording: Recording, simulation: Simulation, end: int, waiting: list[tuple[int, tuple[int, AnyCommand]]]
+) -> None:
     start = len(recording.ticks)
     state = encode(simulation.state_events()) if start else b"[]"
-    while not simulation.advance((start + CHUNK_TICKS) * TICK_US):
-        pass
+    _advance(simulation, end * TICK_US, waiting)
     assert simulation.ticks is not None
     ticks = simulation.ticks.take()
     recording.ticks += ticks
@@ -90,7 +119,7 @@ def recording_of(slug: str) -> Recording:
         shipped = library()[slug]
         with _lock:
             if slug not in _made:
-                _made[slug] = record(shipped)
+                _made[slug] = record(f"play/{slug}", shipped.scenario, shipped.scenario.seed)
     return _made[slug]
 
 

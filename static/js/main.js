@@ -12,3 +12,12 @@ const thumbs = document.querySelectorAll("[data-thumb]");
 if (thumbs.length) import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));
 const { offline } = document.body.dataset;
 if (offline) addEventListener("load", () => navigator.serviceWorker?.register(offline).catch(() => {}));
+const lesson = document.querySelector("[data-lesson]");
+if (lesson) {
+  const begin = (event) => import("mailroom/lazy/lesson.js").then(({ furnishLesson }) => furnishLesson(lesson, event));
+  if (lesson.dataset.step === "predict") {
+    lesson.addEventListener("submit", (event) => { event.preventDefault(); begin(event); }, { once: true });
+  } else begin();
+}
+const question = document.querySelector("[data-question]");
+if (question) import("mailroom/lazy/question.js").then(({ furnishQuestion }) => furnishQuestion(question));

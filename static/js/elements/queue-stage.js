@@ -19,7 +19,13 @@ export class QueueStage extends HTMLElement {
     this.draw();
     if (this.dataset.autoplay !== undefined && !this.calm) this.clock.play(performance.now());
     this.wake();
-    import("mailroom/lazy/panels.js").then(({ furnish }) => furnish(this));
+    if (this.dataset.panels !== "later") this.furnish();
+  }
+
+  /** Fetches what stands around the figure; a page may put that off until it is needed. */
+  furnish() {
+    this.furnishing ??= import("mailroom/lazy/panels.js").then(({ furnish }) => furnish(this));
+    return this.furnishing;
   }
 
   prepare() {
@@ -44,7 +50,7 @@ export class QueueStage extends HTMLElement {
     const text = document.getElementById("first-chunk")?.textContent.trim();
     if (!text) return;
     this.timeline.addChunk(JSON.parse(text));
-    const first = this.timeline.firstMovement();
+    const first = this.dataset.at ? Number(this.dataset.at) : this.timeline.firstMovement();
     if (first !== null) this.clock.seek(0, first);
   }
 

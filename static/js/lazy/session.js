@@ -117,7 +117,7 @@ class Session {
   // -- commands ---------------------------------------------------------------------------------
 
   /** Whether this page may steer: on a recording anybody, there it opens a room; in a room its owner. */
-  get steers() { return !this.inRoom || this.role === "owner"; }
+  get steers() { return this.stage.dataset.looks === undefined && (!this.inRoom || this.role === "owner"); }
 
   /** Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near `place`. */
   command(cmd, args = {}, place = this.stage.parts.faults) {
@@ -152,7 +152,7 @@ class Session {
     if (seed !== undefined) stage.branchAt(0);
     stage.dataset.mode = "room";
     stage.dataset.room = room;
-    history.pushState({ room }, "", url);
+    history.pushState({ room }, "", stage.dataset.within ? `${stage.dataset.within}?room=${room}` : url);
     addEventListener("popstate", () => location.reload(), { once: true });
     this.connect(`/ws/room/${room}/`);
   }
