@@ -1,8 +1,8 @@
 """Which question comes next, and what a learner has made of the ones before.
 
-A set is what is being practised: "lesson:<slug>", "topic:<topic>", "due" (concepts whose review is due),
-"missed" (last answered wrong) or "all". What was answered least, and longest ago, comes first, with the seed
-that was seen least."""
+A set is what is being practised: "lesson:<slug>", "topic:<topic>", "interview:<topic>", "due" (concepts
+whose review is due), "missed" (last answered wrong) or "all". What was answered least, and longest ago,
+comes first, with the seed that was seen least."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def items_of(name: str, record: Record, due: Iterable[str] = ()) -> list[AnyItem
     if kind == "lesson" and which in all_of.lessons:
         return list(all_of.lessons[which].items)
     if kind == "topic" and which in TOPICS:
-        return [item for item in all_of.items.values() if all_of.lesson_of[item.id].topic == which]
+        return [item for item in all_of.items.values() if item.topic == which]
+    if kind == "interview" and which in TOPICS:
+        return [item for item in all_of.questions if item.topic == which]
     if name == "due":
         return [item for item in all_of.items.values() if item.concept in set(due)]
     if name == "missed":
@@ -76,7 +78,7 @@ def next_question(
     (until one begins `again`), what is due or missed when nothing is."""
     record = record_of(learner)
     items = items_of(name, record, due_concepts(learner, now)) or []
-    if name.startswith("lesson:") and not again:
+    if ends(name) and not again:
         items = [item for item in items if not record.times[item.id]]
     if not items:
         return None
@@ -90,6 +92,11 @@ def next_question(
         ),
     )[1]
     return item, fresh_seed(item, record)
+
+
+def ends(name: str) -> bool:
+    """Whether the set is through once each of its questions was answered."""
+    return name.startswith(("lesson:", "interview:"))
 
 
 def fresh_seed(item: AnyItem, record: Record) -> int:

@@ -147,3 +147,8 @@ ASKED_OF_EVERY_LESSON = ("single", "numeric", "place", "order")
 def of_lesson(item: AnyItem, slug: str, topic: str) -> AnyItem:
     """The item with what its lesson says where it says nothing itself."""
     return msgspec.structs.replace(item, concept=item.concept or slug, topic=item.topic or topic)
+
+
+def revision_of(item: AnyItem) -> str:
+    """Changes with any word of the item: an answer says which words it was given to."""
+    return blake2b(msgspec.json.encode(item), digest_size=6, person=b"mailroom-item").hexdigest()

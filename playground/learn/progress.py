@@ -62,7 +62,7 @@ def _topic(slug: str, record: asking.Record, cards: dict[str, Any]) -> dict[str,
     due."""
     concepts: dict[str, list[Any]] = {}
     for item in catalogue().items.values():
-        if catalogue().lesson_of[item.id].topic == slug:
+        if item.topic == slug:
             concepts.setdefault(item.concept, []).append(item)
     lanes = [{"concept": name.replace("-", " "), "due": cards[name], "is_due": cards[name] <= now(),
               "cells": [cell(item, record) for item in items]}

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from lessons import asking, learning
 from lessons.answers import BadAnswer, Right, judge, right_answer
 from lessons.catalogue import catalogue
-from lessons.items import AnyItem, Multi, Numeric, OrderItem, PlaceItem, Single
+from lessons.items import AnyItem, Multi, Numeric, OrderItem, PlaceItem, Single, revision_of
 from lessons.lesson import TOPICS
 from lessons.models import Attempt
 from lessons.scenarios import library
@@ -31,13 +31,16 @@ KINDS = {
 }
 
 
+INTERVIEW = "Asked in interviews, beyond the lessons"
+
+
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """All questions by topic, what is due, what was missed."""
     learner = learners.learner_of(request)
     record, due = asking.record_of(learner), asking.due_concepts(learner, now())
     context = {
-        "topics": [topic for topic in (_topic(slug, record) for slug in TOPICS) if topic["lessons"]],
+        "topics": [topic for topic in (_topic(slug, record) for slug in TOPICS) if topic["rows"]],
         "due": len(due), "missed": sum(record.state(item) == "missed" for item in catalogue().items.values()),
         "answered": sum(1 for item in catalogue().items.values() if record.times[item.id]),
         "in_all": len(catalogue().items), "through": request.GET.get("through", ""),
@@ -47,8 +50,15 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _topic(slug: str, record: asking.Record) -> dict[str, Any]:
     lessons = [lesson for lesson in catalogue().lessons.values() if lesson.topic == slug]
-    rows = [{"lesson": lesson, "cells": [cell(item, record) for item in lesson.items]} for lesson in lessons]
-    return {"slug": slug, "name": TOPICS[slug], "lessons": rows}
+    rows = [
+        {"title": lesson.title, "url": reverse("lesson", args=[lesson.slug]), "set": f"lesson:{lesson.slug}",
+         "cells": [cell(item, record) for item in lesson.items]} for lesson in lessons
+    ]  # fmt: skip
+    asked = [item for item in catalogue().questions if item.topic == slug]
+    if asked:
+        rows.append({"title": INTERVIEW, "url": "", "set": f"interview:{slug}",
+                     "cells": [cell(item, record) for item in asked]})  # fmt: skip
+    return {"slug": slug, "name": TOPICS[slug], "rows": rows}
 
 
 def cell(item: AnyItem, record: asking.Record) -> dict[str, Any]:
@@ -109,11 +119,10 @@ def answer(request: HttpRequest, name: str, seed: int) -> HttpResponse:
     item = _item(name, seed)
     key = request.POST.get("key", "")
     learner, token = learners.learner_for(request, key)
-    revision = catalogue().lesson_of[item.id].revision
     response: HttpResponse
     try:
         learning.answer(
-            item, learner, seed, request.POST.getlist("answer"), key=key, revision=revision,
+            item, learner, seed, request.POST.getlist("answer"), key=key, revision=revision_of(item),
             confidence=showing.confidence_of(request), now=now(),
         )  # fmt: skip
     except BadAnswer as bad:
@@ -138,7 +147,7 @@ def _page(
     request: HttpRequest, item: AnyItem, seed: int, found: Attempt | None, said: str = ""
 ) -> HttpResponse:
     name = _set_of(request)
-    lesson = catalogue().lesson_of[item.id]
+    lesson = catalogue().lesson_of.get(item.id)
     context = {
         "item": item,
         "seed": seed,
@@ -146,7 +155,7 @@ def _page(
         "how": KINDS[item.kind],
         "lesson": lesson,
         "set": name,
-        "topic": TOPICS[lesson.topic],
+        "topic": TOPICS[item.topic],
         "levels": learning.CONFIDENCE,
         "key": showing.new_key(),
         "said": said,
@@ -164,7 +173,7 @@ def _page(
 
 def _cells(request: HttpRequest, name: str, here: AnyItem) -> list[dict[str, Any]]:
     """Where in a lesson's questions this one stands; nothing for other sets, which have no end."""
-    if not name.startswith("lesson:"):
+    if not asking.ends(name):
         return []
     record = asking.record_of(learners.learner_of(request))
     items = asking.items_of(name, record) or []
@@ -248,7 +257,7 @@ def moment(request: HttpRequest, name: str, seed: int) -> HttpResponse:
         raise Http404
     run = pictures.of_item(item, seed, pictures.WHOLE)
     shown = pictures.picture(library()[item.scenario], run, item.shows)
-    context = {"item": item, "seed": seed, "stage": shown, "lesson": catalogue().lesson_of[item.id],
+    context = {"item": item, "seed": seed, "stage": shown, "topic": TOPICS[item.topic],
                "right_words": right_in_words(item, right_answer(item, seed))}  # fmt: skip
     response = render(request, "quiz/moment.html", context)
     response["Cache-Control"] = "no-store"

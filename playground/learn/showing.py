@@ -156,7 +156,7 @@ def rows_for(learner: Learner | None) -> list[dict[str, Any]]:
         rows.append({
             "number": planned.number, "slug": planned.slug,
             "title": lesson.title if lesson else planned.title,
-            "summary": lesson.summary if lesson else "", "minutes": lesson.minutes if lesson else 0,
+            "summary": planned.summary, "minutes": lesson.minutes if lesson else 0,
             "topic": lesson.topic if lesson else planned.topic, "after": lesson.after if lesson else (),
             "url": reverse("lesson", args=[planned.slug]) if lesson else "",
             "done": progress is not None and progress.goal_at is not None, "begun": progress is not None,

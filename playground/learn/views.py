@@ -24,10 +24,13 @@ from lessons.scenarios import library
 from playground import seats, stage
 from playground.learn import learners, pictures, showing
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
-from playground.rooms.journal import Facts, JournalGone, Refused, check_open
+from playground.rooms.journal import Facts, JournalGone, Refused
 
 PART = "X-Part"
 """A request with this header wants the text beside the stage, and nothing else of the page."""
+
+PATIENCE_S = 2.0
+"""How long a page waits for a room of earlier rules to be looked at."""
 
 NO_ROOM = "This room is not one of the lesson’s, or not yours."
 NOTHING_DONE = "Nothing was done yet. The goal is reached by what you do: act on the stage, then check."
@@ -77,7 +80,7 @@ async def _own_room(request: HttpRequest, lesson: Lesson, code: str) -> Facts:
     facts = await hub.journal.facts(code)
     if facts.slug != lesson.slug or not seats.is_owner(seats.token_of(request), facts.owner):
         raise Refused("no_room", NO_ROOM)
-    check_open(facts, await hub.journal.head(code), hub.wall())
+    await hub.gate.look(facts, PATIENCE_S)
     return facts
 
 

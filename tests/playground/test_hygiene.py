@@ -18,10 +18,14 @@ from django.apps import apps
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
+from lessons.answers import right_answer
+from lessons.catalogue import catalogue
+from lessons.items import PlaceItem
 from lessons.scenarios import library
+from playground.learn import pictures
 from playground.rooms import hub as hubs
 from playground.rooms.database import DatabaseJournal
-from playground.rooms.history import recording_of
+from playground.rooms.history import Recording, recording_of
 from playground.rooms.hub import Hub
 from playground.rooms.journal import Mark
 from playground.runs import tasks, work
@@ -73,15 +77,35 @@ class Site:
                 Portion.objects.filter(job=job).update(last=count)
                 while work.work("worker"):
                     pass
+        item, run = self.learn()
         past = self.browser.get(f"/history/room/{self.room}/0/").json()["chunks"]
         chunk = recording_of(SLUG).chunks[0]
         lessons = {folder.name.split("-", 1)[1] for folder in LESSONS.iterdir() if folder.is_dir()}
         self.values: dict[str, list[str]] = {
             "slug": [SLUG, *sorted(lessons), *sorted(library())],
             "code": [self.room, *Job.objects.values_list("code", flat=True)],
-            "epoch": ["0"], "n": ["0"], "digest": [chunk.digest, past[0].split("/")[-1].removesuffix(".json")],
+            "epoch": ["0"], "n": ["0"],
+            "digest": [chunk.digest, past[0].split("/")[-1].removesuffix(".json"), run.chunks[0].digest],
+            "what": ["predict", "again"], "name": [item.id, run.name.removeprefix("run/")], "seed": [str(item.seed)],
+            "token": [self.link],
         }  # fmt: skip
         """By the name of a parameter: what stands for something that is there, in some address."""
+
+    def learn(self) -> tuple[PlaceItem, Recording]:
+        """Begins a lesson, answers a question about a picture and makes a link. The question, and its run."""
+        lesson = next(iter(catalogue().lessons.values()))
+        form = {"key": "the key of some form"}
+        self.browser.post(f"/lessons/{lesson.slug}/predict/", {**form, "option": lesson.predict.option[0].id})
+        self.browser.post(f"/lessons/{lesson.slug}/stop/", {**form, "stop": "0"})
+        item = next(item for item in lesson.items if isinstance(item, PlaceItem))
+        self.browser.post(
+            f"/quiz/{item.id}/{item.seed}/", {**form, "answer": str(right_answer(item, item.seed))}
+        )
+        page = self.browser.post("/progress/link/").content.decode()
+        found = re.search(r"/progress/carry/([\w-]+)/", page)
+        assert found
+        self.link = found[1]
+        return item, pictures.of_item(item, item.seed, pictures.BEFORE)
 
     def post(self, path: str, data: Any) -> Any:
         return self.browser.post(path, json.dumps(data), content_type="application/json")

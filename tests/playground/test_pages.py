@@ -314,6 +314,8 @@ async def test_no_get_changes_anything(hub: Hub, wall: Wall) -> None:
         "room-chunk": (await past_of(hub.journal, facts.code, 0)).addresses()[0],
     }  # fmt: skip
     others = {"begin-runs", "runs", "runs-now", "cancel-runs", "open-outcome"}  # tests/playground/runs/
+    others |= {"lessons", "lesson", "lesson-act", "lesson-goal", "quiz", "quiz-next", "question", "moment", "run-chunk",
+               "progress", "progress-link", "carry", "progress-export", "progress-delete"}  # tests/playground/learn/  # fmt: skip
     named = {pattern.name for pattern in get_resolver().url_patterns}
     assert named == set(paths) | others, "every address is looked at here"
     for name, path in paths.items():
