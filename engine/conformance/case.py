@@ -32,8 +32,8 @@ class System(msgspec.Struct, frozen=True):
     """How the cases of one system are run. `versions` of a case without any are [""]."""
 
     start: Callable[[dict[str, Any], str], Player]
-    alike: Callable[[dict[str, Any], str, Observed, Observed], bool]
-    """(case, version, expected, got) → whether the observations agree."""
+    alike: Callable[[dict[str, Any], Step, str, Observed, Observed], bool]
+    """(case, step, version, expected, got) → whether the observations agree."""
 
 
 class Verdict(msgspec.Struct, omit_defaults=False):
@@ -94,7 +94,7 @@ def _play(case: dict[str, Any], name: str, version: str, system: System) -> Verd
             # An argument of a shape that nobody foresaw: the case fails, the run goes on.
             told = f"not understood: {type(error).__name__}: {error}"
             return Verdict(name, kind, False, number, expected, told, version, action)
-        if not system.alike(case, version, expected, got):
+        if not system.alike(case, step, version, expected, got):
             return Verdict(name, kind, False, number, expected, got, version, action)
     return Verdict(name, kind, True, version=version)
 

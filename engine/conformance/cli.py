@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from engine.conformance import rabbitmq
+from engine.conformance import kafka, rabbitmq
 from engine.conformance.case import System, Verdict, run
 
-SYSTEMS: dict[str, System] = {"rabbitmq": rabbitmq.SYSTEM}
+SYSTEMS: dict[str, System] = {"rabbitmq": rabbitmq.SYSTEM, "kafka": kafka.SYSTEM}
 
 
 def main(argv: list[str]) -> int:

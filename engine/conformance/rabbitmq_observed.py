@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.conformance.case import Observed, canonical
+from engine.conformance.case import Observed, Step, canonical
 from engine.rabbitmq import operations as ops
 
 LONG_BYTES = 200
@@ -98,7 +98,7 @@ def few(messages: list[Observed]) -> Any:
     return {"count": len(messages), "first": messages[0]["body"], "last": messages[-1]["body"]}
 
 
-def alike(case: dict[str, Any], version: str, expected: Observed, got: Observed) -> bool:
+def alike(case: dict[str, Any], step: Step, version: str, expected: Observed, got: Observed) -> bool:
     """Exact, but for what conformance/README.md excepts."""
     loose = _loose_queues(case)
     ordered = version != "3.10"

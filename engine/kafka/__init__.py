@@ -1,0 +1,1 @@
+"""Apache Kafka: topics, producers, groups, replication and share groups, in Kafka's own words."""

@@ -1,0 +1,237 @@
+"""Which member of a group gets which partitions: pure functions of who is there and what it owned until now.
+
+The classic assignors run in the group's leader (`org.apache.kafka.clients.consumer.*Assignor`, KIP-54 and
+KIP-429 for the sticky ones, KIP-345 for static members), `uniform` and `kip848-range` in the broker's
+coordinator (KIP-848). Where the reference depends on the order of a hash map, ours takes the order of the
+members' ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+Partition = tuple[str, int]
+"""(topic, number). As a tuple it sorts in the order in which partitions are dealt: by topic, then number."""
+
+Assignment = dict[str, list[Partition]]
+"""Member → its partitions, sorted."""
+
+
+class Subscriber(Struct, frozen=True):
+    """A member as an assignor sees it. `owned` is what it has from the last generation that it was part
+    of."""
+
+    id: str
+    topics: tuple[str, ...]
+    owned: tuple[Partition, ...] = ()
+    instance: str = ""
+    """group.instance.id of a static member, "" for a dynamic one."""
+
+
+Assignor = Callable[[Sequence[Subscriber], Mapping[str, int]], Assignment]
+"""(members, topic → how many partitions it has) → who gets what. Topics that do not exist are not in the
+mapping."""
+
+
+def assign_range(members: Sequence[Subscriber], topics: Mapping[str, int]) -> Assignment:
+    """Each topic by itself: a run of consecutive numbers to each subscriber, the first ones get one more."""
+    given: Assignment = {member.id: [] for member in members}
+    for topic, count in sorted(topics.items()):
+        subscribers = [member for member in static_first(members) if topic in member.topics]
+        if not subscribers:
+            continue
+        each, more = divmod(count, len(subscribers))
+        start = 0
+        for place, member in enumerate(subscribers):
+            end = start + each + (place < more)
+            given[member.id] += [(topic, number) for number in range(start, end)]
+            start = end
+    return given
+
+
+def assign_roundrobin(members: Sequence[Subscriber], topics: Mapping[str, int]) -> Assignment:
+    """All partitions one by one round a circle of all members; who is not subscribed is passed over."""
+    given: Assignment = {member.id: [] for member in members}
+    circle, place = static_first(members), 0
+    for partition in all_partitions(members, topics):
+        while partition[0] not in circle[place % len(circle)].topics:
+            place += 1
+        given[circle[place % len(circle)].id].append(partition)
+        place += 1
+    return given
+
+
+def assign_sticky(members: Sequence[Subscriber], topics: Mapping[str, int]) -> Assignment:
+    """As equal as can be, and of what each member owned as much as that allows (sticky,
+    cooperative-sticky)."""
+    in_order = sorted(members, key=lambda member: member.id)
+    existing = all_partitions(in_order, topics)
+    kept: Assignment = {}
+    taken: dict[Partition, None] = {}
+    for member in in_order:
+        kept[member.id] = [
+            partition
+            for partition in sorted(member.owned)
+            if partition[0] in member.topics
+            and partition[1] < topics.get(partition[0], 0)
+            and partition not in taken
+        ]
+        taken.update(dict.fromkeys(kept[member.id]))
+    if len({tuple(sorted(set(member.topics))) for member in in_order}) <= 1:
+        given = _level_quotas(kept, existing)
+    else:
+        gave_up = any(p[0] not in member.topics for member in in_order for p in member.owned)
+        given = _Balancing(in_order, topics, kept, gave_up).assignment(existing)
+    return {member: sorted(partitions) for member, partitions in given.items()}
+
+
+def _level_quotas(kept: Assignment, existing: list[Partition]) -> Assignment:
+    """All subscribed to the same topics: everyone gets q or q + 1 of them, and keeps its lowest numbers."""
+    if not kept:
+        return {}
+    quota, larger = divmod(len(existing), len(kept))
+    given: Assignment = {}
+    for member, owned in kept.items():
+        lowest = sorted(owned, key=lambda partition: (partition[1], partition[0]))
+        if len(lowest) > quota and larger:
+            larger -= 1
+            given[member] = lowest[: quota + 1]
+        else:
+            given[member] = lowest[:quota]
+    taken = {partition for partitions in given.values() for partition in partitions}
+    free = [partition for partition in existing if partition not in taken]
+    full = [member for member, partitions in given.items() if len(partitions) == quota]
+    short = [member for member, partitions in given.items() if len(partitions) < quota]
+    while short and free:
+        for member in list(short):
+            given[member].append(free.pop(0))
+            if len(given[member]) == quota:
+                short.remove(member)
+                full.append(member)
+    for member, partition in zip(full, free, strict=False):
+        given[member].append(partition)
+    return given
+
+
+class _Balancing:
+    """Different subscriptions: everyone keeps what it may, then partitions move while that makes it more
+    equal.
+
+    `AbstractStickyAssignor.GeneralAssignmentBuilder`.
+    """
+
+    def __init__(
+        self, members: Sequence[Subscriber], topics: Mapping[str, int], kept: Assignment, gave_up: bool
+    ) -> None:
+        self.given = {member: list(partitions) for member, partitions in kept.items()}
+        self.was_empty = not any(kept.values())
+        self.gave_up = gave_up
+        self.subscribers = {
+            topic: [member.id for member in members if topic in member.topics] for topic in topics
+        }
+        self.moves: dict[tuple[str, str, str], list[Partition]] = {}
+        """(topic, from, to) → partitions that went that way."""
+
+    def assignment(self, existing: list[Partition]) -> Assignment:
+        walk = sorted(existing, key=lambda p: (len(self.subscribers[p[0]]), p))
+        held = {partition for partitions in self.given.values() for partition in partitions}
+        free = [partition for partition in walk if partition not in held]
+        for partition in free:
+            self.given[self._emptiest(partition)].append(partition)
+        before = {member: list(partitions) for member, partitions in self.given.items()}
+        movable = [partition for partition in walk if len(self.subscribers[partition[0]]) > 1]
+        changed = False
+        if not self.gave_up:
+            free_here = set(free)
+            changed = self._balance([partition for partition in movable if partition in free_here])
+        changed = self._balance(movable) or changed
+        if changed and not self.was_empty and _spread(self.given) >= _spread(before):
+            return before
+        return self.given
+
+    def _balance(self, movable: list[Partition]) -> bool:
+        """Walk over `movable` until a walk changes nothing. Returns whether something moved."""
+        changed = False
+        moved = True
+        while moved:
+            moved = False
+            for partition in movable:
+                owner = next(member for member, held in self.given.items() if partition in held)
+                emptiest = self._emptiest(partition)
+                if len(self.given[emptiest]) + 1 < len(self.given[owner]):
+                    self._move(partition, owner, emptiest)
+                    moved = changed = True
+        return changed
+
+    def _emptiest(self, partition: Partition) -> str:
+        return min(self.subscribers[partition[0]], key=lambda member: (len(self.given[member]), member))
+
+    def _move(self, partition: Partition, source: str, target: str) -> None:
+        """Move it, or in its place one of the same topic that came the other way, back."""
+        back = self.moves.get((partition[0], target, source))
+        goes = back.pop(0) if back else partition
+        if not back:
+            self.moves.setdefault((partition[0], source, target), []).append(goes)
+        self.given[source].remove(goes)
+        self.given[target].append(goes)
+
+
+def _spread(given: Assignment) -> int:
+    """The sum of all pairwise differences in size: 0 is level."""
+    sizes = sorted(len(partitions) for partitions in given.values())
+    return sum(size * (2 * place - len(sizes) + 1) for place, size in enumerate(sizes))
+
+
+def assign_uniform(members: Sequence[Subscriber], topics: Mapping[str, int]) -> Assignment:
+    """KIP-848's default. Same topics: one member after the other is filled to its quota; else as `sticky`
+    balances.
+
+    `UniformHomogeneousAssignmentBuilder` and `UniformHeterogeneousAssignmentBuilder`.
+    """
+    in_order = sorted(members, key=lambda member: member.id)
+    if len({tuple(sorted(set(member.topics))) for member in in_order}) > 1:
+        return assign_sticky(members, topics)
+    existing = all_partitions(in_order, topics)
+    if not in_order:
+        return {}
+    quota, larger = divmod(len(existing), len(in_order))
+    present = set(existing)
+    owned = {member.id: sorted(p for p in member.owned if p in present) for member in in_order}
+    quotas = {member.id: quota for member in in_order}
+    holding_more = [member.id for member in in_order if len(owned[member.id]) > quota]
+    for member_id in [*holding_more, *(m.id for m in in_order if m.id not in holding_more)][:larger]:
+        quotas[member_id] += 1
+    given: Assignment = {}
+    taken: set[Partition] = set()
+    for member in in_order:
+        given[member.id] = [p for p in owned[member.id] if p not in taken][: quotas[member.id]]
+        taken.update(given[member.id])
+    free = [partition for partition in existing if partition not in taken]
+    for member in in_order:
+        missing = quotas[member.id] - len(given[member.id])
+        given[member.id] = sorted(given[member.id] + free[:missing])
+        free = free[missing:]
+    return given
+
+
+def static_first(members: Sequence[Subscriber]) -> list[Subscriber]:
+    """Static members by instance id, then the others by member id: the order of `range` and `roundrobin`."""
+    return sorted(members, key=lambda member: (not member.instance, member.instance or member.id))
+
+
+def all_partitions(members: Sequence[Subscriber], topics: Mapping[str, int]) -> list[Partition]:
+    """The partitions of the topics that somebody subscribed to, in the order in which they are dealt."""
+    wanted = {topic for member in members for topic in member.topics}
+    return [(topic, number) for topic, n in sorted(topics.items()) if topic in wanted for number in range(n)]
+
+
+ASSIGNORS: dict[str, Assignor] = {
+    "range": assign_range,
+    "roundrobin": assign_roundrobin,
+    "sticky": assign_sticky,
+    "cooperative-sticky": assign_sticky,
+    "uniform": assign_uniform,
+    "kip848-range": assign_range,
+}
