@@ -26,13 +26,22 @@ class OwnOrigins:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         headers = dict(scope.get("headers", []))
-        if not headers.get(b"origin"):
+        if not well_formed(headers.get(b"origin", b"")):
             return await WebsocketDenier()(scope, receive, send)
         if settings.ORIGINS:
             return await self.listed(scope, receive, send)
         if same_address(headers[b"origin"], headers.get(b"host", b""), scope.get("scheme", "ws")):
             return await self.application(scope, receive, send)
         return await WebsocketDenier()(scope, receive, send)
+
+
+def well_formed(origin: bytes) -> bool:
+    """Whether it can be an origin at all; what cannot would make the validator raise."""
+    try:
+        urlsplit(origin.decode("ascii")).port  # noqa: B018
+    except ValueError:
+        return False
+    return bool(origin)
 
 
 def same_address(origin: bytes, host: bytes, scheme: str) -> bool:

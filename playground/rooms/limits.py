@@ -171,6 +171,12 @@ CHUNK_TICKS = 400
 PASTS_KEPT = 32
 """Branches whose past was asked for lately and is kept in memory; others are simulated anew."""
 
+PASTS_BURST = 200
+PASTS_PER_S = 2
+"""Branches whose past is simulated anew, on the whole site, one after the other: each costs up to two seconds
+of a core. All rooms at once may ask after a restart; a loop over old branches may not."""
+PASTS_TOO_FAST = "Much of the past is being asked for just now: wait a second and try again."
+
 RECORDING_FRAME_TICKS = 40
 """A recording goes over the socket a second at a time."""
 

@@ -11,6 +11,7 @@ import gzip
 import logging
 import time
 from collections import OrderedDict
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -23,11 +24,22 @@ from playground.rooms.journal import Branch, Facts, Journal, Refused
 from playground.rooms.limits import CHUNK_TICKS, TICK_US
 from playground.rooms.live import maker_of
 from playground.rooms.replica import Replica, ReplicaBroken
+from playground.rooms.throttle import Bucket
 from playground.rooms.wire import join_events
 
 log = logging.getLogger("mailroom.rooms")
 
 NOT_AS_SHOWN = "This past cannot be shown: simulated again, it is not what was seen."
+
+
+anew = Bucket(limits.PASTS_BURST, limits.PASTS_PER_S)
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn() -> asyncio.Semaphore:
+    """One past is simulated at a time, so that all of them together hold the event loop for a slice."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1))
 
 
 class Past:
@@ -64,9 +76,10 @@ class Past:
     async def _simulate(self, end: int) -> None:
         """To the end of tick `end` − 1; others have their turn between two slices."""
         done = False
-        while not done:
-            done = self.replica.work(end, time.monotonic() + limits.SLICE_S)
-            await asyncio.sleep(0)
+        async with _turn():
+            while not done:
+                done = self.replica.work(end, time.monotonic() + limits.SLICE_S)
+                await asyncio.sleep(0)
 
     def _chunk(self, start: int, end: int, last: bool) -> Chunk:
         replica = self.replica
@@ -84,7 +97,8 @@ _made: OrderedDict[tuple[str, int], Past] = OrderedDict()
 
 
 async def past_of(journal: Journal, code: str, epoch: int, rules: int = RULES) -> Past:
-    """The past of one branch, up to now. Raises `Refused` where there is no such room or branch, or where
+    """The past of one branch, up to now. Raises `Refused` where there is no such room or branch, where too
+    many are asked for, or where
     the past cannot be had as it was shown: it is simulated by `rules`."""
     facts = await journal.facts(code)
     if facts.rules != rules:
@@ -110,6 +124,8 @@ async def _reached(journal: Journal, facts: Facts, branch: Branch, shown_us: int
     place = facts.code, branch.epoch
     past = _made.get(place)
     if past is None:
+        if not anew.take(journal.now_us()):
+            raise Refused("too_fast", limits.PASTS_TOO_FAST)
         past = _made[place] = Past(facts, branch.epoch, branch.seed)
         while len(_made) > limits.PASTS_KEPT:
             _made.popitem(last=False)

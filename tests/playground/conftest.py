@@ -16,7 +16,7 @@ from lessons.scenarios import library
 from playground import seats, views
 from playground.asgi import application
 from playground.rooms import hub as hubs
-from playground.rooms import opening
+from playground.rooms import opening, past
 from playground.rooms.hub import Hub
 from playground.rooms.journal import Asked, Facts, NewRoom
 from playground.rooms.live import maker_of
@@ -50,6 +50,7 @@ def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> 
     hubs.install(new)
     monkeypatch.setattr(opening, "everybody", Bucket(1000, 1000))
     monkeypatch.setattr(views, "wrong_codes", Bucket(1000, 1000))
+    monkeypatch.setattr(past, "anew", Bucket(1000, 1000))
     with django_db_blocker.unblock():  # sockets close what other tests have left open
         yield new
     hubs.install(None)

@@ -1,17 +1,21 @@
-"""Every limit with a sentence: one test goes one over and reads it."""
+"""One test for each limit goes one over and reads the sentence; `tests/test_limits.py` finds those without."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
+import time
 from typing import Any
 
 import pytest
 from django.test import AsyncClient, Client
 
 from playground import views
-from playground.rooms import consumers, limits, opening, wire
+from playground.rooms import consumers, limits, opening, past, wire
+from playground.rooms import hub as hubs
 from playground.rooms.hub import Hub
-from playground.rooms.journal import Refused
+from playground.rooms.journal import JournalGone, Refused
 from playground.rooms.mailbox import Viewer
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import BadFrame, Said
@@ -19,21 +23,10 @@ from playground.runs import jobs, tasks
 from playground.runs.models import Job, State
 from tests.playground.conftest import CONSUMER, ORIGIN, SLUG, new_room, sit
 from tests.playground.fakes import Wall
+from tests.playground.memory import MemoryJournal
 from tests.playground.test_pages import opening as opening_text
 from tests.playground.test_pages import post
-
-SENTENCES = {name: text for name, text in vars(limits).items() if isinstance(text, str) and " " in text
-             and name.isupper()}  # fmt: skip
-
-
-def test_every_sentence_is_read_by_a_test_of_this_file() -> None:
-    from pathlib import Path
-
-    here = Path(__file__).read_text()
-    assert SENTENCES
-    for name, text in SENTENCES.items():
-        assert f"limits.{name}" in here, name
-        assert text.endswith(".")
+from tests.playground.test_rooms import command, go
 
 
 async def test_rooms(hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +74,95 @@ async def test_journal_entries(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(BadFrame) as caught:
         await say("3")
     assert caught.value.text == limits.JOURNAL_FULL
+
+
+async def test_a_batch_waits_no_longer_than_this_for_the_journal(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    await go(hub, wall, 1, browser)
+    held, answers = browser.next, asyncio.Event()
+
+    async def heads(self: MemoryJournal, watched: Any) -> Any:
+        await answers.wait()
+        return []
+
+    monkeypatch.setattr(MemoryJournal, "heads", heads)
+    begun = time.monotonic()
+    wall.pass_ms(100)
+    await hub.batch()
+    browser.take()
+    assert limits.ANSWER_S <= time.monotonic() - begun < 2 * limits.ANSWER_S
+    assert browser.next > held, "rooms go on by what they know"
+    answers.set()
+
+
+async def test_a_journal_that_is_silent_for_longer_than_this_is_told_of(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    await go(hub, wall, 1, browser)
+
+    async def heads(self: MemoryJournal, watched: Any) -> Any:
+        raise JournalGone("away")
+
+    monkeypatch.setattr(MemoryJournal, "heads", heads)
+    wall.pass_ms(limits.SILENT_US / 1000)
+    await hub.batch()
+    assert not hub.gone
+    wall.pass_ms(1)
+    await hub.batch()
+    assert hub.gone == {"journal": hubs.JOURNAL_GONE}
+
+
+async def test_a_command_is_tried_for_this_long_while_the_journal_is_away(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    tries = []
+
+    async def turn(self: MemoryJournal, *_: Any) -> Any:
+        tries.append(wall.steady())
+        wall.pass_ms(limits.TRIES_US / 2000)
+        raise JournalGone("away")
+
+    monkeypatch.setattr(MemoryJournal, "turn", turn)
+    with pytest.raises(BadFrame) as caught:
+        await command(hub, browser, "Pause")
+    assert caught.value.text == hubs.JOURNAL_AWAY
+    assert [at_us - tries[0] for at_us in tries] == [0, limits.TRIES_US // 2]
+
+
+async def test_a_moment_further_ahead_than_this_was_not_shown(hub: Hub, wall: Wall) -> None:
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    await go(hub, wall, 3, browser)
+    shown_us = (await hub.journal.head(facts.code)).clock.at(wall())
+    with pytest.raises(BadFrame, match="That moment has not been shown yet"):
+        await command(hub, browser, "Fork", at_us=shown_us + limits.LOOKED_AHEAD_US + 1)
+    await command(hub, browser, "Fork", at_us=shown_us + limits.LOOKED_AHEAD_US)
+
+
+async def test_a_room_that_catches_up_leaves_the_others_their_turns(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def turns_of_others() -> int:
+        """While a batch simulates 50 s at once."""
+        facts = await new_room(hub, sim_us=50_000_000)
+        await sit(hub, facts.code)
+        batch, turns = asyncio.create_task(hub.batch()), 0
+        while not batch.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    monkeypatch.setattr(limits, "SLICE_S", 60)
+    at_once = await turns_of_others()
+    monkeypatch.setattr(limits, "SLICE_S", 0.001)
+    assert await turns_of_others() > at_once + 5
 
 
 async def test_waiting_frames(sockets: Any) -> None:
@@ -180,6 +262,9 @@ async def test_bad_frames_are_forgiven_in_time(wall: Wall, sockets: Any) -> None
         wall.pass_ms(1000 / limits.BAD_FRAMES_PER_S)
         await socket.raw("{")
         assert (await socket.next("error"))["code"] == "bad_frame"
+    for _ in range(limits.BAD_FRAMES_MAX + 1):
+        await socket.raw("{")
+    assert await socket.closed() == (4008, limits.BAD_FRAMES)
 
 
 async def test_frames_at_once_and_a_second(wall: Wall, sockets: Any) -> None:
@@ -190,6 +275,12 @@ async def test_frames_at_once_and_a_second(wall: Wall, sockets: Any) -> None:
     await socket.say("seen", f=0)
     over = await socket.next()
     assert (over["code"], over["text"]) == ("too_fast", limits.FRAMES_TOO_FAST)
+    wall.pass_ms(1000)
+    for f in range(limits.FRAMES_IN_PER_S):
+        await socket.say("seen", f=f)
+    assert await socket.quiet()
+    await socket.say("seen", f=0)
+    assert (await socket.next())["text"] == limits.FRAMES_TOO_FAST
 
 
 async def test_who_goes_on_too_fast_is_sent_away(hub: Hub, wall: Wall, sockets: Any) -> None:
@@ -205,6 +296,21 @@ async def test_who_goes_on_too_fast_is_sent_away(hub: Hub, wall: Wall, sockets: 
     assert await socket.closed() == (4008, limits.THROTTLED)
 
 
+async def test_what_was_too_fast_is_forgiven_in_time(hub: Hub, wall: Wall, sockets: Any) -> None:
+    facts = await new_room(hub)
+    socket = await sockets(f"/ws/room/{facts.code}/")
+    answers = []
+    for n in range(limits.COMMANDS_BURST + 3 * limits.THROTTLED_MAX):
+        await socket.say("command", id=f"c{n}", cmd="Pause", args={})
+        answers.append((await socket.next("done", "error"))["t"])
+        if answers[-1] == "error":
+            wall.pass_ms(1000 / limits.THROTTLED_PER_S)
+    assert answers.count("error") > 2
+    for n in range(limits.COMMANDS_BURST + limits.THROTTLED_MAX + 2):
+        await socket.say("command", id=f"d{n}", cmd="Pause", args={})
+    assert await socket.closed() == (4008, limits.THROTTLED)
+
+
 async def test_what_a_room_refuses_is_no_reason_to_send_anybody_away(
     hub: Hub, wall: Wall, sockets: Any
 ) -> None:
@@ -216,12 +322,18 @@ async def test_what_a_room_refuses_is_no_reason_to_send_anybody_away(
         assert (await watching.next("error"))["code"] == "not_allowed"
 
 
-def test_openings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openings_at_once_and_a_second(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(SERVER_NAME="localhost")
-    monkeypatch.setattr(opening, "everybody", Bucket(1, 0))
-    assert post(client, opening_text()).status_code == 201
-    refused = post(client, opening_text())
-    assert (refused.status_code, refused.json()["text"]) == (429, limits.OPENED_TOO_FAST)
+    monkeypatch.setattr(opening, "everybody", Bucket(limits.OPEN_BURST, limits.OPEN_PER_S))
+    texts = (opening_text(id=f"opening-{n}") for n in itertools.count())
+    for _ in range(limits.OPEN_BURST):
+        assert post(client, next(texts)).status_code == 201
+    over = post(client, next(texts))
+    assert (over.status_code, over.json()["text"]) == (429, limits.OPENED_TOO_FAST)
+    wall.pass_ms(1000)
+    assert [post(client, next(texts)).status_code for _ in range(limits.OPEN_PER_S + 1)] == [
+        *[201] * limits.OPEN_PER_S, 429,
+    ]  # fmt: skip
 
 
 def test_opening_bytes() -> None:
@@ -237,6 +349,27 @@ def test_wrong_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "wrong_codes", Bucket(2, 0))
     assert [client.get("/room/nosuchrm/").status_code for _ in range(3)] == [404, 404, 429]
     assert limits.WRONG_CODES in client.get("/room/nosuchrm/").content.decode()
+
+
+async def test_wrong_codes_at_once_and_a_second(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = await new_room(hub)
+    client = AsyncClient(SERVER_NAME="localhost")
+    monkeypatch.setattr(views, "wrong_codes", Bucket(limits.WRONG_CODES_BURST, limits.WRONG_CODES_PER_S))
+
+    async def asked(code: str) -> Any:
+        return await client.get(f"/room/{code}/")
+
+    for n in range(limits.WRONG_CODES_BURST):
+        assert (await asked(f"wrong{n}")).status_code == 404
+    over = await asked("onemore")
+    assert over.status_code == 429 and limits.WRONG_CODES in over.content.decode()
+    assert (await asked(facts.code)).status_code == 200, "right codes are never held back"
+    wall.pass_ms(1000)
+    assert [(await asked("again")).status_code for _ in range(limits.WRONG_CODES_PER_S + 1)] == [
+        *[404] * limits.WRONG_CODES_PER_S, 429,
+    ]  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -265,6 +398,30 @@ def test_a_bucket_refills_and_holds_no_more_than_it_can() -> None:
     assert [bucket.take(2_000_000) for _ in range(2)] == [True, False]
     assert [bucket.take(90_000_000) for _ in range(3)] == [True, True, False]
     assert not bucket.take(80_000_000), "a clock that is set back gives nothing"
+
+
+async def test_pasts_at_once_and_a_second(hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop over old branches: each is simulated anew, because no more than these are kept."""
+    monkeypatch.setattr(limits, "PASTS_KEPT", 1)
+    monkeypatch.setattr(past, "anew", Bucket(limits.PASTS_BURST, limits.PASTS_PER_S))
+    past._made.clear()
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    await command(hub, browser, "ToStart")
+    client = AsyncClient(SERVER_NAME="localhost")
+
+    async def asked(epoch: int) -> Any:
+        return await client.get(f"/history/room/{facts.code}/{epoch}/")
+
+    for n in range(limits.PASTS_BURST):
+        assert (await asked(n % 2)).status_code == 200
+    over = await asked(0)
+    assert (over.status_code, over.json()) == (429, {"error": "too_fast", "text": limits.PASTS_TOO_FAST})
+    assert (await asked(1)).status_code == 200, "what is kept costs nothing"
+    wall.pass_ms(1000)
+    assert [(await asked(n % 2)).status_code for n in range(limits.PASTS_PER_S + 1)] == [
+        *[200] * limits.PASTS_PER_S, 429,
+    ]  # fmt: skip
 
 
 async def test_room_expires(hub: Hub, wall: Wall, sockets: Any) -> None:

@@ -20,6 +20,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from playground.rooms import limits
 from playground.serve import SERVERS
 from tests.conftest import ROOT, Site, start_site, start_whole_site, stop_site
 
@@ -118,7 +119,7 @@ async def test_another_origin_is_refused(site: Site) -> None:
 
 
 async def test_what_is_too_large_is_closed_with_1009(site: Site) -> None:
-    for size in (4097, 9000, 200_000):
+    for size in (limits.FRAME_IN_BYTES_MAX + 1, limits.SOCKET_MESSAGE_BYTES_MAX + 1, 200_000):
         async with socket_to(site, f"/ws/play/{SLUG}/") as page:
             with pytest.raises(websockets.ConnectionClosed) as caught:
                 await page.send("x" * size)
@@ -179,7 +180,7 @@ print(quiet.sent)
 def test_who_acknowledges_without_reading_is_cut_off() -> None:
     """The transport says when a client falls behind; from then on 256 KiB are held for it, no more."""
     done = subprocess.run([sys.executable, "-c", CUT_OFF], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == f"False {100 * 32_768}\n{256 * 1024}\n", done.stderr
+    assert done.stdout == f"False {100 * 32_768}\n{limits.OUTBOX_BYTES_MAX}\n", done.stderr
 
 
 async def test_a_recording_arrives_whole(site: Site) -> None:

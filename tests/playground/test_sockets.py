@@ -139,13 +139,26 @@ ORIGINS = {
     b"http://[::1": False,
     b"\xff\xfe": False,
     b"file://": False,
+    b"chrome-extension://localhost": False,
+    b"http://localhost.": False,
+    b"http://localhost%2eevil.example": False,
+    b"http://evil.example, http://localhost": False,
+    b"https://localhost:80": False,
 }
 
 
+def test_at_least_20_foreign_origins_are_tried() -> None:
+    assert sum(not let_in for let_in in ORIGINS.values()) >= 20
+
+
+@pytest.mark.parametrize("kind", ["play", "room"])
 @pytest.mark.parametrize(("origin", "let_in"), ORIGINS.items())
-async def test_only_pages_of_the_very_address_open_sockets(origin: bytes, let_in: bool) -> None:
-    headers = [(b"host", b"localhost"), (b"origin", origin)]
-    socket = Socket(f"/ws/play/{SLUG}/", headers)
+async def test_only_pages_of_the_very_address_open_sockets(
+    hub: Hub, origin: bytes, let_in: bool, kind: str
+) -> None:
+    headers = [(b"host", b"localhost"), (b"origin", origin), OWNER[-1]]
+    name = SLUG if kind == "play" else (await new_room(hub)).code
+    socket = Socket(f"/ws/{kind}/{name}/", headers)
     assert await socket.open() is let_in
     if let_in:
         await socket.communicator.disconnect()
@@ -169,7 +182,7 @@ def test_a_host_that_is_not_ours_is_no_address_of_ours() -> None:
         (b"https://mailroom.example:8443", False),
         (b"http://mailroom.example", False),
         (b"https://www.mailroom.example", False),
-        (b"http://localhost", False),
+        *((origin, False) for origin in ORIGINS),
     ],
 )
 async def test_with_listed_origins_exactly_those_are_let_in(
