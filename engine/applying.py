@@ -99,6 +99,7 @@ def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
             raise CommandError(f"there is no queue {name!r} in {broker.name}")
     say(simulation, command, consumer.node, _retry_in_words(command))
     consumer.set_retry(
+        simulation.kernel,
         msgspec.structs.replace(
             consumer.spec.retry, do=command.do, queue=command.queue, steps=steps, backoff=command.backoff,
             delay=command.delay_us, limit=command.limit, then=command.then,

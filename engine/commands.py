@@ -194,11 +194,16 @@ class RemoveProducer(Command, frozen=True):
 
 
 class DeclareQueue(Command, frozen=True):
-    """An administrator declares a durable queue; no producer knows of it until it is bound."""
+    """An administrator declares a durable queue, and with `exchange` binds it there at once.
+
+    Without a binding nothing but the default exchange leads to it.
+    """
 
     system: Name
     queue: Name
     queue_type: Literal["classic", "quorum"] = "classic"
+    exchange: MaybeName = ""
+    routing_key: RoutingKey = ""
 
 
 class BindQueue(Command, frozen=True):

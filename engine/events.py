@@ -122,6 +122,29 @@ class StandsFor(Event, frozen=True, array_like=True, tag=27, gc=False):
     place: Literal["waiting", "dead"]
 
 
+class ConsumerSettings(Event, frozen=True, array_like=True, tag=32, gc=False):
+    """What consumer `node` does from now on, told once a command has changed it or brought the consumer.
+
+    Before that it is as the scenario says. `queue` is the node that it reads, `work_us` the mean time of
+    its work at normal speed, `keep` "" without an idempotency store. `retry` is what it does after a
+    failure: republish goes to `retry_queue` ("": by its scenario's steps) after `delay_us`, doubled each
+    time when `backoff` is exponential; after `limit` attempts (0: never) to queue `then`, "" for nowhere.
+    """
+
+    node: int
+    queue: int
+    prefetch: int
+    acknowledge: Literal["after work", "before work", "automatic"]
+    work_us: int
+    keep: Literal["", "with the effect", "check then act"]
+    retry: Literal["requeue", "discard", "republish"]
+    retry_queue: str
+    backoff: Literal["fixed", "exponential"]
+    delay_us: int
+    limit: int
+    then: str
+
+
 # -- signals and messages -----------------------------------------------------------------------
 
 
@@ -404,7 +427,7 @@ class StoreStands(Event, frozen=True, array_like=True, tag=31):
 
 COMMON: tuple[type[Event], ...] = (
     NodeAdded, NodeRemoved, NodeStateChanged, WireAdded, WireRemoved, LinkStateChanged,
-    StandsFor, MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
+    StandsFor, ConsumerSettings, MessageCreated, Sent, SignalLost, Routed, Placed, Moved, Left, FuseLit,
     WorkStarted, WorkFinished, EffectApplied, GivenUp, StoreAsked, StoreKept,
     Commanded, RunEnded, Settled, Tallied, PromiseBroken, LedgerStands,
     HandlerDeclared, EffectsStand, SumStands, StoreStands,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.amqp_consumer import AmqpConsumer, settings_of
 from engine.actors.amqp_producer import AmqpProducer
 from engine.events import (
     Event,
@@ -66,6 +66,8 @@ def _actor(simulation: Simulation, actor: AmqpProducer | AmqpConsumer, now_us: i
     state = actor.shown_state()
     if state != "up":
         told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]
+    if isinstance(actor, AmqpConsumer) and actor.stated:
+        told.append(settings_of(spec, now_us, 0, actor.node, actor.queue_node))  # type: ignore[arg-type]
     return told
 
 

@@ -7,6 +7,7 @@ chance is shifted, and no channel is taken for one that another actor had.
 from __future__ import annotations
 
 import re
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,7 @@ from engine.actors.amqp_producer import AmqpProducer
 from engine.errors import CommandError
 from engine.finding import ADMIN, broker_of, consumer_of, producer_of, queue_of, say
 from engine.rabbitmq import operations as amqp
-from engine.rabbitmq.exchanges import Binding
+from engine.rabbitmq.exchanges import Binding, Exchange
 from engine.scenario import ConsumerSpec, From
 from engine.scenario_checks import shown
 
@@ -36,15 +37,27 @@ def _proper(name: str) -> None:
 
 
 def _new_name(simulation: Simulation, wanted: str, base: str) -> str:
-    """`wanted` if it is free; without one, `base` with the lowest number that nobody ever had."""
+    """`wanted` if it is free; without one, "worker C" after A and B, else `base` with a number from 2 on:
+    the first that nobody ever had."""
     taken = {actor.spec.name for actor in simulation.actors}
     if wanted:
         _proper(wanted)
         if wanted in taken:
             raise CommandError(f"there is, or was, somebody called {wanted!r}: choose another name")
         return wanted
+    if re.search(r" [A-Z]$", base):
+        lettered = [f"{base[:-1]}{letter}" for letter in ascii_uppercase if letter > base[-1]]
+        free = next((name for name in lettered if name not in taken), "")
+        if free:
+            return free
     base = re.sub(r" \d+$", "", base)[: limits.NAME_CHARACTERS_MAX - 4]
     return next(name for n in range(2, len(taken) + 3) if (name := f"{base} {n}") not in taken)
+
+
+def _first_name(simulation: Simulation, queue: str) -> str:
+    """What the first worker of a queue is called; "" when somebody was called so."""
+    name = f"{queue} worker"[: limits.NAME_CHARACTERS_MAX].strip()
+    return "" if any(actor.spec.name == name for actor in simulation.actors) else name
 
 
 def _room_for(simulation: Simulation, kind: type, what: str, most: int) -> None:
@@ -70,7 +83,8 @@ def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
     queue = command.queue or (like.from_.queue if like is not None else "")
     node = queue_of(simulation, system, queue)[1]
     _room_for(simulation, AmqpConsumer, "consumers", limits.CONSUMERS_MAX)
-    name = _new_name(simulation, command.name, command.like or f"{queue} worker")
+    name = command.name if command.like else command.name or _first_name(simulation, queue)
+    name = _new_name(simulation, name, command.like or f"{queue} worker")
     if like is None:
         spec = ConsumerSpec(name, system, From(queue))
     else:
@@ -78,7 +92,9 @@ def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
         patience = like.consumer_timeout if queue == like.from_.queue else None
         spec = msgspec.structs.replace(like, name=name, from_=From(queue), start=0, consumer_timeout=patience)
     say(simulation, command, node, name)
-    simulation.add_consumer(spec).begin(simulation.kernel)
+    consumer = simulation.add_consumer(spec)
+    consumer.tell(simulation.kernel)
+    consumer.begin(simulation.kernel)
 
 
 def remove_consumer(simulation: Simulation, command: c.RemoveConsumer) -> None:
@@ -115,19 +131,23 @@ def declare_queue(simulation: Simulation, command: c.DeclareQueue) -> None:
         raise CommandError(f"there is a queue {name!r} in {command.system} already")
     if len(broker.queues) >= limits.QUEUES_MAX:
         raise CommandError(f"{command.system} has {limits.QUEUES_MAX} queues, as many as there is room for")
+    if command.exchange:
+        _exchange(broker, command.exchange)
+        _room_for_a_binding(broker)
+    elif command.routing_key:
+        raise CommandError("DeclareQueue: expected an exchange with the routing key")
     say(simulation, command, 0, name)
     arguments = {} if command.queue_type == "classic" else {"x-queue-type": command.queue_type}
     _ask(simulation, broker, amqp.QueueDeclare(name, arguments=arguments))
+    if command.exchange:
+        _ask(simulation, broker, amqp.QueueBind(name, command.exchange, command.routing_key))
 
 
 def bind_queue(simulation: Simulation, command: c.BindQueue) -> None:
     broker, node, bindings = _bindings(simulation, command)
     if any(b.routing_key == command.routing_key for b in bindings):
         raise CommandError(f"{command.queue} is bound to {command.exchange}{_by(command)} already")
-    if sum(len(exchange.bindings) for exchange in broker.exchanges.values()) >= limits.BINDINGS_MAX:
-        raise CommandError(
-            f"{command.system} has {limits.BINDINGS_MAX} bindings, as many as there is room for"
-        )
+    _room_for_a_binding(broker)
     say(simulation, command, node, f"to {command.exchange}{_by(command)}")
     _ask(simulation, broker, amqp.QueueBind(command.queue, command.exchange, command.routing_key))
 
@@ -150,10 +170,21 @@ def _bindings(
 ) -> tuple[RabbitMQ, int, list[Binding]]:
     """The broker, the queue's node, and the bindings that lead to it from the command's exchange."""
     broker, node = queue_of(simulation, command.system, command.queue)
-    exchange = broker.exchanges.get(command.exchange)
-    if exchange is None:
-        raise CommandError(f"there is no exchange {command.exchange!r} in {command.system}")
+    exchange = _exchange(broker, command.exchange)
     return broker, node, [b for b in exchange.bindings if b.to_queue and b.destination == command.queue]
+
+
+def _exchange(broker: RabbitMQ, name: str) -> Exchange:
+    exchange = broker.exchanges.get(name)
+    if exchange is None:
+        raise CommandError(f"there is no exchange {name!r} in {broker.name}")
+    return exchange
+
+
+def _room_for_a_binding(broker: RabbitMQ) -> None:
+    most = limits.BINDINGS_MAX
+    if sum(len(exchange.bindings) for exchange in broker.exchanges.values()) >= most:
+        raise CommandError(f"{broker.name} has {most} bindings, as many as there is room for")
 
 
 def _by(command: c.BindQueue | c.UnbindQueue) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from django.urls import reverse
 
 from engine import RULES
+from engine.actors.amqp_consumer import settings_of
+from engine.scenario import ConsumerSpec
 from lessons.scenarios import Shipped
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
@@ -72,6 +75,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "about": scenario.about,
         "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
         "promises": json.dumps(list(scenario.promises)),
+        "workers": json.dumps({each.name: _settings(each) for each in scenario.consumer}, ensure_ascii=False),
         "length_us": scenario.length_us,
         "strips": len({consumer.from_.queue for consumer in scenario.consumer}),
         "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.consumer),
@@ -79,3 +83,9 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "rules": RULES,
         "open_url": reverse("open-room"),
     }
+
+
+def _settings(consumer: ConsumerSpec) -> dict[str, Any]:
+    """What a consumer of the scenario does until a `ConsumerSettings` says otherwise, field for field."""
+    said = msgspec.structs.asdict(settings_of(consumer))
+    return {name: value for name, value in said.items() if name not in ("at_us", "cause", "node", "queue")}

@@ -13,6 +13,7 @@ import msgspec
 from engine.durations import spoken
 from engine.errors import InvariantBroken
 from engine.events import (
+    ConsumerSettings,
     EffectApplied,
     HandlerDeclared,
     Left,
@@ -32,6 +33,28 @@ from engine.world import POISON, World
 
 RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
+
+
+def mean_us(work: Work) -> int:
+    """How long the work takes in the middle, at normal speed."""
+    if work.constant is not None:
+        return int(work.constant)
+    if work.exponential is not None:
+        return int(work.exponential)
+    assert work.uniform is not None
+    return sum(work.uniform) // 2
+
+
+def settings_of(
+    spec: ConsumerSpec, at_us: int = 0, cause: int = 0, node: int = 0, queue: int = 0
+) -> ConsumerSettings:
+    """What a consumer with this specification does, as it would be told."""
+    retry, kept = spec.retry, spec.idempotency
+    return ConsumerSettings(
+        at_us, cause, node, queue, spec.prefetch, spec.acknowledge, mean_us(spec.work),
+        "" if kept is None else kept.keep, retry.do, retry.queue, retry.backoff, retry.delay,
+        retry.limit or 0, retry.then,
+    )  # fmt: skip
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):
@@ -80,6 +103,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
     store: str = ""
     """The idempotency store that it had, while it keeps none."""
+    stated: bool = False
+    """Whether its settings have been told: they are not (any more) the scenario's."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -175,15 +200,8 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
 
     def about(self) -> str:
         """The node's one-line note: how long it works on each."""
-        work = self.spec.work
-        if work.constant is not None:
-            us, roughly = int(work.constant), ""
-        elif work.exponential is not None:
-            us, roughly = int(work.exponential), "≈ "
-        else:
-            assert work.uniform is not None
-            us, roughly = sum(work.uniform) // 2, "≈ "
-        return f"{roughly}{spoken(us * self.factor // NORMAL)} each"
+        roughly = "" if self.spec.work.constant is not None else "≈ "
+        return f"{roughly}{spoken(mean_us(self.spec.work) * self.factor // NORMAL)} each"
 
     def handler(self, now_us: int, cause: int) -> HandlerDeclared:
         """What its handler does to the world outside, as an event."""
@@ -419,7 +437,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         self._say_state(kernel, self.state)
 
     def set_work(self, kernel: Kernel, work: Work) -> None:
-        self.spec = msgspec.structs.replace(self.spec, work=work)
+        self._change(kernel, msgspec.structs.replace(self.spec, work=work))
         self._say_state(kernel, self.state)
 
     def set_prefetch(self, kernel: Kernel, prefetch: int) -> None:
@@ -431,17 +449,26 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
         if "automatic" in (acknowledge, self.spec.acknowledge) and acknowledge != self.spec.acknowledge:
             self._resubscribe(kernel, spec)
         else:
-            self.spec = spec
+            self._change(kernel, spec)
 
-    def set_retry(self, retry: Retry) -> None:
+    def set_retry(self, kernel: Kernel, retry: Retry) -> None:
         """What it does after a failure, from the next one on."""
-        self.spec = msgspec.structs.replace(self.spec, retry=retry)
+        self._change(kernel, msgspec.structs.replace(self.spec, retry=retry))
 
     def set_idempotency(self, kernel: Kernel, idempotency: Idempotency | None) -> None:
         """Whether and when it asks a store. What a store remembers, it remembers."""
         self.store = self.kept_in()
-        self.spec = msgspec.structs.replace(self.spec, idempotency=idempotency)
+        self._change(kernel, msgspec.structs.replace(self.spec, idempotency=idempotency))
         kernel.emit(self.handler(kernel.now_us, kernel.cause))
+
+    def _change(self, kernel: Kernel, spec: ConsumerSpec) -> None:
+        self.spec = spec
+        self.tell(kernel)
+
+    def tell(self, kernel: Kernel) -> None:
+        """Say its settings."""
+        self.stated = True
+        kernel.emit(settings_of(self.spec, kernel.now_us, kernel.cause, self.node, self.queue_node))
 
     def kept_in(self) -> str:
         """The idempotency store that it has, or had; "" when it never had one."""
@@ -455,7 +482,7 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
             link.send(kernel, amqp.BasicCancel(tag), "cancel", 0, self.queue_node)
             if self.spec.prefetch and not spec.prefetch:
                 link.send(kernel, amqp.BasicQos(0))
-        self.spec = spec
+        self._change(kernel, spec)
         if connected:
             self.subscribe(kernel)
 

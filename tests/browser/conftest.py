@@ -111,7 +111,7 @@ def page(first_chunk: dict[str, Any] | None, chunks: list[str], **stage: Any) ->
     context = {"mode": "recording", "slug": "post-office", "title": "Orders to billing and e-mail", "seed": 1,
                "length_us": 30_000_000, "epoch": 0, "socket": "/ws/play/post-office/", "kinds": json.dumps(KINDS),
                "promises": json.dumps(["nothing_lost"]), "chunks": json.dumps(chunks), "open_url": "/room/open/", "room": "",
-               "role": "visitor", "first_chunk": SafeString(json.dumps(first_chunk)) if first_chunk else "",
+               "role": "visitor", "workers": "{}", "first_chunk": SafeString(json.dumps(first_chunk)) if first_chunk else "",
                **stage}  # fmt: skip
     context = {
         name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from engine import events as e
+from engine.commands import AnyCommand
 from engine.rabbitmq import events as r
-from engine.scenario import from_data
+from engine.scenario import Scenario, from_data
 from engine.simulation import Simulation
 from engine.wire import decode
 
@@ -70,10 +71,10 @@ def stage(film: Film) -> None:
 LATENCY_US = 400_000
 
 
-def post_office(until_us: int = 30_000_000) -> list[Any]:
+def post_office_scenario() -> Scenario:
     """Orders fan out to two queues; the e-mail worker crashes at 7.2 s with what it holds."""
     workers = (("billing worker", "billing", "500ms"), ("email worker", "email", "2s"))
-    scenario = from_data({
+    return from_data({
         "format": 1, "title": "post office", "length": "60s", "kinds": KINDS,
         "system": [{"name": "broker", "kind": "rabbitmq", "link": "400ms",
                     "exchanges": [{"name": "orders", "type": "fanout"}],
@@ -85,7 +86,13 @@ def post_office(until_us: int = 30_000_000) -> list[Any]:
                       "work": {"constant": work}} for name, queue, work in workers],
         "fault": [{"at": "7.2s", "do": "crash", "target": "email worker"}],
     })  # fmt: skip
-    simulation = Simulation(scenario, 1)
+
+
+def post_office(until_us: int = 30_000_000, *journal: tuple[int, AnyCommand]) -> list[Any]:
+    """What happens in the post office, with these commands (at_us, command)."""
+    simulation = Simulation(post_office_scenario(), 1)
+    for n, (at_us, command) in enumerate(journal, 1):
+        simulation.apply_at(at_us, command, n)
     while not simulation.advance(until_us):
         pass
     assert simulation.ticks is not None

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine import commands as c
 from engine import limits
 from engine.errors import CommandError
 from engine.events import (
+    ConsumerSettings,
     EffectApplied,
     FuseLit,
     GivenUp,
@@ -26,6 +28,7 @@ from engine.events import (
     Settled,
     StoreAsked,
     Tallied,
+    WireAdded,
     WorkFinished,
     WorkStarted,
 )
@@ -95,7 +98,24 @@ def test_a_new_consumer_needs_nobody_to_be_like() -> None:
         (2_000, c.RemoveConsumer("worker 1")),
         (9_000, c.AddConsumer(queue="work", system="broker")),
     )
-    assert run.node("work worker 2") and worked_by(run, "work worker 2")
+    assert run.node("work worker") and worked_by(run, "work worker")
+
+
+@pytest.mark.parametrize(
+    ("names", "new"),
+    [
+        (["worker A", "worker B"], ["worker C", "worker D"]),
+        (["billing"], ["billing 2", "billing 3"]),
+        (["worker Z"], ["worker Z 2", "worker Z 3"]),
+    ],
+)
+def test_a_newcomer_gets_the_next_name_that_nobody_ever_had(names: list[str], new: list[str]) -> None:
+    simulation = Simulation(from_data(scenario([{"name": name} for name in names])), 1)
+    for n in range(2):
+        simulation.apply_at(n + 1, c.AddConsumer(like=names[0]), n)
+        simulation.apply_at(n + 1, c.CrashConsumer(new[n]), n)
+        simulation.apply_at(n + 1, c.RemoveConsumer(new[n]), n)
+    assert [actor.spec.name for actor in simulation.actors[-2:]] == new
 
 
 def test_a_removed_consumer_finishes_and_its_node_goes_once_nothing_is_on_its_way() -> None:
@@ -235,6 +255,37 @@ def test_without_its_store_a_worker_repeats_the_effect_and_with_it_again_it_reme
     assert Run(data, lost_ack[0], without, back, lost_ack[1], again).ledger["duplicated_effects"] == 0
 
 
+def test_a_changed_consumer_says_its_settings_and_so_does_a_new_one() -> None:
+    run = Run(
+        failing(prefetch=2),
+        (1_000, c.SetWork("worker 1", 300 * MS)),
+        (2_000, c.SetAcknowledge("worker 1", "before work")),
+        (3_000, c.SetRetry("worker 1", "republish", "later", "exponential", 500 * MS, 3, "dead")),
+        (4_000, c.AddConsumer(like="worker 1")),
+        until_ms=5_000,
+    )
+    said = run.all(ConsumerSettings)
+    assert [(e.node, e.work_us, e.acknowledge, e.retry) for e in said[:2]] == [
+        (run.node("worker 1"), 300 * MS, "after work", "requeue"),
+        (run.node("worker 1"), 300 * MS, "before work", "requeue"),
+    ]
+    last = said[-1]
+    assert (last.node, last.prefetch, last.retry_queue, last.backoff, last.delay_us, last.limit, last.then) == (
+        run.node("worker 2"), 2, "later", "exponential", 500 * MS, 3, "dead"
+    )  # fmt: skip
+    # And whoever comes now is told the same
+    present = [e for e in run.simulation.state_events() if isinstance(e, ConsumerSettings)]
+    assert [replace(e, at_us=0, cause=0) for e in present] == [replace(e, at_us=0, cause=0) for e in said[2:]]
+
+
+def test_a_queue_may_be_declared_and_bound_in_one_step() -> None:
+    run = Run(fanned(), (4_500, c.DeclareQueue("broker", "audit", exchange="orders")), until_ms=9_000)
+    assert len([e for e in run.all(WireAdded) if e.target == run.node("audit")]) == 1
+    assert run.ledger["owed"] == run.ledger["sent"] + len(
+        [e for e in run.all(MessageCreated) if e.at_us > 4_500 * MS]
+    )
+
+
 # -- what makes no sense ------------------------------------------------------------------------
 
 REFUSED: list[tuple[c.AnyCommand, str]] = [
@@ -249,6 +300,8 @@ REFUSED: list[tuple[c.AnyCommand, str]] = [
     (c.DeclareQueue("broker", "work"), "there is a queue 'work' in broker already"),
     (c.DeclareQueue("broker", "amq.mine"), "names that begin with amq. are the broker's own"),
     (c.DeclareQueue("nowhere", "work"), "there is no system 'nowhere'"),
+    (c.DeclareQueue("broker", "x", exchange="letters"), "there is no exchange 'letters' in broker"),
+    (c.DeclareQueue("broker", "x", routing_key="a"), "expected an exchange with the routing key"),
     (c.BindQueue("broker", "orders", "work"), "work is bound to orders already"),
     (c.BindQueue("broker", "letters", "work"), "there is no exchange 'letters' in broker"),
     (c.UnbindQueue("broker", "orders", "work", "a"), "work is not bound to orders by a"),

@@ -238,13 +238,15 @@ export class QueueStage extends HTMLElement {
   clicked(event) {
     const canvas = this.parts.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - canvas.x, event.clientY - canvas.y];
+    const opener = event.target.closest(".open");
     let best = null;
-    let nearest = 26;
+    let nearest = opener && !event.detail ? 0 : 26;
     for (const item of this.drawn.tokens) {
       const distance = Math.hypot(item.x - x, item.y - y);
       if (distance < nearest) [best, nearest] = [item, distance];
     }
     if (best) this.inspect(best.message);
+    else if (opener) this.dispatchEvent(new CustomEvent("choose", { detail: Number(opener.parentElement.dataset.node) }));
   }
 
   /** Selects a message (0: none); the inspector shows its life. */

@@ -9,11 +9,8 @@ import { furnishTransport } from "mailroom/lazy/transport.js";
 export function furnish(stage) {
   for (const one of [furnishTransport, furnishLedger, furnishNarrator, furnishConnection, furnishFaults]) one(stage);
   whenStill(stage, () => import("mailroom/lazy/token-buttons.js").then(({ furnishTokens }) => furnishTokens(stage)));
-  const inspect = (event) => import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => {
-    furnishInspector(stage);
-    stage.dispatchEvent(new CustomEvent("inspect", { detail: event.detail }));
-  });
-  stage.addEventListener("inspect", inspect, { once: true });
+  onFirst(stage, "inspect", () => import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => furnishInspector(stage)));
+  onFirst(stage, "choose", () => import("mailroom/lazy/settings.js").then(({ furnishSettings }) => furnishSettings(stage)));
   whenDone(stage);
   stage.furnished = true;
   stage.dispatchEvent(new Event("transport"));
@@ -29,6 +26,11 @@ function whenDone(stage) {
     import("mailroom/lazy/results.js").then(({ furnishResults }) => furnishResults(stage));
   };
   stage.addEventListener("change", look);
+}
+
+/** Fetches what listens to `kind` when that happens for the first time, and says it again to it. */
+function onFirst(stage, kind, fetch) {
+  stage.addEventListener(kind, ({ detail }) => fetch().then(() => stage.dispatchEvent(new CustomEvent(kind, { detail }))), { once: true });
 }
 
 /** Calls `act` the first time that the picture stands. */

@@ -80,6 +80,7 @@ const HANDLERS = {
   WireRemoved: (scene, e) => scene.wires.delete(`${e.source} ${e.target} ${e.label}`),
   LinkStateChanged: (scene, e) => change(scene, e.node, { link: e.state }),
 
+  ConsumerSettings: (scene, { number, at_us, cause, ...settings }) => change(scene, settings.node, { settings }),
   StandsFor: (scene, e) => change(scene, e.node, { stands_for: e.destination, place: e.place }),
 
   MessageCreated(scene, { message, node, key, poison, at_us }) {

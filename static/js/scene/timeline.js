@@ -69,6 +69,7 @@ export class Timeline {
     if (tick <= 0) return this.forgetAll();
     this.segments = this.segments.filter((s) => s.start < tick);
     for (const segment of this.segments) if (segment.end > tick) this.cut(segment, tick);
+    this.planAnew();
     this.version += 1;
     return undefined;
   }
@@ -133,7 +134,9 @@ export class Timeline {
 
   cut(segment, tick) {
     const kept = this.upTo(segment, tick * TICK_US - 1);
-    for (const event of segment.events.splice(kept)) this.unlearn(event);
+    const gone = segment.events.splice(kept);
+    for (const event of gone) this.unlearn(event);
+    if (gone.some((event) => event.type === "NodeRemoved" || event.type === "NodeAdded")) this.planAnew();
     segment.end = tick;
     segment.checkpoints = segment.checkpoints.filter((c) => c.index <= kept);
     segment.bases = segment.bases.filter((b) => b.index < kept || b.index === 0);
@@ -154,8 +157,24 @@ export class Timeline {
         reduce(this.plan, event);
         this.planVersion += 1;
       }
+      if (event.type === "NodeAdded" || event.type === "NodeRemoved") this.stay(event);
     }
     this.plan.copies.clear();
+  }
+
+  /** From when to when a node of the plan is on the stage: one that comes later may stand where it stood. */
+  stay({ type, node, at_us }) {
+    const known = this.plan.nodes.get(node);
+    if (!known) return;
+    const when = type === "NodeRemoved" ? { until_us: at_us } : { from_us: Math.min(at_us, known.from_us ?? at_us) };
+    this.plan.nodes.set(node, { ...known, ...when });
+  }
+
+  /** The plan of what is still held: nobody keeps a place who has not come (any more). */
+  planAnew() {
+    this.plan = emptyScene(this.facts);
+    this.planVersion += 1;
+    for (const { bases, events } of this.segments) for (const list of [...bases.map((base) => base.state), events]) this.learn(list);
   }
 
   /** What a cut event alone has said is not known any more. */
@@ -291,4 +310,4 @@ export class Timeline {
   }
 }
 
-const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "StandsFor", "HandlerDeclared"]);
+const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "ConsumerSettings", "StandsFor", "HandlerDeclared"]);

@@ -18,6 +18,9 @@
  * string}} LinkStateChanged */
 /** @typedef {{type: "StandsFor", number: number, at_us: number, cause: number, node: number, destination:
  * number, place: string}} StandsFor */
+/** @typedef {{type: "ConsumerSettings", number: number, at_us: number, cause: number, node: number, queue:
+ * number, prefetch: number, acknowledge: string, work_us: number, keep: string, retry: string, retry_queue:
+ * string, backoff: string, delay_us: number, limit: number, then: string}} ConsumerSettings */
 /** @typedef {{type: "MessageCreated", number: number, at_us: number, cause: number, message: number, node:
  * number, key: string, poison: boolean}} MessageCreated */
 /** @typedef {{type: "Sent", number: number, at_us: number, cause: number, signal: number, kind: string,
@@ -113,6 +116,7 @@ const DECODERS = {
   5: (e, number) => ({ type: "WireRemoved", number, at_us: e[1], cause: e[2], source: e[3], target: e[4], kind: e[5], label: e[6] }),
   6: (e, number) => ({ type: "LinkStateChanged", number, at_us: e[1], cause: e[2], node: e[3], state: e[4] }),
   27: (e, number) => ({ type: "StandsFor", number, at_us: e[1], cause: e[2], node: e[3], destination: e[4], place: e[5] }),
+  32: (e, number) => ({ type: "ConsumerSettings", number, at_us: e[1], cause: e[2], node: e[3], queue: e[4], prefetch: e[5], acknowledge: e[6], work_us: e[7], keep: e[8], retry: e[9], retry_queue: e[10], backoff: e[11], delay_us: e[12], limit: e[13], then: e[14] }),
   7: (e, number) => ({ type: "MessageCreated", number, at_us: e[1], cause: e[2], message: e[3], node: e[4], key: e[5], poison: e[6] }),
   8: (e, number) => ({ type: "Sent", number, at_us: e[1], cause: e[2], signal: e[3], kind: e[4], about: e[5], source: e[6], target: e[7], arrive_us: e[8] }),
   9: (e, number) => ({ type: "SignalLost", number, at_us: e[1], cause: e[2], signal: e[3] }),

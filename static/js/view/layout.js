@@ -34,6 +34,7 @@ export function layout(plan, width) {
   const nodes = new Map();
   const close = !narrow && isClose(parts);
   const place = narrow ? placeNarrow(parts, width, nodes) : placeWide(parts, width, nodes, close ? CLOSE : ROOMY);
+  for (const [node, first] of parts.heirs) nodes.set(node, nodes.get(first));
   const figure = { width, narrow, close, nodes, ...place };
   figure.wires = new Map([...plan.wires].map(([key, wire]) => [key, wirePath(figure, wire.source, wire.target)]));
   return figure;
@@ -62,12 +63,26 @@ function sort(plan) {
   }
   const loose = of("consumer").filter((node) => !placed.has(node.node));
   loose.forEach((node, i) => {
-    const queue = byQueue.get(Number(Object.keys(node.consumes)[0])) ?? queues[i % Math.max(1, queues.length)];
+    const queue = byQueue.get(Number(Object.keys(node.consumes)[0])) ?? byQueue.get(node.settings?.queue) ?? queues[i % Math.max(1, queues.length)];
     queue?.consumers.push(node);
   });
-  for (const row of queues) row.consumers.sort((a, b) => a.node - b.node);
-  const consumers = of("consumer");
-  return { producers: of("producer"), exchanges: of("exchange"), queues, consumers, wires: [...plan.wires.values()] };
+  const heirs = new Map();
+  for (const row of queues) row.consumers = inPlaces(row.consumers.sort((a, b) => a.node - b.node), heirs);
+  const [producers, consumers] = [inPlaces(of("producer"), heirs), of("consumer")];
+  return { producers, exchanges: of("exchange"), queues, consumers, heirs, wires: [...plan.wires.values()] };
+}
+
+/** Those that need a place of their own; the others are `heirs` of one that is gone before they come. */
+function inPlaces(nodes, heirs) {
+  const places = [];
+  for (const node of nodes) {
+    const free = places.find((place) => place.until_us <= (node.from_us ?? 0));
+    if (free) {
+      heirs.set(node.node, free.node.node);
+      free.until_us = node.until_us ?? Infinity;
+    } else places.push({ node, until_us: node.until_us ?? Infinity });
+  }
+  return places.map((place) => place.node);
 }
 
 // -- how wide words are -------------------------------------------------------------------------

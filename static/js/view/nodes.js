@@ -19,10 +19,19 @@ export function drawNodes(list, figure, scene) {
 function begin(list, known, node) {
   const item = document.createElement("li");
   item.dataset.node = node.node;
+  if (node.name) item.append(opener(node.name));
   const entry = { item, text: "", box: "", spans: new Map() };
   known.set(node.node, entry);
   list.append(item);
   return entry;
+}
+
+/** Opens the node's settings: for the keyboard, and for a click that hits no message. */
+function opener(name) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "open" });
+  button.setAttribute("aria-label", `Change ${name}`);
+  return button;
 }
 
 function place(entry, box) {
