@@ -16,7 +16,8 @@ EVENT_TYPES: tuple[type[Event], ...] = (*common.COMMON, *rabbitmq.RABBITMQ)
 AnyEvent = (
     common.NodeAdded | common.NodeRemoved | common.NodeStateChanged | common.WireAdded
     | common.WireRemoved | common.LinkStateChanged | common.StandsFor | common.ConsumerSettings
-    | common.MessageCreated | common.Sent | common.SignalLost | common.Routed | common.Placed | common.Moved | common.Left | common.FuseLit
+    | common.MessageCreated | common.Sent | common.SignalLost
+    | common.Routed | common.Placed | common.Moved | common.Left | common.FuseLit
     | common.WorkStarted | common.WorkFinished | common.EffectApplied | common.GivenUp
     | common.StoreAsked | common.StoreKept | common.Commanded | common.RunEnded | common.Settled
     | common.Tallied | common.PromiseBroken | common.LedgerStands | common.HandlerDeclared
