@@ -103,7 +103,7 @@ def test_a_message_at_rest_is_a_button_that_opens_its_life(page: Page) -> None:
     inspector = page.get_by_role("region", name="Inspector")
     inspector.get_by_role("heading", name=re.compile(r"The life of m\d+")).wait_for()
     assert inspector.locator("li").count() >= 4 and inspector.locator("li.ahead").count() >= 1
-    expect(inspector.get_by_text("because:").first).to_be_visible()
+    expect(inspector.locator("li small").first).to_be_visible()
     page.keyboard.press("Escape")
     expect(inspector).to_be_hidden()
 

@@ -1,22 +1,24 @@
-// The life of one message: everything that happened to it, when and why; what is recorded but still ahead, marked so.
+// The life of one message: everything that happened to it, in all its copies and deliveries, when and why. It
+// follows the moment on the screen: what is past, where the message is now, and what has been seen to come.
 
-import { say } from "mailroom/lazy/sayings.js";
+import { zoneKeys } from "mailroom/scene/reducer.js";
+import { TICK_US } from "mailroom/scene/timeline.js";
+import { concerns, entryOf } from "mailroom/lazy/life.js";
+import { labelOf } from "mailroom/view/positions.js";
 
-const ENTRIES_MAX = 200;
+const ENTRIES_MAX = 300;
+const TOKEN = 62;
 
 export function furnishInspector(stage) {
   const box = stage.parts.inspector;
-  let shown = 0;
-  const refresh = () => { if (shown) fill(stage, box, shown); };
-  stage.addEventListener("inspect", (event) => {
-    shown = event.detail;
-    box.hidden = !shown;
-    refresh();
-    if (shown) box.focus();
+  const inspector = new Inspector(stage, box);
+  stage.addEventListener("inspect", (event) => inspector.open(event.detail));
+  for (const name of ["change", "transport", "moment"]) stage.addEventListener(name, () => inspector.follow());
+  box.addEventListener("click", (event) => {
+    const jump = event.target.closest("[data-at]");
+    if (event.target.closest(".close")) close(stage, box);
+    else if (jump) inspector.jump(Number(jump.dataset.at));
   });
-  stage.addEventListener("change", () => { if (shown && !stage.playing) refresh(); });
-  stage.addEventListener("transport", refresh);
-  box.addEventListener("click", (event) => { if (event.target.closest(".close")) close(stage, box); });
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
@@ -24,56 +26,193 @@ export function furnishInspector(stage) {
   });
 }
 
-function close(stage, box) {
-  box.hidden = true;
-  stage.inspect(0);
-  stage.querySelector('[data-do="toggle"]').focus();
+function show(stage, box, visible) {
+  box.hidden = !visible;
+  stage.classList.toggle("inspecting", visible);
 }
 
-/** All that is held of `message`'s life, as sentences with their causes. Pure. */
+function close(stage, box) {
+  const { from } = box;
+  show(stage, box, false);
+  stage.inspect(0);
+  (from?.isConnected ? from : stage.querySelector('[data-do="toggle"]')).focus();
+}
+
+class Inspector {
+  constructor(stage, box) {
+    Object.assign(this, { stage, box, message: 0, drawn: "" });
+  }
+
+  open(message) {
+    const { stage, box } = this;
+    this.message = message;
+    this.drawn = this.known = "";
+    show(stage, box, message > 0);
+    if (!message) return;
+    if (!box.contains(document.activeElement)) box.from = document.activeElement;
+    this.follow();
+    box.focus({ preventScroll: innerWidth > 980 });
+  }
+
+  /** Brings the list up to date; writes only what has changed. */
+  follow() {
+    if (!this.message) return;
+    const { stage, message } = this;
+    const { timeline, shown_us } = stage;
+    const known = `${message} ${timeline.version} ${timeline.segments.length}`;
+    if (known !== this.known) {
+      this.known = known;
+      this.life = lifeOf(message, timeline);
+    }
+    this.fetchEarlier();
+    const seen = this.life.filter((entry) => entry.at_us <= Math.max(stage.furthest_us, shown_us));
+    const past = seen.filter((entry) => entry.at_us <= shown_us).length;
+    const now = whereNow(stage.shownScene, message);
+    const drawn = `${known} ${seen.length} ${past} ${now} ${this.missing} ${stage.atlas.theme}`;
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.draw(seen, past, now);
+    }
+    const time = this.box.querySelector(".now time");
+    if (time) time.textContent = seconds(shown_us);
+  }
+
+  /** What came before all that is held of it lies in the chunks before. */
+  fetchEarlier() {
+    const { timeline, shown_us, session } = this.stage;
+    const segment = timeline.segmentAt(shown_us) ?? timeline.nearest(shown_us);
+    this.missing = Boolean(segment?.start) && this.life[0]?.type !== "MessageCreated";
+    if (this.missing) session?.chunks.want(timeline, segment.start * TICK_US - 1, 0, TICK_US);
+  }
+
+  jump(at_us) {
+    const { stage } = this;
+    if (stage.playing && !stage.room) stage.pause();
+    stage.seek(at_us, true);
+  }
+
+  /** Where the list scrolls by itself, the moment shown stays in sight. */
+  keepInSight(row, past) {
+    const { box } = this;
+    if (box.scrollHeight <= box.clientHeight || past === this.past) return;
+    this.past = past;
+    const top = row.getBoundingClientRect().top - box.getBoundingClientRect().top;
+    if (top < 0 || top > box.clientHeight - 90) box.scrollTop += top - box.clientHeight / 2;
+  }
+
+  draw(seen, past, now) {
+    const { stage, box, message } = this;
+    const { scrollTop } = box;
+    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
+    const homes = new Set(seen.map((entry) => homeOf(stage.timeline, entry.copy)).filter(Boolean));
+    const items = seen.map((entry, i) => item(entry, i >= past, homes.size > 1 ? stage.timeline : null));
+    items.splice(past, 0, nowItem(now));
+    const list = text("ol", "", "life");
+    list.append(...items);
+    const parts = [heading(stage, message), facts(stage, message), list];
+    if (this.missing) parts.splice(2, 0, text("p", "What came before is being fetched.", "small"));
+    if (past < seen.length) parts.push(text("p", "Dashed steps lie ahead of the moment you are looking at.", "small"));
+    box.replaceChildren(...parts);
+    box.scrollTop = scrollTop;
+    this.keepInSight(list.querySelector(".now"), past);
+    if (focused) box.querySelector(`[data-at="${focused}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+/** All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}. Pure. */
 export function lifeOf(message, timeline) {
   const copies = new Set([...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy));
   const entries = [];
   for (const { events } of timeline.segments) {
     for (const event of events) {
       if (!concerns(event, message, copies)) continue;
-      const sentence = say(event, timeline);
-      if (sentence) entries.push(sentence);
+      const entry = entryOf(event, timeline, message, copies);
+      if (entry) entries.push(entry);
     }
   }
   return entries.slice(0, ENTRIES_MAX);
 }
 
-const BY_MESSAGE = new Set(["publish", "confirm", "refuse", "return"]);
+const ZONES = {
+  ready: (name, place) => `Ready in ${name}, place ${place}`, unacked: (name) => `Unacked in ${name}`,
+  delayed: (name) => `Waits out a delay in ${name}`, dead_lettering: (name) => `Being dead-lettered by ${name}`,
+  socket: (name) => `In the socket of ${name}`, prefetched: (name, place) => `Waiting at ${name}, place ${place}`,
+  working: (name) => `Worked on by ${name}`,
+};
 
-function concerns(event, message, copies) {
-  if (event.type === "Sent") return BY_MESSAGE.has(event.kind) ? event.about === message : copies.has(event.about);
-  return event.message === message || copies.has(event.copy) || (event.copies ?? []).some((c) => copies.has(c));
+/** Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its receipt. Pure. */
+export function whereNow(scene, message) {
+  const tokens = [...scene.tokens].filter(([, { copy }]) => scene.facts.copies.get(copy)?.message === message);
+  const bodies = tokens.filter(([, { copy, attempt, zone }]) => attempt > 0 || zone !== "unacked" || !tokens.some(([, t]) => t.copy === copy && t.attempt > 0));
+  const places = bodies.map(([key, { node, zone, flight }]) => {
+    const name = scene.nodes.get(flight ? flight.target : node)?.name || "the default exchange";
+    if (flight) return flight.arrive_us > scene.at_us ? `On its way to ${name}` : `At ${name}`;
+    return ZONES[zone]?.(name, zoneKeys(scene, node, zone).indexOf(key) + 1) ?? "";
+  });
+  for (const { kind, about, target, arrive_us } of scene.signals.values()) {
+    if (kind === "publish" && about === message && arrive_us > scene.at_us) places.push(`On its way to ${scene.nodes.get(target)?.name || "the default exchange"}`);
+  }
+  return [...new Set(places.filter(Boolean))].join("; ");
 }
 
-function fill(stage, box, message) {
-  const { timeline, shown_us } = stage;
-  const entries = lifeOf(message, timeline);
+function heading(stage, message) {
+  const { atlas } = stage;
+  const about = labelOf(stage.shownScene, message, stage.kinds);
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = Math.round(TOKEN * atlas.ratio);
+  canvas.style.width = canvas.style.height = `${TOKEN}px`;
+  canvas.setAttribute("aria-hidden", "true");
+  const context = canvas.getContext("2d");
+  context.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, 0);
+  atlas.draw(context, { ...about, look: "body", scale: 1.28, labelled: true, x: TOKEN / 2, y: TOKEN / 2 });
+  const words = text("div", "");
+  words.append(text("h2", `The life of m${message}`), text("p", about.key ? `key ${about.key}` : "without a key", "mono"));
+  const box = text("div", "", "who");
+  box.append(canvas, words, closeButton());
+  return box;
+}
+
+/** What is true of it at the moment shown, a row a copy. */
+function facts(stage, message) {
+  const { shownScene: scene, timeline } = stage;
+  const list = text("dl", "", "facts");
+  const say = (term, value) => list.append(text("dt", term), text("dd", value));
   const fact = timeline.facts.messages.get(message);
-  const ol = document.createElement("ol");
-  ol.append(...entries.map((entry) => item(entry, timeline, shown_us)));
-  const facts = text("p", factsOf(fact, timeline), "facts");
-  box.replaceChildren(text("h2", `The life of m${message}`), facts, ol, closeButton());
+  const nameOf = (node) => timeline.plan.nodes.get(node)?.name || "somebody";
+  if (fact) say("made by", `${nameOf(fact.node)}${fact.poison ? ", as poison" : ""}`);
+  for (const { copy, message: of, destination } of timeline.facts.copies.values()) {
+    const known = scene.copies.get(copy);
+    if (of !== message || !known) continue;
+    const again = known.redelivered ? ", redelivered" : "";
+    say(nameOf(destination), `${known.deliveries === 1 ? "1 delivery" : `${known.deliveries} deliveries`}${again}`);
+  }
+  return list;
 }
 
-function factsOf(fact, timeline) {
-  if (!fact) return "It was made before what is held here.";
-  const maker = timeline.plan.nodes.get(fact.node)?.name ?? "somebody";
-  return `Made by ${maker}${fact.key ? `, key ${fact.key}` : ", without a key"}${fact.poison ? ", poison: every handler fails at it" : ""}.`;
+/** The destination that is owed the copy, also when it waits or is dead in another queue. */
+function homeOf({ facts, plan }, copy) {
+  const queue = facts.copies.get(copy)?.destination;
+  return plan.nodes.get(queue)?.stands_for || queue;
 }
 
-function item(entry, timeline, shown_us) {
-  const li = document.createElement("li");
-  if (entry.at_us > shown_us) li.className = "ahead";
-  const why = timeline.event(entry.causes[0]);
-  const because = why ? say(why, timeline) : null;
-  li.append(text("time", `${(entry.at_us / 1e6).toFixed(2)} s`), text("span", entry.text));
-  if (because && because.text !== entry.text) li.append(text("small", `because: ${because.text}`));
+function item(entry, ahead, timeline) {
+  const li = text("li", "", ahead ? "ahead" : "");
+  const time = text("button", seconds(entry.at_us), "jump");
+  Object.assign(time, { type: "button", title: "Go to this moment" });
+  time.dataset.at = entry.at_us;
+  time.setAttribute("aria-label", `Go to ${seconds(entry.at_us)}: ${entry.what}`);
+  li.append(time, text("span", entry.what));
+  const home = timeline && timeline.plan.nodes.get(homeOf(timeline, entry.copy))?.name;
+  const whose = home && !entry.what.includes(home) ? `for ${home}` : "";
+  const why = [entry.why, entry.attempt > 1 && `delivery ${entry.attempt}`, whose].filter(Boolean).join("; ");
+  if (why) li.append(text("small", why));
+  return li;
+}
+
+function nowItem(now) {
+  const li = text("li", "", "now");
+  li.append(text("time", ""), text("span", now || "No longer on the stage"));
+  li.setAttribute("aria-current", "time");
   return li;
 }
 
@@ -81,7 +220,7 @@ function item(entry, timeline, shown_us) {
 export function showList(stage, { title, rows }) {
   const box = stage.parts.inspector;
   stage.inspect(0);
-  box.hidden = false;
+  show(stage, box, true);
   box.onclick = (event) => { if (event.target.closest(".close")) close(stage, box); };
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
@@ -91,10 +230,12 @@ export function showList(stage, { title, rows }) {
     head.append(cell);
   }
   const body = table.createTBody();
-  for (const row of rows) for (const [cells, values] of [[body.insertRow(), row]]) cells.append(...values.map((value) => text("td", value)));
+  for (const row of rows) body.insertRow().append(...row.map((value) => text("td", value)));
   box.replaceChildren(text("h2", title), table, closeButton());
   box.focus();
 }
+
+const seconds = (at_us) => `${(at_us / 1e6).toFixed(2)} s`;
 
 function text(tag, content, klass = "") {
   const element = document.createElement(tag);

@@ -32,7 +32,7 @@ class Session {
     this.chunks = new Chunks(this.inRoom ? [] : JSON.parse(stage.dataset.chunks || "[]"), {
       took: (chunk) => { stage.timeline.addChunk(chunk); stage.woken(); },
       failed: (is) => this.line.say("history", is ? "The history cannot be fetched just now. Trying again." : ""),
-      again: () => this.want(),
+      again: () => stage.dispatchEvent(new Event("moment")),
     });
     stage.addEventListener("moment", () => this.want());
     stage.addEventListener("transport", () => this.want());

@@ -116,9 +116,9 @@ const producerWidth = ({ producers }) => between(PRODUCER.min, PRODUCER.max, lon
 const consumerWidth = ({ consumers }) => between(CONSUMER_WIDTH.min, CONSUMER_WIDTH.max, longest(consumers.map(
   ({ name }) => 4 + name.length * LETTER.name)));
 
-/** What the longest binding key needs between exchanges and lanes. */
-const keyRoom = ({ wires }) => Math.min(190, longest(wires.map((w) => (
-  w.kind === "binding" ? w.label.length * LETTER.key + 30 : 0))));
+/** What the longest binding key needs between exchanges and lanes; the default exchange's are not written. */
+const keyRoom = ({ wires, exchanges }) => Math.min(190, longest(wires.map(({ kind, source, label }) => (
+  kind === "binding" && exchanges.some(({ node, name }) => node === source && name) ? label.length * LETTER.key + 30 : 0))));
 
 // -- wide ---------------------------------------------------------------------------------------
 
