@@ -14,7 +14,7 @@ from house.setup import PYTHON
 from house.tools import TOOLS, find, provide
 from house.words import ROOT, Stop, say
 
-RECORDINGS = Path("tests/conformance/rabbitmq")
+RECORDINGS = Path("tests/conformance")
 NO_TESTS = 5
 """pytest's exit status when it found nothing to run."""
 
