@@ -12,7 +12,8 @@ import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from playground.framing import framed
+from playground.framing import framed, unmasked
+from playground.rooms.direct import DIRECT, Direct
 from playground.rooms.limits import OUTBOX_BYTES_MAX, SOCKET_MESSAGE_BYTES_MAX
 
 UNTAKEN_MAX = 32
@@ -28,7 +29,37 @@ class Socket(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.direct = Direct(self.write)
         transport.set_write_buffer_limits(high=OUTBOX_BYTES_MAX)
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"][DIRECT] = self.direct
+        await super().run_asgi()
+
+    def write(self, text: str) -> bool:
+        """Writes `text` at once, if the socket takes it now."""
+        if not (self.handshake_complete and self.writable.is_set()) or self.close_sent:
+            return False
+        if self.disconnected or self.transport.is_closing():
+            return False
+        self.transport.write(framed(text))
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """An acknowledgement that comes alone is dealt with at once; all else is uvicorn's."""
+        if self.handshake_complete and not self.close_sent and self.between_frames():
+            text = unmasked(data)
+            if text is not None and self.direct.take(text):
+                return
+        super().data_received(data)
+
+    def between_frames(self) -> bool:
+        """Whether what comes next is the beginning of a frame. The parser is generators, and the innermost
+        tells by its name; if it should ever have another, everything goes by the parser."""
+        waits_in = self.conn.parser
+        while (deeper := waits_in.gi_yieldfrom) is not None:
+            waits_in = deeper
+        return waits_in.__name__ == "at_eof"
 
     def send_receive_event_to_app(self) -> None:
         """uvicorn stops reading after each message and begins again when it was taken: two system calls for
@@ -44,9 +75,8 @@ class Socket(WebSocketsSansIOProtocol):
         kind = message["type"]
         if kind == "websocket.send" and self.handshake_complete and not self.close_sent:
             await self.writable.wait()
-            if self.disconnected or self.close_sent or self.transport.is_closing():
+            if not self.write(message["text"]):
                 raise ClientDisconnected("it is not connected any more")
-            self.transport.write(framed(message["text"]))
         elif kind == "websocket.close" and self.handshake_complete and not self.writable.is_set():
             self.transport.abort()  # nothing reaches it: a farewell would wait for ever
         else:
@@ -78,15 +108,14 @@ def run(host: str, port: int) -> int:
     server = MailroomServer(
         uvicorn.Config(
             application, host=host, port=port, loop="asyncio", http="h11", ws=Socket, lifespan="off",
-            ws_max_size=SOCKET_MESSAGE_BYTES_MAX, ws_per_message_deflate=False, timeout_graceful_shutdown=STOPS_S,
-            access_log=False, server_header=False, proxy_headers=False, log_level="error",
+            ws_max_size=SOCKET_MESSAGE_BYTES_MAX, ws_per_message_deflate=False,
+            timeout_graceful_shutdown=STOPS_S, access_log=False, server_header=False, proxy_headers=False,
+            log_level="error",
         )
     )  # fmt: skip
     warm()
     for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            told, lambda *_: sys.exit(0)
-        )  # uvicorn, when it has stopped, raises the signal once more
+        signal.signal(told, lambda *_: sys.exit(0))  # uvicorn raises it once more when it has stopped
     with contextlib.suppress(SystemExit):  # that, or it could not listen, and has said why
         asyncio.run(server.serve())
     return 0 if server.started else 1

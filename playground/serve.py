@@ -1,6 +1,6 @@
 """Starts the web server with our limits: `python -m playground.serve --host 127.0.0.1 --port 8000`.
 
-`--server daphne` (the default) or `uvicorn`, which costs less for each frame where a room is watched by hundreds.
+`--server daphne` (the default) or `uvicorn`, which needs less for each frame where hundreds watch a room.
 """
 
 from __future__ import annotations

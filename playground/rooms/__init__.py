@@ -8,6 +8,7 @@ journal      words: entries, branches, receipts; what the site asks of whoever k
 room         the transactions on a room, each command applied once; no I/O
 database     keeps rooms: one transaction a command, under the room's lock
 replica      one room's simulation, kept at the frontier; revises when an entry lies behind it
+direct       past ASGI, for what goes to hundreds
 mailbox      what waits for one viewer, bounded
 history      recordings: the past of rooms that nobody has touched
 past         the past of rooms, as chunks over HTTP

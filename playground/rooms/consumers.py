@@ -15,6 +15,7 @@ from engine import RULES
 from lessons.scenarios import library
 from playground import seats
 from playground.rooms import limits, wire
+from playground.rooms.direct import Direct, direct_of
 from playground.rooms.history import recording_of
 from playground.rooms.hub import JOURNAL_GONE, Hub, check_allowed, the_hub
 from playground.rooms.journal import JournalGone, NotYet, Refused
@@ -42,6 +43,7 @@ class StageConsumer(AsyncWebsocketConsumer):
     open_sockets: ClassVar[set[StageConsumer]] = set()
     writer: asyncio.Task[None] | None = None
     viewer: Viewer | None = None
+    direct: Direct | None = None
 
     async def __call__(
         self,
@@ -49,8 +51,8 @@ class StageConsumer(AsyncWebsocketConsumer):
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """One message after the other, as Channels does it but for what is not needed here: it makes two tasks
-        for each message, and goes to a thread to close database connections, which no socket has."""
+        """One message after the other, as Channels does it but for what is not needed here: it makes two
+        tasks for each message, and goes to a thread to close database connections, which no socket has."""
         self.scope, self.base_send = scope, send
         handlers = {
             "websocket.connect": self.websocket_connect,
@@ -94,9 +96,14 @@ class StageConsumer(AsyncWebsocketConsumer):
             await self.close(RESTART)
             return
         self.writer = asyncio.create_task(self._write(self.viewer))
+        self.direct = direct_of(self.scope)
+        if self.direct is not None:
+            self.viewer.mailbox.write = self.direct.write
+            self.direct.seen = self._seen_directly
 
     async def disconnect(self, code: int) -> None:
         self.open_sockets.discard(self)
+        self._leave_direct_way()
         if self.writer is not None:
             self.writer.cancel()
         if self.viewer is not None:
@@ -141,6 +148,7 @@ class StageConsumer(AsyncWebsocketConsumer):
         if self.leaving:
             return
         self.leaving = True
+        self._leave_direct_way()
         if self.writer is not None:
             self.writer.cancel()
         log.info("a socket of %s was closed: %s", self.scope["path"], reason)
@@ -154,6 +162,7 @@ class StageConsumer(AsyncWebsocketConsumer):
         try:
             while (text := await viewer.mailbox.get()) is not None:
                 await self.send(text)
+                viewer.mailbox.sent()
         except OSError as problem:
             log.info("a browser at %s has gone: %s", self.scope["path"], problem or type(problem).__name__)
             await self._close_quietly(RESTART)
@@ -167,6 +176,21 @@ class StageConsumer(AsyncWebsocketConsumer):
     async def _close_quietly(self, code: int) -> None:
         with contextlib.suppress(Exception):
             await self.close(code)
+
+    def _leave_direct_way(self) -> None:
+        if self.direct is not None and self.viewer is not None:
+            self.viewer.mailbox.write = self.direct.seen = None
+
+    def _seen_directly(self, f: int) -> bool:
+        """An acknowledgement that comes the direct way. One above the rate goes the other: it is answered."""
+        if self.viewer is None or not self.frames.take(self.hub.wall()):
+            return False
+        self.saw(self.viewer, f)
+        return True
+
+    def saw(self, viewer: Viewer, f: int) -> None:
+        """Frame `f` has been taken in."""
+        viewer.seen(f)
 
     async def arrive(self) -> Viewer:
         raise NotImplementedError
@@ -206,7 +230,7 @@ class RoomConsumer(StageConsumer):
                 viewer.unseen.clear()
                 self.hub.hint()
             case Seen(f=f):
-                viewer.seen(f)
+                self.saw(viewer, f)
             case Said():
                 await self.hub.command(self.room, viewer, frame)
 
@@ -238,10 +262,13 @@ class RecordingConsumer(StageConsumer):
             case Watch():
                 self.playback.watch(frame)
             case Seen(f=f):
-                viewer.seen(f)
-                self.playback.has_room.set()
+                self.saw(viewer, f)
             case Said():
                 check_allowed(VISITOR, frame)
+
+    def saw(self, viewer: Viewer, f: int) -> None:
+        viewer.seen(f)
+        self.playback.has_room.set()
 
     def depart(self, viewer: Viewer) -> None:
         self.playback.stop()

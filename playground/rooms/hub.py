@@ -154,7 +154,7 @@ class Hub:
         await self._ask()
         pending = [room for room in self.rooms.values() if room.viewers and not room.broken and room.lineage]
         while pending:
-            pending = [room for room in pending if not self._slice(room)]
+            pending = [room for room in pending if not await self._slice(room)]
             await asyncio.sleep(0)
         self._mark()
 
@@ -231,19 +231,30 @@ class Hub:
         except JournalGone:
             self.compared = compared
 
-    def _slice(self, room: LiveRoom) -> bool:
+    async def _slice(self, room: LiveRoom) -> bool:
         """Ten milliseconds of one room. Returns whether it needs no more in this batch."""
         if room.broken or not room.lineage:
             return True
         try:
             done = room.replica.work(room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S)
-            if done:
-                room.deliver(self.wall())
-            return done
+            return done and await self._deliver(room)
         except ReplicaBroken as problem:
             self._distrust(room, problem)
         except EngineError as problem:
             self._stop(room, problem)
+        return True
+
+    async def _deliver(self, room: LiveRoom) -> bool:
+        """Tells the viewers, some hundreds in a row. False when the room has become another meanwhile."""
+        room.made.clear()
+        viewers, known = list(room.viewers), (room.replica.epoch, room.replica.seq)
+        for start in range(0, len(viewers), limits.TOLD_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+                if room.broken or (room.replica.epoch, room.replica.seq) != known:
+                    return False
+            room.deliver(viewers[start : start + limits.TOLD_AT_ONCE], self.wall())
+        room.answer()
         return True
 
     # -- the past is what was shown ---------------------------------------------------------------

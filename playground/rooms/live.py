@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from engine.scenario import Scenario
@@ -43,6 +44,9 @@ class LiveRoom:
         self.left_us = 0
         self.f = 0
         self.made: dict[tuple[str, int], tuple[int, str, int]] = {}
+        """Numbered frames of this batch, by kind and first tick."""
+        self.told_clock: tuple[Any, str] = None, ""
+        """The clock as it was told last: when and what, and the text."""
 
     # -- reading the journal ----------------------------------------------------------------------
 
@@ -117,10 +121,9 @@ class LiveRoom:
 
     # -- telling viewers --------------------------------------------------------------------------
 
-    def deliver(self, wall_us: int) -> None:
-        """Hand each viewer what it is owed and can take. Frames are encoded once for all."""
-        self.made.clear()
-        for viewer in self.viewers:
+    def deliver(self, viewers: Iterable[Viewer], wall_us: int) -> None:
+        """Hand each of these viewers what it is owed and can take. Frames are encoded once for all."""
+        for viewer in viewers:
             if viewer.wish is not None:
                 self._place(viewer, wall_us)
             elif viewer.watching and viewer.epoch != self.replica.epoch and viewer.has_room():
@@ -129,7 +132,6 @@ class LiveRoom:
                 self._tell_clock(viewer, wall_us)
             if viewer.watching:
                 self._send_ticks(viewer, wall_us)
-        self._answer()
 
     def _place(self, viewer: Viewer, wall_us: int) -> None:
         """Find out what of the present a viewer already holds. Equal digests are equal pasts, in any branch.
@@ -259,14 +261,15 @@ class LiveRoom:
         if viewer.clock == now or viewer.blocked:
             return
         viewer.clock = now
-        viewer.mailbox.put(
-            wire.frame(
+        if self.told_clock[0] != (now, wall_us):
+            text = wire.frame(
                 "clock", seq=head.seq, pieces=head.clock.pieces, now_us=wall_us,
                 lit_until_us=head.clock.lit_until_us,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+            self.told_clock = (now, wall_us), text
+        viewer.mailbox.put(self.told_clock[1])
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
         """Tell those whose command the engine has refused at its moment."""
         for n, (viewer, id) in list(self.askers.items()):
             if n in self.replica.outcomes:

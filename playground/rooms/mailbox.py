@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from playground.rooms.limits import NEVER_US, WAITING_FRAMES_MAX, WINDOW_FRAMES
 from playground.rooms.permissions import Role
@@ -15,26 +16,46 @@ from playground.rooms.wire import Watch
 
 
 class Mailbox:
-    """Texts on their way to one socket. `overflowed` says that the socket does not take them."""
+    """Texts on their way to one socket. `overflowed` says that the socket does not take them.
+
+    `write` writes to the socket at once where that is possible (`rooms/direct.py`). What cannot go at once
+    waits for whoever calls `get`, and everything after it too: the order is kept.
+    """
 
     def __init__(self) -> None:
         self.waiting: deque[str] = deque()
         self.arrived = asyncio.Event()
         self.overflowed = False
+        self.write: Callable[[str], bool] | None = None
 
     def put(self, text: str) -> None:
+        if self.write is not None and not self.waiting and self._goes_at_once(text):
+            return
         if len(self.waiting) >= WAITING_FRAMES_MAX:
             self.overflowed = True
         else:
             self.waiting.append(text)
         self.arrived.set()
 
+    def _goes_at_once(self, text: str) -> bool:
+        assert self.write is not None
+        try:
+            return self.write(text)
+        except Exception:  # whoever waits at `get` meets it again, and says what it is
+            self.write = None
+            return False
+
     async def get(self) -> str | None:
-        """The next text; None when the mailbox has overflowed and the socket is to be closed."""
+        """The text to be sent next; None when the mailbox has overflowed and the socket is to be closed.
+        It stays in the mailbox until `sent` is called, so that nothing overtakes it."""
         while not self.waiting and not self.overflowed:
             self.arrived.clear()
             await self.arrived.wait()
-        return None if self.overflowed else self.waiting.popleft()
+        return None if self.overflowed else self.waiting[0]
+
+    def sent(self) -> None:
+        """What `get` has returned is out."""
+        self.waiting.popleft()
 
 
 class Viewer:

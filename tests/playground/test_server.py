@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from playground.rooms import limits
 from playground.serve import SERVERS
 from tests.conftest import ROOT, Site, start_site, start_whole_site, stop_site
+from tests.playground.test_framing import masked
 
 SLUG = "fan-out"
 
@@ -145,12 +146,53 @@ async def test_a_frame_of_ours_may_be_larger_than_one_that_comes_in(site: Site) 
     assert largest > 8 * 1024
 
 
+async def test_messages_cut_anywhere_and_run_together_are_the_same_messages(site: Site) -> None:
+    """The direct way takes an acknowledgement that comes alone; here nothing comes as browsers send it."""
+    code, cookies = open_room(site)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(
+        f"GET /ws/room/{code}/ HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nOrigin: {site.url}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+        f"Cookie: {cookies}\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    watch = masked(b'{"t":"watch","v":1,"epoch":0,"tick":0,"digest":""}', b"abcd")
+    seen = masked(b'{"t":"seen","v":1,"f":1}', b"abcd")
+    command = masked(b'{"t":"command","v":1,"id":"1","cmd":"Fly","args":{}}', b"wxyz")
+    stream = watch + seen + seen + command + seen + command
+    for part in (
+        stream[:1],
+        stream[1:7],
+        stream[7:60],
+        stream[60:61],
+        stream[61:-5],
+        stream[-5:],
+        seen,
+        seen[:3],
+        seen[3:],
+    ):
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    writer.write(command)
+    heard = b""
+    async with asyncio.timeout(10):
+        while heard.count(b'"code":"unknown_command"') < 3:
+            heard += await reader.read(65_536)
+    writer.close()
+    assert b'"code":"bad_frame"' not in heard
+    assert b'"t":"ticks"' in heard
+
+
 CUT_OFF = """
 from playground.on_daphne import Socket
 
 HEAD = 4
 
 class Quiet(Socket):
+    disconnecting = False
+    dataBuffer = _tempDataBuffer = b""
+
     state = Socket.STATE_OPEN
     sent = 0
     client_addr = None
@@ -159,8 +201,9 @@ class Quiet(Socket):
     def __init__(self):
         self.transport = self
 
-    def write(self, frame):
+    def writeSomeData(self, frame):
         self.sent += len(frame) - HEAD
+        return len(frame)
 
     def dropConnection(self, abort=False):
         self.dropped = abort

@@ -7,6 +7,8 @@ const GOOD_MS = 2_000;
 const SILENT_MS = 4_000;
 const CONNECTING_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
+/** An acknowledgement is for all frames before it too. The server leaves eight open, and rests at four. */
+const SAID_EVERY = 2;
 
 /**
  * `hooks`: position() → {epoch, tick, digest}, frame(frame), lost() when an open one was lost,
@@ -41,6 +43,7 @@ export class Socket {
 
   opened() {
     this.everOpen = true;
+    this.unsaid = SAID_EVERY - 1;
     this.openedAt_ms = performance.now();
     this.heard();
     this.send({ t: "watch", v: 1, ...this.hooks.position() });
@@ -51,7 +54,10 @@ export class Socket {
     this.heard();
     if (frame.t === "done" || (frame.t === "error" && frame.id)) this.pending.delete(frame.id);
     this.hooks.frame(frame);
-    if (frame.f !== undefined) this.send({ t: "seen", v: 1, f: frame.f });
+    if (frame.f !== undefined && ++this.unsaid >= SAID_EVERY) {
+      this.unsaid = 0;
+      this.send({ t: "seen", v: 1, f: frame.f });
+    }
   }
 
   wentAway(code) {
