@@ -96,6 +96,23 @@ def test_looking_back_writes_nothing_and_ends_at_now(server: Any, house: House) 
     assert commands(server, page, 0) == []
 
 
+@pytest.mark.parametrize("role", ["owner", "viewer"])
+def test_the_key_home_looks_at_the_start_and_only_the_button_begins_anew(
+    server: Any, house: House, role: str
+) -> None:
+    page = in_room(server, house, EVENTS, 4_000_000, role=role)
+    for focused in (page.get_by_role("slider", name="Time"), page.get_by_role("button", name="Step back", exact=True)):
+        focused.focus()
+        page.keyboard.press("Home")
+        wait(page, f"{STAGE}.looking && {STAGE}.now === 0")
+        page.keyboard.press("Escape")
+        wait(page, f"!{STAGE}.looking && {STAGE}.now === 4000000")
+    assert commands(server, page, 0) == []
+    if role == "owner":
+        press(page, "To start")
+        assert [said["cmd"] for said in commands(server, page, 1)] == ["ToStart"]
+
+
 def test_nobody_can_look_ahead_of_the_room(server: Any, house: House) -> None:
     page = in_room(server, house, EVENTS, 4_000_000)
     page.get_by_role("slider", name="Time").fill("4600")

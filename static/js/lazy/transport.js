@@ -1,5 +1,6 @@
 // Play, pause, step, speed, scrub, and their keys. On a recording all of it is private to this page; in a
-// room the owner's play, pause, speed, step and start are commands, looking back is private again.
+// room the owner's play, pause, speed, step and start are commands, looking back is private again. The key Home
+// looks back: only the button To start makes a branch.
 
 import "mailroom/lazy/time-scrubber.js";
 import { sayNear } from "mailroom/lazy/said.js";
@@ -63,6 +64,7 @@ function makeActions(stage) {
       if (rules(stage)) tell("ToStart");
       else stage.seek(0);
     },
+    lookAtStart: () => stage.seek(0),
     returnToNow: () => stage.returnToNow(),
     fork() {
       if (!stage.room) stage.session.open({}, place);
@@ -94,7 +96,7 @@ function keyAction(key, shift, inside, actions) {
   if (key === " ") return actions.toggle;
   if (key === "ArrowRight") return shift ? actions.step : () => actions.nudge(NUDGE_US);
   if (key === "ArrowLeft") return shift ? actions.stepBack : () => actions.nudge(-NUDGE_US);
-  if (key === "Home") return inside ? actions.toStart : null;
+  if (key === "Home") return inside ? actions.lookAtStart : null;
   if (key === "Escape") return inside ? actions.returnToNow : null;
   if (inside && SPEED_KEYS[key]) return () => actions.speed(SPEED_KEYS[key]);
   return null;
