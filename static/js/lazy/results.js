@@ -134,15 +134,18 @@ function showSlips(stage, box) {
 export function slipsOf(scene, plan, kinds) {
   const slips = [];
   const said = new Set();
-  for (const { name, handler } of plan.nodes.values()) {
+  for (const { handler } of plan.nodes.values()) {
     if (!handler) continue;
     const { store, effect, unit } = handler;
-    if (store && !said.has(`store ${store}`)) slips.push(seenOf(scene, store, name));
+    if (store && !said.has(`store ${store}`)) slips.push(seenOf(scene, store, askers(plan, store)));
     if (unit && !said.has(effect)) slips.push(tillOf(scene, effect, unit, kinds));
     said.add(`store ${store}`).add(effect);
   }
   return slips;
 }
+
+/** The names of all workers that share a store. */
+const askers = (plan, store) => [...plan.nodes.values()].filter((node) => node.handler?.store === store).map((node) => node.name).join(" and ");
 
 /** {store, by, rows: [{message, verdict, asked}]}: the latest it remembers; the one last asked for is marked. */
 function seenOf(scene, store, by) {
