@@ -10,9 +10,9 @@ from engine.simulation import Simulation
 from playground.rooms import wire
 from playground.rooms.history import peek
 from playground.rooms.journal import Branch, Entry, Facts, Head, Mark, first_difference
-from playground.rooms.limits import NEVER_US, TICK_US, WINDOW_FRAMES
+from playground.rooms.limits import CHUNK_TICKS, NEVER_US, TICK_US, WINDOW_FRAMES
 from playground.rooms.mailbox import Viewer
-from playground.rooms.replica import Maker, Replica
+from playground.rooms.replica import Checkpoint, Maker, Replica
 from playground.rooms.wire import Watch
 
 WAIT_BATCHES = 20
@@ -154,7 +154,7 @@ class LiveRoom:
                 viewer.tick = 0
                 self._tell_branch(viewer, 0)
         self._tell_clock(viewer, wall_us)
-        self._send_state(viewer, wall_us)
+        self._send_state(viewer)
         return None
 
     def _resume(self, viewer: Viewer, tick: int, change: int | None = None) -> None:
@@ -174,7 +174,7 @@ class LiveRoom:
         self._tell_branch(viewer, cut)
         if (0 < cut <= viewer.start) or cut < self.replica.base:
             self._tell_clock(viewer, wall_us)
-            self._send_state(viewer, wall_us)
+            self._send_state(viewer)
         else:
             start = min(viewer.start, cut)
             self._placed(viewer, cut)
@@ -202,10 +202,13 @@ class LiveRoom:
         viewer.fork = NEVER_US
         viewer.cut = False
 
-    def _send_state(self, viewer: Viewer, wall_us: int) -> None:
-        """Everything anew: the present at the last checkpoint before what is on the screen."""
+    def _send_state(self, viewer: Viewer) -> None:
+        """Everything anew, from where the history over HTTP ends: nothing is missing between the two."""
         assert self.head is not None
-        point = self.replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
+        shown = self.head.clock.shown_us // TICK_US
+        self._send_from(viewer, self.replica.latest_checkpoint(shown - shown % CHUNK_TICKS))
+
+    def _send_from(self, viewer: Viewer, point: Checkpoint) -> None:
         f, text, _ = self._frame(
             "state", point.tick, point.tick,
             tick=point.tick, first=point.first, events=point.state, digest=point.digest,
@@ -218,13 +221,13 @@ class LiveRoom:
         if viewer.epoch != replica.epoch:
             return None
         if viewer.tick < replica.base:
-            return self._send_state(viewer, wall_us) if viewer.has_room() else None
+            return self._send_state(viewer) if viewer.has_room() else None
         if viewer.blocked and len(viewer.unseen) <= WINDOW_FRAMES // 2:
             viewer.blocked = False
             assert self.head is not None
             point = replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
             if point.tick > viewer.tick:
-                self._send_state(viewer, wall_us)
+                self._send_from(viewer, point)
         while viewer.tick < replica.closed and not viewer.blocked:
             if not viewer.has_room():
                 viewer.blocked = True

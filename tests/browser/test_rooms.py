@@ -101,7 +101,10 @@ def test_the_key_home_looks_at_the_start_and_only_the_button_begins_anew(
     server: Any, house: House, role: str
 ) -> None:
     page = in_room(server, house, EVENTS, 4_000_000, role=role)
-    for focused in (page.get_by_role("slider", name="Time"), page.get_by_role("button", name="Step back", exact=True)):
+    for focused in (
+        page.get_by_role("slider", name="Time"),
+        page.get_by_role("button", name="Step back", exact=True),
+    ):
         focused.focus()
         page.keyboard.press("Home")
         wait(page, f"{STAGE}.looking && {STAGE}.now === 0")

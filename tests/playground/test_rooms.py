@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
+from django.test import AsyncClient
 
 from engine.commands import COMMANDS
 from playground.rooms import permissions
@@ -157,12 +158,15 @@ async def test_nobody_watching_the_clock_stands(hub: Hub, wall: Wall) -> None:
 async def test_a_newcomer_gets_the_present_not_the_whole_past(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub)
     first = await sit(hub, facts.code)
-    await go(hub, wall, 12, first)
+    await go(hub, wall, 28, first)
     late = await sit(hub, facts.code, "viewer")
     await go(hub, wall, 0.2, late, first)
     assert late.frames[1]["t"] == "state"
-    assert late.start == 400, "the last checkpoint before what is on the screen"
     assert late.digests[late.next - 1] == first.digests[first.next - 1]
+    past = (await AsyncClient().get(f"/history/room/{facts.code}/0/")).json()["chunks"]
+    last = (await AsyncClient().get(past[-1])).json()
+    assert late.start == last["tick"] + last["n"] == 800, "nothing is missing between history and present"
+    assert late.ticks[800][0] == last["first"] + len(last["events"])
 
 
 async def test_whoever_comes_back_gets_the_exact_tail(hub: Hub, wall: Wall) -> None:
