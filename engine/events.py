@@ -20,7 +20,8 @@ from typing import Literal
 
 import msgspec
 
-NodeKind = Literal["producer", "exchange", "queue", "consumer"]
+NodeKind = Literal["producer", "exchange", "queue", "consumer",
+                   "broker", "topic", "partition", "group"]  # fmt: skip
 NodeState = Literal["up", "slow", "crashed", "stopped", "connecting", "paused"]
 LinkState = Literal["up", "cut", "closed"]
 WireKind = Literal["publish", "binding", "consume"]

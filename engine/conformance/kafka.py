@@ -93,6 +93,10 @@ class KafkaPlayer:
                     answer = self.ask(asked, consumer.name)
                     if answer is not None:
                         consumer.receive(answer, asked)
+        self.forget_log()
+
+    def forget_log(self) -> None:
+        """What happened was seen in answers already."""
         self.kernel.take_log()
 
     def settle(self) -> None:

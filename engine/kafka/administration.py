@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.broker import Reply
-from engine.kafka import consumer_coordinator, sharing
+from engine.kafka import consumer_coordinator, sharing, telling
 from engine.kafka import operations as ops
 from engine.kafka.errors import KafkaError
 from engine.kafka.producing import answer_waiting, mark_moved, replicate
@@ -38,6 +38,7 @@ def create_topic(cluster: Kafka, client: str, asked: ops.CreateTopic) -> Reply:
         raise KafkaError("INVALID_REPLICA_ASSIGNMENT")
     topic = Topic(asked.topic, dict(asked.config), [], asked.node)
     cluster.topics[asked.topic] = topic
+    telling.topic_added(cluster, topic)
     for _ in range(asked.partitions):
         _add_partition(cluster, topic, list(asked.replicas))
     consumer_coordinator.topics_changed(cluster, asked.topic)
@@ -51,7 +52,9 @@ def _add_partition(cluster: Kafka, topic: Topic, replicas: list[int]) -> None:
         if factor > len(brokers):
             raise KafkaError("INVALID_REPLICATION_FACTOR")
         replicas = [brokers[(number + place) % len(brokers)] for place in range(factor)]
-    topic.partitions.append(new_partition(topic.name, number, replicas))
+    partition = new_partition(topic.name, number, replicas)
+    topic.partitions.append(partition)
+    telling.partition_added(cluster, topic, partition)
 
 
 def create_partitions(cluster: Kafka, client: str, asked: ops.CreatePartitions) -> Reply:
@@ -85,12 +88,14 @@ def delete_records(cluster: Kafka, client: str, asked: ops.DeleteRecords) -> Rep
     before = partition.high_watermark() if asked.before == -1 else asked.before
     if not 0 <= before <= partition.high_watermark():
         raise KafkaError("OFFSET_OUT_OF_RANGE")
-    _starts_at(cluster, partition, max(before, partition.log().start))
+    _starts_at(cluster, partition, max(before, partition.log().start), "deleted")
     return describe_partition(cluster, client, ops.DescribePartition(asked.topic, asked.partition))
 
 
-def _starts_at(cluster: Kafka, partition: PartitionState, offset: int) -> None:
+def _starts_at(cluster: Kafka, partition: PartitionState, offset: int, why: telling.Why) -> None:
+    before = telling.cells(partition.log())
     partition.log().delete_before(offset)
+    telling.log_changed(cluster, partition, before, why)
     replicate(cluster, partition)
     sharing.log_starts_at(cluster, partition, offset)
 
@@ -107,14 +112,15 @@ def run_retention(cluster: Kafka, client: str, asked: ops.RunRetention) -> Reply
     """Only where cleanup.policy has `delete`. Raises `KafkaError`."""
     partition, topic = cluster.led(asked.topic, asked.partition), cluster.topics[asked.topic]
     if "delete" in topic.setting("cleanup.policy"):
-        retention_ms = topic.number("retention.ms")
+        retention_ms, before = topic.number("retention.ms"), telling.cells(partition.log())
         partition.log().retain(
             cluster.kernel.now_us,
             retention_ms * 1_000 if retention_ms >= 0 else -1,
             topic.number("retention.bytes"),
             partition.high_watermark(),
         )
-        _starts_at(cluster, partition, partition.log().start)
+        telling.log_changed(cluster, partition, before, "retention")
+        _starts_at(cluster, partition, partition.log().start, "retention")
     return describe_partition(cluster, client, ops.DescribePartition(asked.topic, asked.partition))
 
 
@@ -122,10 +128,11 @@ def compact(cluster: Kafka, client: str, asked: ops.Compact) -> Reply:
     """Only where cleanup.policy has `compact`. Every replica cleans for itself. Raises `KafkaError`."""
     partition, topic = cluster.led(asked.topic, asked.partition), cluster.topics[asked.topic]
     if "compact" in topic.setting("cleanup.policy"):
-        keep_us = topic.number("delete.retention.ms") * 1_000
+        keep_us, before = topic.number("delete.retention.ms") * 1_000, telling.cells(partition.log())
         for broker, log in partition.logs.items():
             if cluster.brokers[broker].up:
                 log.compact(cluster.kernel.now_us, keep_us, partition.marks[broker])
+        telling.log_changed(cluster, partition, before, "compacted")
     return ops.Fetched("", asked.topic, asked.partition, tuple(partition.log().data_offsets()))
 
 
@@ -146,6 +153,7 @@ def stop_broker(cluster: Kafka, client: str, asked: ops.StopBroker) -> Reply:
     _broker(cluster, asked.broker, up=True)
     state = cluster.brokers[asked.broker]
     state.up, state.clean, state.hung = False, asked.clean, False
+    telling.broker_changed(cluster, asked.broker)
     for partition in _partitions_of(cluster, asked.broker):
         topic = cluster.topics[partition.topic]
         leave_isr(topic, partition, asked.broker)
@@ -154,11 +162,13 @@ def stop_broker(cluster: Kafka, client: str, asked: ops.StopBroker) -> Reply:
 
 
 def _elect(cluster: Kafka, partition: PartitionState) -> None:
-    topic = cluster.topics[partition.topic]
-    if elect(topic, partition, cluster.brokers) and partition.leader == OFFLINE:
+    topic, before = cluster.topics[partition.topic], telling.cells(partition.shown_log())
+    if elect(topic, partition, cluster.brokers):
+        telling.log_changed(cluster, partition, before, "truncated")
+    if partition.leader == OFFLINE:
         answer_waiting(cluster, partition)
-        return
-    if partition.leader != OFFLINE:
+        telling.partition_changed(cluster, partition)
+    else:
         _followers_return(cluster, partition)
 
 
@@ -179,6 +189,7 @@ def start_broker(cluster: Kafka, client: str, asked: ops.StartBroker) -> Reply:
     _broker(cluster, asked.broker, up=False)
     state = cluster.brokers[asked.broker]
     state.up = True
+    telling.broker_changed(cluster, asked.broker)
     for partition in _partitions_of(cluster, asked.broker):
         if not state.clean and asked.broker in partition.elr:
             partition.elr.remove(asked.broker)
@@ -190,6 +201,7 @@ def hang_broker(cluster: Kafka, client: str, asked: ops.HangBroker) -> Reply:
     """Raises `KafkaError`."""
     _broker(cluster, asked.broker, up=True)
     cluster.brokers[asked.broker].hung = True
+    telling.broker_changed(cluster, asked.broker)
     cluster.schedule(cluster.milliseconds("replica.lag.time.max.ms", LAG_MAX_MS), "lag", asked.broker)
     return ops.Done()
 
@@ -208,6 +220,7 @@ def resume_broker(cluster: Kafka, client: str, asked: ops.ResumeBroker) -> Reply
     """Raises `KafkaError`."""
     _broker(cluster, asked.broker, up=True)
     cluster.brokers[asked.broker].hung = False
+    telling.broker_changed(cluster, asked.broker)
     for partition in _partitions_of(cluster, asked.broker):
         if partition.leader != OFFLINE:
             _followers_return(cluster, partition)

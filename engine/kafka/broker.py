@@ -13,7 +13,15 @@ import msgspec
 
 from engine.broker import Port, Push, Reply
 from engine.events import Event
-from engine.kafka import administration, consumer_coordinator, coordinator, producing, reading, sharing
+from engine.kafka import (
+    administration,
+    consumer_coordinator,
+    coordinator,
+    producing,
+    reading,
+    sharing,
+    telling,
+)
 from engine.kafka import operations as ops
 from engine.kafka.classic import ClassicGroup
 from engine.kafka.consumer_groups import ConsumerGroup
@@ -79,6 +87,7 @@ class KafkaState(msgspec.Struct):
     shares: dict[str, SharePartition]
     share_config: dict[str, dict[str, str]]
     fetches: dict[int, reading.Parked]
+    group_nodes: dict[str, int]
     pids: int
     numbers: int
 
@@ -101,10 +110,11 @@ class Kafka:
     ) -> None:
         state = KafkaState(
             name, version, config or {}, {broker: BrokerState(broker) for broker in brokers},
-            {}, {}, {}, {}, {}, {}, {}, 0, 0,
+            {}, {}, {}, {}, {}, {}, {}, {}, 0, 0,
         )  # fmt: skip
         self._restore(state, owner, port)
         self.kernel = kernel
+        telling.brokers_added(self)
 
     def _restore(self, state: KafkaState, owner: int, port: Port) -> None:
         self.name, self.version, self.config = state.name, state.version, state.config
@@ -113,6 +123,7 @@ class Kafka:
         self.classic, self.consumer = state.classic, state.consumer
         self.shares, self.share_config = state.shares, state.share_config
         self.fetches, self.pids, self.numbers = state.fetches, state.pids, state.numbers
+        self.group_nodes = state.group_nodes
 
     # -- what a broker is (engine.broker.Broker) ----------------------------------------------------
 
@@ -132,13 +143,13 @@ class Kafka:
 
     def state_events(self) -> list[Event]:
         """Events of the same vocabulary that build the present from nothing."""
-        return []
+        return telling.state_events(self, self.kernel.now_us)
 
     def state(self) -> KafkaState:
         """The cluster as plain data; shares its parts with it, so encode it at once."""
         return KafkaState(
             self.name, self.version, self.config, self.brokers, self.topics, self.transactions, self.classic,
-            self.consumer, self.shares, self.share_config, self.fetches, self.pids, self.numbers,
+            self.consumer, self.shares, self.share_config, self.fetches, self.group_nodes, self.pids, self.numbers,
         )  # fmt: skip
 
     @classmethod

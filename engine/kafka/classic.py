@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
 from engine.kafka.groups import Offsets
 
@@ -57,6 +58,13 @@ class ClassicGroup(msgspec.Struct, array_like=True):
     offsets: Offsets = msgspec.field(default_factory=Offsets)
     timer: int = 0
     """The end of the rebalance timeout, or of a new group's initial delay."""
+    told: tuple[str, int, str] = ("", 0, "")
+    """State, generation and protocol, as an event has said them last."""
+
+    def described(self) -> ops.GroupDescribed:
+        """What an administrator is told."""
+        held = tuple(sorted((member.name, member.assignment) for member in self.members.values()))
+        return ops.GroupDescribed("", self.state, self.protocol, self.generation, self.rebalances, held)
 
     def supports(self, protocols: tuple[str, ...], but: str = "") -> bool:
         """Whether somebody with these protocols can join: one of them is everybody else's too."""

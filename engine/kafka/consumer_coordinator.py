@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from engine.broker import Reply
 from engine.kafka import operations as ops
+from engine.kafka import telling
 from engine.kafka.consumer_groups import ConsumerGroup, Member
 from engine.kafka.errors import KafkaError
+from engine.kafka.events import Gone
 from engine.kafka.groups import Offsets
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def heartbeat(cluster: Kafka, client: str, asked: ops.ConsumerGroupHeartbeat) ->
         _retarget(cluster, group)
     _alive(cluster, group, member)
     group.reconcile(member, asked.owned if asked.epoch else ())
+    telling.group_changed(cluster, group)
     return ops.ConsumerGroupHeartbeatAnswered("", member.epoch, tuple(member.assigned))
 
 
@@ -57,6 +60,7 @@ def _join(cluster: Kafka, client: str, group: ConsumerGroup, asked: ops.Consumer
         known is not None
     ):  # a static member is back, or a fenced one begins anew: its partitions are still its own
         changed = known.topics != asked.topics
+        telling.gone(cluster, group.name, known.node, known.id, "left")
         cluster.cancel(known.timer)
         target = group.target.pop(known.id, known.assigned)
         del group.members[known.id]
@@ -68,6 +72,8 @@ def _join(cluster: Kafka, client: str, group: ConsumerGroup, asked: ops.Consumer
             0,
         )
         known.revoking = []
+        known.node = asked.node
+        telling.joined(cluster, group.name, known.node, known.id)
         group.members[known.id] = known
         group.target[known.id] = list(target)
         if changed:
@@ -78,6 +84,7 @@ def _join(cluster: Kafka, client: str, group: ConsumerGroup, asked: ops.Consumer
         asked.session_us, 0, [], [],
     )  # fmt: skip
     group.members[member.id] = member
+    telling.joined(cluster, group.name, member.node, member.id)
     _retarget(cluster, group)
     return member
 
@@ -90,13 +97,16 @@ def _retarget(cluster: Kafka, group: ConsumerGroup) -> None:
 def _leave(cluster: Kafka, group: ConsumerGroup, member: Member, for_a_while: bool) -> None:
     if for_a_while and member.instance:
         member.away = True
+        telling.gone(cluster, group.name, member.node, member.id, "away")
         _alive(cluster, group, member)
     else:
-        _remove(cluster, group, member)
+        _remove(cluster, group, member, "left")
+    telling.group_changed(cluster, group)
 
 
-def _remove(cluster: Kafka, group: ConsumerGroup, member: Member) -> None:
+def _remove(cluster: Kafka, group: ConsumerGroup, member: Member, why: Gone) -> None:
     cluster.cancel(member.timer)
+    telling.gone(cluster, group.name, member.node, member.id, why)
     del group.members[member.id]
     group.target.pop(member.id, None)
     _retarget(cluster, group)
@@ -113,7 +123,8 @@ def session_over(cluster: Kafka, group_number: int, number: int) -> None:
     member = next((m for m in group.members.values() if m.number == number), None) if group else None
     if group is not None and member is not None:
         member.timer = 0
-        _remove(cluster, group, member)
+        _remove(cluster, group, member, "session")
+        telling.group_changed(cluster, group)
 
 
 def topics_changed(cluster: Kafka, topic: str) -> None:
@@ -121,3 +132,4 @@ def topics_changed(cluster: Kafka, topic: str) -> None:
     for group in cluster.consumer.values():
         if any(topic in member.topics for member in group.members.values()):
             _retarget(cluster, group)
+            telling.group_changed(cluster, group)

@@ -46,6 +46,8 @@ class ConsumerGroup(msgspec.Struct, array_like=True):
     members: dict[str, Member] = {}
     target: dict[str, list[Partition]] = {}
     offsets: Offsets = msgspec.field(default_factory=Offsets)
+    told: tuple[str, int, str] = ("", 0, "")
+    """State, epoch and assignor, as an event has said them last."""
 
     def check_commit(self, member: str, epoch: int) -> None:
         """Who may commit. Raises `KafkaError`."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from engine.broker import Reply
 from engine.kafka import operations as ops
+from engine.kafka import telling
 from engine.kafka.assignors import Partition
 from engine.kafka.classic import ClassicGroup, ClassicMember
 from engine.kafka.errors import KafkaError
+from engine.kafka.events import Gone
 from engine.kafka.groups import Offsets
 
 if TYPE_CHECKING:
@@ -43,13 +45,15 @@ def _classic(cluster: Kafka, name: str) -> ClassicGroup:
 def commit_for(cluster: Kafka, group: str, offsets: tuple[tuple[Partition, int], ...]) -> None:
     """A transaction has committed: its offsets count from now on."""
     _offsets(cluster, group).commit(offsets)
+    telling.committed(cluster, group, offsets, 0)
 
 
 def offset_commit(cluster: Kafka, client: str, asked: ops.OffsetCommit) -> Reply:
     """Offsets are stored as they are, forwards or backwards. Raises `KafkaError`."""
-    consumer = cluster.consumer.get(asked.group)
+    consumer, by = cluster.consumer.get(asked.group), 0
     if consumer is not None:
         consumer.check_commit(asked.member, asked.generation)
+        by = consumer.members[asked.member].node if asked.member else 0
     else:
         group = _classic(cluster, asked.group)
         if not asked.member:
@@ -61,7 +65,9 @@ def offset_commit(cluster: Kafka, client: str, asked: ops.OffsetCommit) -> Reply
             raise KafkaError("ILLEGAL_GENERATION")
         elif group.state == "CompletingRebalance":
             raise KafkaError("REBALANCE_IN_PROGRESS")
+        by = group.members[asked.member].node if asked.member else 0
     _offsets(cluster, asked.group).commit(asked.offsets)
+    telling.committed(cluster, asked.group, asked.offsets, by)
     return ops.Done()
 
 
@@ -77,9 +83,7 @@ def describe_group(cluster: Kafka, client: str, asked: ops.DescribeGroup) -> Rep
     consumer = cluster.consumer.get(asked.group)
     if consumer is not None:
         return consumer.described()
-    group = _classic(cluster, asked.group)
-    held = tuple(sorted((member.name, member.assignment) for member in group.members.values()))
-    return ops.GroupDescribed("", group.state, group.protocol, group.generation, group.rebalances, held)
+    return _classic(cluster, asked.group).described()
 
 
 # -- joining ------------------------------------------------------------------------------------------
@@ -122,6 +126,7 @@ def _new_member(cluster: Kafka, client: str, group: ClassicGroup, asked: ops.Joi
         asked.owned, asked.owned_generation, asked.instance, asked.session_us, asked.rebalance_us,
     )  # fmt: skip
     group.members[member.id] = member
+    telling.joined(cluster, group.name, member.node, member.id)
     return member
 
 
@@ -150,6 +155,9 @@ def _come_back(
     old.id, old.client, old.number, old.away, old.timer = new_id, client, number, False, 0
     old.topics, old.protocols, old.owned = asked.topics, asked.protocols, asked.owned
     group.members = {member.id: member for member in members}
+    telling.gone(cluster, group.name, old.node, was, "left")
+    old.node = asked.node
+    telling.joined(cluster, group.name, old.node, new_id)
     if group.leader == was:
         group.leader = new_id
     if group.state == "Stable" and same:
@@ -174,6 +182,7 @@ def _prepare(cluster: Kafka, group: ClassicGroup) -> None:
             member.syncing = False
             cluster.push(member.client, ops.Synced(group.name, "REBALANCE_IN_PROGRESS"))
     group.state = "PreparingRebalance"
+    telling.group_changed(cluster, group)
     if fresh:
         after_us = cluster.milliseconds("group.initial.rebalance.delay.ms", INITIAL_DELAY_MS)
         group.timer = cluster.schedule(after_us, "rebalance", group.number, group.generation)
@@ -191,7 +200,7 @@ def rebalance_over(cluster: Kafka, number: int, generation: int) -> None:
     group.timer = 0
     for member in [member for member in group.members.values() if not member.joining]:
         if not (member.instance and member.away):
-            _forget(cluster, group, member)
+            _forget(cluster, group, member, "late")
     _complete(cluster, group)
 
 
@@ -212,12 +221,14 @@ def _complete(cluster: Kafka, group: ClassicGroup) -> None:
     group.generation += 1
     if not group.members:
         group.state, group.protocol, group.leader = "Empty", "", ""
+        telling.group_changed(cluster, group)
         return
     group.rebalances += 1
     group.protocol = group.vote()
     if group.leader not in group.members:
         group.leader = next(iter(group.members))
     group.state = "CompletingRebalance"
+    telling.group_changed(cluster, group)
     told = tuple(ops.MemberTold(m.id, m.topics, m.owned, m.instance) for m in group.members.values())
     for member in group.members.values():
         member.joining = False
@@ -258,6 +269,7 @@ def sync(cluster: Kafka, client: str, asked: ops.SyncGroup) -> Reply | None:
         for each in group.members.values():
             each.assignment = given.get(each.id, ())
         group.state = "Stable"
+        telling.group_changed(cluster, group)
     if group.state == "Stable":
         for each in group.members.values():
             if each.syncing:
@@ -292,7 +304,7 @@ def session_over(cluster: Kafka, group_number: int, number: int) -> None:
     if member.joining or member.syncing:
         _alive(cluster, group, member)
         return
-    _remove(cluster, group, member)
+    _remove(cluster, group, member, "session")
 
 
 def leave(cluster: Kafka, client: str, asked: ops.LeaveGroup) -> Reply:
@@ -301,12 +313,12 @@ def leave(cluster: Kafka, client: str, asked: ops.LeaveGroup) -> Reply:
     member = group.members.get(asked.member)
     if member is None:
         raise KafkaError("UNKNOWN_MEMBER_ID")
-    _remove(cluster, group, member)
+    _remove(cluster, group, member, "left")
     return ops.Done()
 
 
-def _remove(cluster: Kafka, group: ClassicGroup, member: ClassicMember) -> None:
-    _forget(cluster, group, member)
+def _remove(cluster: Kafka, group: ClassicGroup, member: ClassicMember, why: Gone) -> None:
+    _forget(cluster, group, member, why)
     if group.state == "PreparingRebalance":
         _complete_if_all(cluster, group)
     else:
@@ -319,10 +331,12 @@ def _prepare_without(cluster: Kafka, group: ClassicGroup) -> None:
         return
     group.generation += 1
     group.state, group.protocol, group.leader = "Empty", "", ""
+    telling.group_changed(cluster, group)
 
 
-def _forget(cluster: Kafka, group: ClassicGroup, member: ClassicMember) -> None:
+def _forget(cluster: Kafka, group: ClassicGroup, member: ClassicMember, why: Gone) -> None:
     cluster.cancel(member.timer)
     del group.members[member.id]
+    telling.gone(cluster, group.name, member.node, member.id, why)
     if group.leader == member.id:
         group.leader = ""

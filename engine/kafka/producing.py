@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.broker import Reply
 from engine.kafka import operations as ops
-from engine.kafka import reading
+from engine.kafka import reading, telling
 from engine.kafka.errors import KafkaError
 from engine.kafka.log import NO_PID, Batch, Marker, last_sequence
 from engine.kafka.topics import PartitionState, Waiting, advance_mark, follow
@@ -62,6 +62,7 @@ def append(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
     """The leader writes it, and whoever follows at once has it too."""
     topic = cluster.topics[partition.topic]
     partition.log().append(batch, topic.number("segment.bytes"))
+    telling.appended(cluster, partition, batch)
     replicate(cluster, partition)
 
 
@@ -85,7 +86,10 @@ def mark_moved(cluster: Kafka, partition: PartitionState) -> None:
             if state.up and not state.hung:
                 end = partition.logs[broker].end()
                 partition.marks[broker] = min(partition.high_watermark(), end)
+        telling.partition_changed(cluster, partition)
         reading.more_to_read(cluster, partition)
+    else:
+        telling.partition_changed(cluster, partition)
     answer_waiting(cluster, partition)
 
 
@@ -140,12 +144,15 @@ def init_producer_id(cluster: Kafka, client: str, asked: ops.InitProducerId) -> 
     if known is None:
         cluster.pids += 1
         if asked.transactional_id:
-            cluster.transactions[asked.transactional_id] = Transactional(cluster.pids, 0, "Empty", [], {})
+            known = Transactional(cluster.pids, 0, "Empty", [], {})
+            cluster.transactions[asked.transactional_id] = known
+            telling.transaction_changed(cluster, asked.transactional_id, known)
         return ops.ProducerIdGiven("", cluster.pids, 0)
     known.epoch += 1
     if known.state == "Ongoing":
         _end(cluster, known, commit=False)
     known.state = "Empty"
+    telling.transaction_changed(cluster, asked.transactional_id, known)
     return ops.ProducerIdGiven("", known.pid, known.epoch)
 
 
@@ -161,16 +168,23 @@ def _join_transaction(cluster: Kafka, asked: ops.Produce) -> None:
     known = _transaction(cluster, asked.transactional_id)
     if (asked.pid, asked.epoch) != (known.pid, known.epoch):
         raise KafkaError("INVALID_PRODUCER_EPOCH")
-    known.state = "Ongoing"
+    _ongoing(cluster, asked.transactional_id, known)
     if (asked.topic, asked.partition) not in known.partitions:
         known.partitions.append((asked.topic, asked.partition))
+
+
+def _ongoing(cluster: Kafka, name: str, known: Transactional) -> None:
+    """Something is written, or tried: from now on it is open."""
+    if known.state != "Ongoing":
+        known.state = "Ongoing"
+        telling.transaction_changed(cluster, name, known)
 
 
 def txn_offset_commit(cluster: Kafka, client: str, asked: ops.TxnOffsetCommit) -> Reply:
     """Keeps the offsets until the transaction ends. Raises `KafkaError`."""
     known = _transaction(cluster, asked.transactional_id)
     known.check(asked.pid, asked.epoch)
-    known.state = "Ongoing"
+    _ongoing(cluster, asked.transactional_id, known)
     kept = known.offsets.setdefault(asked.group, {})
     kept.update({f"{topic}-{number}": offset for (topic, number), offset in asked.offsets})
     return ops.Done()
@@ -183,6 +197,7 @@ def end_txn(cluster: Kafka, client: str, asked: ops.EndTxn) -> Reply:
     if known.state != "Ongoing":
         raise KafkaError("INVALID_TXN_STATE")
     _end(cluster, known, asked.commit)
+    telling.transaction_changed(cluster, asked.transactional_id, known)
     return ops.ProducerIdGiven("", known.pid, known.epoch)
 
 

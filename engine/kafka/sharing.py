@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.broker import Reply
 from engine.kafka import operations as ops
+from engine.kafka import telling
 from engine.kafka.log import Batch
 from engine.kafka.producing import OVERHEAD_BYTES, append
 from engine.kafka.shares import SHARE_DEFAULTS, Buried, SharePartition
@@ -48,6 +49,7 @@ def fetch(cluster: Kafka, client: str, asked: ops.ShareFetch) -> Reply:
         partition.log(), partition.visible_end(config["share.isolation.level"]), config, asked.member,
         asked.max_records, asked.mode == "batch_optimized", cluster.kernel.now_us,
     )  # fmt: skip
+    telling.lent(cluster, shared, asked.member, lent)
     _watch_locks(cluster, shared)
     records = tuple(_record(partition, offset) for offset, _ in lent)
     return ops.ShareFetched("", tuple(lent), records)
@@ -65,7 +67,12 @@ def acknowledge(cluster: Kafka, client: str, asked: ops.ShareAcknowledge) -> Rep
         _shared(cluster, asked.group, asked.topic, asked.partition),
         config_of(cluster, asked.group),
     )
+    before = telling.held_before(shared.records)
     buried = shared.acknowledge(asked.member, asked.batches, config, cluster.kernel.now_us)
+    answers = {
+        o: a for first, last, a in asked.batches for o in range(max(first, 0), last + 1) if o in before
+    }
+    telling.settled(cluster, shared, before, answers)
     _bury(cluster, shared, config, buried)
     _watch_locks(cluster, shared)
     return ops.Done()
@@ -75,7 +82,10 @@ def member_gone(cluster: Kafka, client: str, asked: ops.ShareMemberGone) -> Repl
     config = config_of(cluster, asked.group)
     for shared in cluster.shares.values():
         if shared.group == asked.group:
-            _bury(cluster, shared, config, shared.release(asked.member, config))
+            before = telling.held_before(shared.records)
+            buried = shared.release(asked.member, config)
+            telling.settled(cluster, shared, before, dict.fromkeys(before, "gone"))
+            _bury(cluster, shared, config, buried)
             _watch_locks(cluster, shared)
     return ops.Done()
 
@@ -96,7 +106,10 @@ def locks_over(cluster: Kafka, place: int, _: int) -> None:
     shared = list(cluster.shares.values())[place]
     shared.timer = 0
     config = config_of(cluster, shared.group)
-    _bury(cluster, shared, config, shared.expire(cluster.kernel.now_us, config))
+    before = telling.held_before(shared.records)
+    buried = shared.expire(cluster.kernel.now_us, config)
+    telling.settled(cluster, shared, before, dict.fromkeys(before, "lock"))
+    _bury(cluster, shared, config, buried)
     _watch_locks(cluster, shared)
 
 

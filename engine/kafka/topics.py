@@ -65,6 +65,17 @@ class PartitionState(msgspec.Struct, array_like=True):
     last_leader: int = OFFLINE
     waiting: list[Waiting] = []
     node: int = 0
+    told_led: tuple[int, int, tuple[int, ...], tuple[int, ...]] = (0, 0, (), ())
+    told_marks: tuple[int, int, int] = (0, 0, 0)
+    told_ends: dict[int, int] = {}
+    """What events have said last: see `engine.kafka.telling`."""
+
+    def shown(self) -> int:
+        """The broker whose log is shown: the leader, or while there is none the last one."""
+        return self.last_leader if self.leader == OFFLINE else self.leader
+
+    def shown_log(self) -> Log:
+        return self.logs[self.shown()]
 
     def log(self) -> Log:
         """The leader's."""
@@ -103,7 +114,7 @@ def new_partition(topic: str, number: int, replicas: list[int]) -> PartitionStat
     return PartitionState(
         topic, number, replicas, replicas[0], sorted(replicas),
         {broker: Log(0, [], {}, []) for broker in replicas}, dict.fromkeys(replicas, 0), [],
-        last_leader=replicas[0], waiting=[],
+        last_leader=replicas[0], waiting=[], told_ends={},
     )  # fmt: skip
 
 

@@ -1,0 +1,342 @@
+"""What happened in a cluster, as events: whatever changes it calls here, and here the difference is told.
+
+The last word on each partition is kept with it (`Told`), so that no caller has to know what changed. `state_events`
+builds the same picture from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from engine.events import Event, NodeAdded, NodeStateChanged
+from engine.kafka.classic import ClassicGroup
+from engine.kafka.consumer_groups import ConsumerGroup
+from engine.kafka.events import (
+    Gone,
+    GroupChanged,
+    GroupState,
+    Lent,
+    LogMarked,
+    MemberGone,
+    MemberJoined,
+    OffsetCommitted,
+    PartitionDeclared,
+    PartitionLed,
+    RecordsAppended,
+    RecordsGone,
+    RecordsLent,
+    RecordsSettled,
+    ReplicaReached,
+    Settling,
+    TransactionChanged,
+)
+from engine.kafka.log import Batch, Log
+from engine.kafka.topics import OFFLINE, PartitionState, Topic
+from engine.kafka.transactions import Transactional
+
+if TYPE_CHECKING:
+    from engine.kafka.assignors import Partition
+    from engine.kafka.broker import Kafka
+    from engine.kafka.shares import InFlight, SharePartition
+
+
+def say(cluster: Kafka, event: Event) -> None:
+    """Emit it; what follows has it as its cause."""
+    cluster.kernel.emit(event)
+
+
+def _now(cluster: Kafka) -> tuple[int, int]:
+    return cluster.kernel.now_us, cluster.kernel.cause
+
+
+# -- the stage ----------------------------------------------------------------------------------------
+
+
+def brokers_added(cluster: Kafka) -> None:
+    for broker in cluster.brokers.values():
+        broker.node = cluster.kernel.next_node()
+        say(cluster, _broker_node(cluster, broker.id, *_now(cluster)))
+
+
+def _broker_node(cluster: Kafka, broker: int, now_us: int, cause: int) -> NodeAdded:
+    node = cluster.brokers[broker].node
+    return NodeAdded(now_us, cause, node, "broker", f"broker {broker}", cluster.name, "")
+
+
+def broker_changed(cluster: Kafka, broker: int) -> None:
+    say(cluster, _broker_state(cluster, broker, *_now(cluster)))
+
+
+def _broker_state(cluster: Kafka, broker: int, now_us: int, cause: int) -> NodeStateChanged:
+    state = cluster.brokers[broker]
+    how: Literal["up", "paused", "stopped", "crashed"]
+    how = "paused" if state.hung else "up" if state.up else "stopped" if state.clean else "crashed"
+    return NodeStateChanged(now_us, cause, state.node, how, "")
+
+
+def topic_added(cluster: Kafka, topic: Topic) -> None:
+    topic.node = topic.node or cluster.kernel.next_node()
+    say(cluster, NodeAdded(*_now(cluster), topic.node, "topic", topic.name, cluster.name, ""))
+
+
+def partition_added(cluster: Kafka, topic: Topic, partition: PartitionState) -> None:
+    partition.node = cluster.kernel.next_node()
+    for event in _partition(cluster, topic, partition, *_now(cluster)):
+        say(cluster, event)
+    partition.told_led = _led(partition)
+    partition.told_marks = _marks(partition)
+    partition.told_ends = dict.fromkeys(partition.replicas, 0)
+
+
+def _partition(
+    cluster: Kafka, topic: Topic, partition: PartitionState, now_us: int, cause: int
+) -> Iterator[Event]:
+    name = f"{topic.name}-{partition.number}"
+    yield NodeAdded(now_us, cause, partition.node, "partition", name, cluster.name, "")
+    replicas = tuple(cluster.brokers[broker].node for broker in partition.replicas)
+    yield PartitionDeclared(now_us, cause, partition.node, topic.node, partition.number, replicas)
+    yield _led_event(cluster, partition, now_us, cause)
+
+
+def group_node(cluster: Kafka, group: str) -> int:
+    """The group's node, on the stage from now on."""
+    node = cluster.group_nodes.get(group)
+    if node is None:
+        node = cluster.group_nodes[group] = cluster.kernel.next_node()
+        say(cluster, NodeAdded(*_now(cluster), node, "group", group, cluster.name, ""))
+    return node
+
+
+# -- partitions ---------------------------------------------------------------------------------------
+
+
+def _led(partition: PartitionState) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+    return partition.leader, partition.leader_epoch, tuple(partition.isr), tuple(partition.elr)
+
+
+def _led_event(cluster: Kafka, partition: PartitionState, now_us: int, cause: int) -> PartitionLed:
+    nodes = {broker: state.node for broker, state in cluster.brokers.items()}
+    isr, elr = (tuple(nodes[b] for b in which) for which in (partition.isr, partition.elr))
+    leader = 0 if partition.leader == OFFLINE else nodes[partition.leader]
+    return PartitionLed(now_us, cause, partition.node, leader, partition.leader_epoch, isr, elr)
+
+
+def _marks(partition: PartitionState) -> tuple[int, int, int]:
+    """(log start, high watermark, last stable) of who leads, or led last."""
+    log = partition.shown_log()
+    mark = partition.marks[partition.shown()]
+    return log.start, mark, log.last_stable(mark)
+
+
+def partition_changed(cluster: Kafka, partition: PartitionState) -> None:
+    """Says what is different now: replicas' ends, leadership, marks."""
+    for broker in partition.replicas:
+        end = partition.logs[broker].end()
+        if end != partition.told_ends.get(broker):
+            partition.told_ends[broker] = end
+            node = cluster.brokers[broker].node
+            say(cluster, ReplicaReached(*_now(cluster), partition.node, node, end))
+    led = _led(partition)
+    if led != partition.told_led:
+        partition.told_led = led
+        say(cluster, _led_event(cluster, partition, *_now(cluster)))
+    marks = _marks(partition)
+    if marks != partition.told_marks:
+        partition.told_marks = marks
+        say(cluster, LogMarked(*_now(cluster), partition.node, *marks))
+
+
+def appended(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
+    say(cluster, _append(cluster.kernel.now_us, cluster.kernel.cause, partition, batch, batch.offsets))
+
+
+def _append(
+    now_us: int, cause: int, partition: PartitionState, batch: Batch, offsets: tuple[int, ...]
+) -> RecordsAppended:
+    known = dict(zip(batch.offsets, batch.messages, strict=True))
+    messages = tuple(known[offset] for offset in offsets)
+    return RecordsAppended(
+        now_us, cause, partition.node, offsets[0], messages, batch.pid, batch.transactional, batch.marker
+    )
+
+
+Cell = tuple[int, int, int]
+"""(message, producer id, leader epoch): what tells one record at an offset from another."""
+
+
+def cells(log: Log) -> dict[int, Cell]:
+    """What stands at each offset of a log, control records included."""
+    return {
+        offset: (batch.messages[place], batch.pid, batch.leader_epoch)
+        for segment in log.segments
+        for batch in segment.batches
+        for place, offset in enumerate(batch.offsets)
+        if offset >= log.start
+    }
+
+
+Why = Literal["retention", "deleted", "compacted", "truncated"]
+
+
+def log_changed(cluster: Kafka, partition: PartitionState, before: dict[int, Cell], why: Why) -> None:
+    """Records are gone from the log that is shown; where it is another broker's now, others may be there."""
+    log = partition.shown_log()
+    now = cells(log)
+    gone = tuple(offset for offset, cell in before.items() if now.get(offset) != cell)
+    if gone:
+        say(cluster, RecordsGone(*_now(cluster), partition.node, gone, why))
+    new = {offset for offset, cell in now.items() if before.get(offset) != cell}
+    for event in _standing(partition, log, cluster.kernel.now_us, cluster.kernel.cause, new):
+        say(cluster, event)
+
+
+def _standing(
+    partition: PartitionState, log: Log, now_us: int, cause: int, only: set[int] | None = None
+) -> Iterator[RecordsAppended]:
+    """What stands in a log, one event for each unbroken run of offsets of a batch."""
+    for segment in log.segments:
+        for batch in segment.batches:
+            for run in runs(o for o in batch.offsets if o >= log.start and (only is None or o in only)):
+                yield _append(now_us, cause, partition, batch, run)
+
+
+def runs(offsets: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    """Rising offsets as runs without gaps."""
+    for _, run in groupby(enumerate(offsets), lambda pair: pair[1] - pair[0]):
+        yield tuple(offset for _, offset in run)
+
+
+# -- groups -------------------------------------------------------------------------------------------
+
+
+def group_changed(cluster: Kafka, group: ClassicGroup | ConsumerGroup) -> None:
+    """Says the group's state where it is another one than was said last."""
+    node = group_node(cluster, group.name)
+    event = _group(group, node, *_now(cluster))
+    told = (event.state, event.generation, event.protocol)
+    if told != group.told:
+        group.told = told
+        say(cluster, event)
+
+
+def _group(group: ClassicGroup | ConsumerGroup, node: int, now_us: int, cause: int) -> GroupChanged:
+    described = group.described()
+    state: GroupState = described.state  # type: ignore[assignment]
+    return GroupChanged(now_us, cause, node, state, described.generation, described.protocol)
+
+
+def joined(cluster: Kafka, group: str, node: int, member: str) -> None:
+    say(cluster, MemberJoined(*_now(cluster), group_node(cluster, group), node, member))
+
+
+def gone(cluster: Kafka, group: str, node: int, member: str, why: Gone) -> None:
+    say(cluster, MemberGone(*_now(cluster), group_node(cluster, group), node, member, why))
+
+
+def committed(cluster: Kafka, group: str, offsets: Iterable[tuple[Partition, int]], by: int) -> None:
+    for (topic, number), offset in offsets:
+        known = cluster.topics.get(topic)
+        if known is not None and number < len(known.partitions):
+            node = known.partitions[number].node
+            say(cluster, OffsetCommitted(*_now(cluster), group_node(cluster, group), node, offset, by))
+
+
+def transaction_changed(cluster: Kafka, name: str, known: Transactional) -> None:
+    say(cluster, TransactionChanged(*_now(cluster), name, known.state, known.pid, known.epoch))
+
+
+# -- share groups -------------------------------------------------------------------------------------
+
+
+def lent(cluster: Kafka, shared: SharePartition, member: str, pairs: list[tuple[int, int]]) -> None:
+    if not pairs:
+        return
+    until_us = shared.records[pairs[0][0]].lock_until_us
+    offsets, deliveries = zip(*pairs, strict=True)
+    group, node = group_node(cluster, shared.group), cluster.partition(shared.topic, shared.partition).node
+    say(cluster, RecordsLent(*_now(cluster), group, node, member, offsets, deliveries, until_us))
+
+
+def settled(
+    cluster: Kafka, shared: SharePartition, before: dict[int, str], answers: Mapping[int, str]
+) -> None:
+    """Says what has become of records: `before` by offset, `answers` what each was answered with."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for offset, was in before.items():
+        record, why = shared.records.get(offset), answers.get(offset, "release")
+        state: str = "ACKNOWLEDGED" if why == "accept" else "ARCHIVED"
+        if record is not None:
+            state = record.state
+        if state == "ARCHIVED" and why in ("release", "lock", "gone"):
+            why = "limit"
+        if state != was:
+            found.setdefault((state, why), []).append(offset)
+    group, node = group_node(cluster, shared.group), cluster.partition(shared.topic, shared.partition).node
+    for (state, why), offsets in found.items():
+        told: tuple[Lent, Settling] = (state, why)  # type: ignore[assignment]
+        say(cluster, RecordsSettled(*_now(cluster), group, node, tuple(offsets), *told, shared.start))
+
+
+def held_before(records: dict[int, InFlight]) -> dict[int, str]:
+    """By offset, the state of what is lent."""
+    return {offset: record.state for offset, record in records.items() if record.state == "ACQUIRED"}
+
+
+# -- the present --------------------------------------------------------------------------------------
+
+
+def state_events(cluster: Kafka, now_us: int) -> list[Event]:
+    """Events of the same vocabulary that build the present from nothing; their cause is 0."""
+    told: list[Event] = []
+    for broker in cluster.brokers.values():
+        told.append(_broker_node(cluster, broker.id, now_us, 0))
+        if not broker.up or broker.hung:
+            told.append(_broker_state(cluster, broker.id, now_us, 0))
+    for topic in cluster.topics.values():
+        told.append(NodeAdded(now_us, 0, topic.node, "topic", topic.name, cluster.name, ""))
+        for partition in topic.partitions:
+            told += _partition(cluster, topic, partition, now_us, 0)
+            told += _standing(partition, partition.shown_log(), now_us, 0)
+            for replica, end in partition.told_ends.items():
+                told.append(ReplicaReached(now_us, 0, partition.node, cluster.brokers[replica].node, end))
+            told.append(LogMarked(now_us, 0, partition.node, *_marks(partition)))
+    for name, node in cluster.group_nodes.items():
+        told.append(NodeAdded(now_us, 0, node, "group", name, cluster.name, ""))
+        told += _group_events(cluster, name, node, now_us)
+    for name, known in cluster.transactions.items():
+        told.append(TransactionChanged(now_us, 0, name, known.state, known.pid, known.epoch))
+    return told
+
+
+def _group_events(cluster: Kafka, name: str, node: int, now_us: int) -> Iterator[Event]:
+    group = cluster.consumer.get(name) or cluster.classic.get(name)
+    if group is not None:
+        for member in group.members.values():
+            yield MemberJoined(now_us, 0, node, member.node, member.id)
+            if member.away:
+                yield MemberGone(now_us, 0, node, member.node, member.id, "away")
+        yield _group(group, node, now_us, 0)
+        for (topic, number), offset in group.offsets.all():
+            known = cluster.topics.get(topic)
+            if known is not None and number < len(known.partitions):
+                yield OffsetCommitted(now_us, 0, node, known.partitions[number].node, offset, 0)
+    for shared in cluster.shares.values():
+        if shared.group == name:
+            yield from _share_events(cluster, shared, node, now_us)
+
+
+def _share_events(cluster: Kafka, shared: SharePartition, node: int, now_us: int) -> Iterator[Event]:
+    """What is lent, to whom; and what came back, or is finished in the midst of what is not."""
+    partition = cluster.partition(shared.topic, shared.partition).node
+    for offset, record in sorted(shared.records.items()):
+        if record.state == "ACQUIRED":
+            counts = (record.deliveries,)
+            yield RecordsLent(
+                now_us, 0, node, partition, record.member, (offset,), counts, record.lock_until_us
+            )
+        else:
+            whys: dict[str, Settling] = {"ACKNOWLEDGED": "accept", "ARCHIVED": "reject"}
+            why = whys.get(record.state, "release")
+            yield RecordsSettled(now_us, 0, node, partition, (offset,), record.state, why, shared.start)
