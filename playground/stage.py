@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from engine import RULES
 from engine.actors.amqp_consumer import settings_of
-from engine.scenario import ConsumerSpec
+from engine.scenario import Scenario
 from lessons.scenarios import Shipped
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
@@ -75,7 +75,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "about": scenario.about,
         "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
         "promises": json.dumps(list(scenario.promises)),
-        "workers": json.dumps({each.name: _settings(each) for each in scenario.consumer}, ensure_ascii=False),
+        "workers": json.dumps(workers_of(scenario), ensure_ascii=False),
         "length_us": scenario.length_us,
         "strips": len({consumer.from_.queue for consumer in scenario.consumer}),
         "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.consumer),
@@ -85,7 +85,8 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
     }
 
 
-def _settings(consumer: ConsumerSpec) -> dict[str, Any]:
-    """What a consumer of the scenario does until a `ConsumerSettings` says otherwise, field for field."""
-    said = msgspec.structs.asdict(settings_of(consumer))
-    return {name: value for name, value in said.items() if name not in ("at_us", "cause", "node", "queue")}
+def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """What each consumer of the scenario does until a `ConsumerSettings` says otherwise, field for field."""
+    away = ("at_us", "cause", "node", "queue")
+    said = {each.name: msgspec.structs.asdict(settings_of(each)) for each in scenario.consumer}
+    return {name: {k: v for k, v in fields.items() if k not in away} for name, fields in said.items()}

@@ -177,3 +177,26 @@ def server(chromium: Browser) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     yield Server(context)
     context.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, site: Any) -> Iterator[Callable[..., Page]]:
+    """Opens a path of the site, each time as another person; fails on script errors."""
+    contexts: list[Any] = []
+    errors: list[str] = []
+
+    def open_(path: str, context: Any = None, **options: Any) -> Page:
+        if context is None:
+            context = chromium.new_context(viewport={"width": 1280, "height": 900}, **options)
+            contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda m: errors.append(m.text) if "Security Policy" in m.text else None)
+        page.goto(site.url + path)
+        wait(page, "!!customElements.get('queue-stage') && document.querySelector('queue-stage')?.furnished")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert errors == []

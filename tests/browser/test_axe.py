@@ -63,6 +63,12 @@ def test_the_stage_idle_playing_paused_and_broken(look: Any, width: int, theme: 
     page.evaluate("document.querySelector('.token-buttons button').click()")
     wait(page, "!document.querySelector('.inspector').hidden")
     assert findings(page) == []
+    # The settings of each kind of node
+    for name in ("courier A", "shop", "parcels", "parcels.dlq"):
+        page.get_by_role("button", name=f"Change {name}", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("region", name=f"Settings of {name}", exact=True).wait_for()
+        assert findings(page) == [], name
     # Targets of a fault
     page.get_by_role("button", name="Slow", exact=True).click()
     assert page.get_by_role("group", name="Targets").is_visible()

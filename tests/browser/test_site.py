@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser.conftest import wait
 
 STAGE = "document.querySelector('queue-stage')"
-
-
-@pytest.fixture
-def visit(chromium: Browser, site: Any) -> Iterator[Callable[..., Page]]:
-    """Opens a path of the site, each time as another person; fails on script errors."""
-    contexts: list[Any] = []
-    errors: list[str] = []
-
-    def open_(path: str, context: Any = None, **options: Any) -> Page:
-        if context is None:
-            context = chromium.new_context(viewport={"width": 1280, "height": 900}, **options)
-            contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if "Security Policy" in m.text else None)
-        page.goto(site.url + path)
-        wait(page, f"!!customElements.get('queue-stage') && {STAGE}?.furnished")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert errors == []
 
 
 def test_home_moves_by_itself(visit: Callable[..., Page]) -> None:

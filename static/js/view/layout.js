@@ -44,8 +44,8 @@ export function layout(plan, width) {
 function isClose({ queues }) {
   const { lane: { above, height, below }, consumer: each, row } = ROOMY;
   const worker = each.above + each.height + each.gap;
-  const tall = queues.reduce((sum, { consumers }) => (
-    sum + row + Math.max(above + height + below, consumers.length * worker)), 0);
+  const tall = queues.reduce((sum, { settled }) => (
+    sum + row + Math.max(above + height + below, settled * worker)), 0);
   return queues.length > ROOMY_LANES_MAX || tall > ROOMY_HEIGHT_MAX;
 }
 
@@ -67,7 +67,12 @@ function sort(plan) {
     queue?.consumers.push(node);
   });
   const heirs = new Map();
-  for (const row of queues) row.consumers = inPlaces(row.consumers.sort((a, b) => a.node - b.node), heirs);
+  const since_us = Math.min(...[...plan.nodes.values()].map((node) => node.from_us ?? 0));
+  for (const row of queues) {
+    row.consumers = inPlaces(row.consumers.sort((a, b) => a.node - b.node), heirs);
+    // A lane stands in the middle of those who were there at first: who comes later moves nobody.
+    row.settled = row.consumers.filter((node) => (node.from_us ?? 0) <= since_us).length || row.consumers.length;
+  }
   const [producers, consumers] = [inPlaces(of("producer"), heirs), of("consumer")];
   return { producers, exchanges: of("exchange"), queues, consumers, heirs, wires: [...plan.wires.values()] };
 }
@@ -167,7 +172,7 @@ function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, r
   const each = size.consumer;
   let y = 34;
   for (const row of parts.queues) {
-    const stack = row.consumers.length * (each.above + each.height + each.gap) - each.gap;
+    const stack = row.settled * (each.above + each.height + each.gap) - each.gap;
     const own = size.lane.above + size.lane.height + size.lane.below;
     const height = Math.max(own, row.consumers.length ? stack + each.note + 8 : 0);
     const middle = Math.round(y + Math.max(
@@ -249,7 +254,7 @@ function placeWorkers(row, width, nodes, size, top) {
   let y = top;
   row.consumers.forEach((node, i) => {
     if (i && i % abreast === 0) y += size.consumer.height + 54;
-    const column = row.consumers.length === 1 || abreast === 1 ? 1 : i % 2;
+    const column = abreast === 1 || (row.settled === 1 ? i % 2 === 0 : i % 2);
     nodes.set(node.node, consumer(width - 2 - each - (column ? 0 : each + 10), y, each, size));
   });
   return row.consumers.length ? y + size.consumer.height + 44 : y - 10;
