@@ -13,6 +13,8 @@ from engine.history import History, play
 from lessons.answers import compute, history_of, is_right, wrong_numbers
 from lessons.items import AnyItem, Multi, Numeric, OrderItem, PlaceItem, Single
 from lessons.lesson import Lesson
+from lessons.places import places_of
+from lessons.scenarios import library
 
 
 def problems_of_lesson(lesson: Lesson) -> list[str]:
@@ -99,15 +101,25 @@ def _variant(item: AnyItem, seed: int) -> Iterator[str]:
         case Numeric():
             yield from _numbers(item, seed, int(str(right)))
         case PlaceItem():
-            if right == NOT_THERE:
-                yield "key: the message is not made yet then"
-            if right in [wrong.place for wrong in item.wrong]:
-                yield f"wrong: {right!r} is right"
+            yield from _places(item, str(right))
         case OrderItem():
             assert isinstance(right, tuple)
             for n, wrong in enumerate(item.wrong):
                 if right.index(wrong.before) < right.index(wrong.then):
                     yield f"wrong[{n}]: {wrong.before!r} does come before {wrong.then!r}"
+
+
+def _places(item: PlaceItem, right: str) -> Iterator[str]:
+    known = {place["value"] for place in places_of(item, library()[item.scenario].scenario)}
+    if right == NOT_THERE:
+        yield "key: the message is not made yet then"
+    elif right not in known:
+        yield f"key: {right!r} is no place that can be chosen"
+    for n, wrong in enumerate(item.wrong):
+        if wrong.place == right:
+            yield f"wrong[{n}]: {right!r} is right"
+        if wrong.place not in known:
+            yield f"wrong[{n}]: {wrong.place!r} is no place that can be chosen"
 
 
 def _options(item: Single | Multi, seed: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ seed."""
 from __future__ import annotations
 
 import datetime
+import functools
 
 from django.conf import settings
 from fsrs import Card, Rating, Scheduler
@@ -20,7 +21,10 @@ INTERVAL_DAYS_MAX = 180
 """Longer than most people keep anything of a lesson without a look; also the age at which facts are looked
 up anew."""
 
-_scheduler = Scheduler(maximum_interval=INTERVAL_DAYS_MAX, enable_fuzzing=settings.REVIEW_FUZZ)
+
+@functools.cache
+def scheduler(fuzz: bool) -> Scheduler:
+    return Scheduler(maximum_interval=INTERVAL_DAYS_MAX, enable_fuzzing=fuzz)
 
 
 def rating_of(correct: bool, confidence: int | None, hinted: bool) -> Rating:
@@ -35,7 +39,7 @@ def review(learner: Learner, concept: str, rating: Rating, now: datetime.datetim
         learner=learner, concept=concept, defaults={"card": "", "due": now}
     )
     card = Card.from_json(row.card) if row.card else Card(card_id=row.pk, due=now)
-    card, _ = _scheduler.review_card(card, rating, now)
+    card, _ = scheduler(settings.REVIEW_FUZZ).review_card(card, rating, now)
     row.card, row.due = card.to_json(), card.due
     row.save()
     return row

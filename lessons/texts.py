@@ -24,6 +24,8 @@ BRACES = re.compile(r"[{}]")
 INSTRUCTOR = "## For the instructor"
 TAGS = {"p", "em", "strong", "code", "ul", "ol", "li", "h2", "h3", "span", "pre"}
 
+NO_BREAK = "\u00a0"
+
 Facts = Mapping[str, Fact]
 
 
@@ -72,7 +74,7 @@ def run_number(escaped: str) -> str:
     """A number of the run as HTML: set apart, its unit in the text's own face, for a mono space looks like a
     gap."""
     number, space, unit = escaped.partition(" ")
-    return f'<span class="run">{number}</span>{space}{unit}'
+    return f'<span class="run">{number}</span>{NO_BREAK if space else ""}{unit}'
 
 
 @dataclass(frozen=True)

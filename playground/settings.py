@@ -169,7 +169,7 @@ BROKER = os.environ.get("MAILROOM_BROKER", "").strip() or "filesystem://localhos
 
 SCENARIOS_DIR = Path(os.environ.get("MAILROOM_SCENARIOS", BASE_DIR / "lessons" / "scenarios"))
 # Reviews that fall due on the same day are spread by some chance; tests want the same day each time.
-REVIEW_FUZZ = os.environ.get("MAILROOM_REVIEW_FUZZ", "1") == "1"
+REVIEW_FUZZ = True
 LESSONS_DIR = Path(os.environ.get("MAILROOM_LESSONS", BASE_DIR / "lessons" / "content"))
 
 # -- safety ---------------------------------------------------------------------------------------

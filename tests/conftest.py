@@ -17,7 +17,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("MAILROOM_VAR", tempfile.mkdtemp(prefix="mailroom-tests-"))
-os.environ.setdefault("MAILROOM_REVIEW_FUZZ", "0")
 
 import pytest  # noqa: E402
 

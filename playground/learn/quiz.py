@@ -16,10 +16,10 @@ from lessons.catalogue import catalogue
 from lessons.items import AnyItem, Multi, Numeric, OrderItem, PlaceItem, Single, revision_of
 from lessons.lesson import TOPICS
 from lessons.models import Attempt
+from lessons.places import asked_at_us, places_of
 from lessons.scenarios import library
 from lessons.texts import facts_in, inline
 from playground.learn import learners, pictures, showing
-from playground.learn.places import asked_at_us, places_of
 from playground.learn.views import now
 
 KINDS = {
@@ -200,7 +200,7 @@ def _picture(item: PlaceItem, seed: int, found: Attempt | None) -> dict[str, Any
     shipped = library()[item.scenario]
     if found is None:
         run = pictures.of_item(item, seed, pictures.BEFORE)
-        return pictures.picture(shipped, run, item.stands, panels="later")
+        return pictures.picture(shipped, run, item.stands, panels="later", strips=0, slips=0)
     return pictures.picture(shipped, pictures.of_item(item, seed, pictures.WHOLE), item.stands)
 
 

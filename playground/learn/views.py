@@ -116,7 +116,8 @@ def _stage(where: Standing, room: Facts | None, way: bool) -> dict[str, Any]:
     elif where.stop >= 0:
         at_us = lesson.segment[where.stop].at
     shown = stage.of_recording(shipped, at_us=at_us)
-    return {**shown, "autoplay": False, "panels": panels, "within": reverse("lesson", args=[lesson.slug])}
+    within = reverse("lesson", args=[lesson.slug])
+    return {**shown, "autoplay": False, "panels": panels, "within": within, "acts": where.step == "goal"}
 
 
 # -- what a learner does --------------------------------------------------------------------------

@@ -182,7 +182,7 @@ UNTRUE = [
     ("lesson.toml", 'at = "9s"\ncommand', 'at = "19.9s"\ncommand', "goal.solution: it does not reach the goal"),
     ("lesson.toml", 'within = "10s"', 'within = "30s"', "goal.wanted: it is reached by watching"),
     ("quiz.toml", "answer = 8", "answer = 11", "wrong: two of them are the same number"),
-    ("quiz.toml", 'place = "billing ready"', 'place = "email ready"', "wrong: 'email ready' is right"),
+    ("quiz.toml", 'place = "billing ready"', 'place = "email ready"', "wrong[0]: 'email ready' is right"),
     ("quiz.toml", 'place = 14, at = "12s"', 'place = 140, at = "12s"', "key: the message is not made yet then"),
     ("quiz.toml", "n = 1 }\nbelief", "n = 0 }\nbelief", "option: expected exactly one that holds, got [0, 1]"),
     ("quiz.toml", 'before = "the first charge"\nthen = "the order is routed"',

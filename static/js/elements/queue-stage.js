@@ -41,6 +41,7 @@ export class QueueStage extends HTMLElement {
     this.shown_us = 0;
     this.kinds = JSON.parse(this.dataset.kinds || "[]");
     this.length_us = Number(this.dataset.lengthUs) || 60_000_000;
+    this.limit_us = Infinity;
     this.atlas = new Atlas();
     this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.drawnVersion = "";
@@ -101,8 +102,11 @@ export class QueueStage extends HTMLElement {
   /** Where the clock has to wait: the end of what is known, of the run, and of what may be shown. */
   get edge_us() {
     const known = this.clock === this.room ? this.timeline.endTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
-    return Math.max(0, Math.min(known, this.looking ? this.roomNow_us : this.length_us));
+    return Math.max(0, Math.min(known, this.looking ? this.roomNow_us : this.end_us));
   }
+
+  /** Where the run ends: at its length, or where the page lets it go to for now (`limit_us`). */
+  get end_us() { return Math.min(this.length_us, this.limit_us); }
 
   /** The moment on the room's own clock, also while this page looks back; Infinity on a recording. */
   get roomNow_us() { return this.room ? Math.min(this.room.truth(performance.now()), this.length_us) : Infinity; }
@@ -122,7 +126,7 @@ export class QueueStage extends HTMLElement {
 
   /** Shows the moment `t_us`; in a room that is looking back, private to this page, and ends at the room's now. */
   seek(t_us, stepping = false) {
-    const to_us = Math.max(0, Math.min(this.length_us, t_us));
+    const to_us = Math.max(0, Math.min(this.end_us, t_us));
     if (to_us >= this.roomNow_us) return this.returnToNow();
     if (this.room && !this.looking) this.lookBack();
     this.stepping = stepping;
@@ -228,7 +232,7 @@ export class QueueStage extends HTMLElement {
   stopAtEnd() {
     if (this.clock === this.room || !this.clock.playing) return;
     if (this.looking && this.shown_us >= this.roomNow_us) return this.returnToNow();
-    if (this.shown_us < this.length_us) return;
+    if (this.shown_us < this.end_us) return;
     this.clock.pause(performance.now(), this.edge_us);
     this.woken();
   }

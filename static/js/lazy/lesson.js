@@ -37,7 +37,9 @@ class Lesson {
     this.shown = this.stops.findIndex((stop) => !stop.hidden);
     if (this.step === "run") this.ahead();
     else mark(this.stage, "");
-    if (this.step !== "run" && this.whole_us) this.stage.length_us = this.whole_us;
+    if (this.step === "goal" && dataset.way === undefined) delete this.stage.dataset.looks;
+    if (this.step === "goal") this.stage.limit_us = Infinity;
+    else if (this.step !== "run" && this.stage.limit_us === Infinity) this.stage.limit_us = Number(this.stage.dataset.at);
     this.judged = false;
     this.until_us = Number(dataset.until) || Infinity;
   }
@@ -53,9 +55,8 @@ class Lesson {
 
   /** The run ends, for now, at the next stop. */
   ahead() {
-    this.whole_us ??= this.stage.length_us;
     const next = this.stops[this.shown + 1];
-    if (next) this.stage.length_us = Number(next.dataset.at);
+    if (next) this.stage.limit_us = Number(next.dataset.at);
     mark(this.stage, this.stops[this.shown]?.dataset.points ?? "");
   }
 

@@ -16,7 +16,7 @@ export function boxOf(stage, id, zone) {
   if (kind === "queue" && zone === "ready") return { x, y, width: headX - x, height };
   if (kind === "queue" && zone) return { x: headX, y, width: Math.max(40, x + width - headX), height };
   if (kind === "consumer" && zone === "working") return { x: x + width / 2, y, width: width / 2, height };
-  if (kind === "consumer" && zone === "arrived") return { x, y, width: width / 2, height };
+  if (kind === "consumer" && zone === "prefetched") return { x, y, width: width / 2, height };
   return { x, y, width, height };
 }
 

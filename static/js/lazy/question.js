@@ -5,7 +5,7 @@ import { furnishOrders } from "mailroom/lazy/order.js";
 
 export function furnishQuestion(root) {
   furnishOrders(root);
-  root.querySelector("[data-said]")?.focus();
+  root.querySelector("[data-said] h2")?.focus();
   const stage = root.querySelector("queue-stage");
   if (root.dataset.question !== "place" || !stage) return;
   if (root.dataset.right === undefined) letPick(root, stage);
@@ -39,7 +39,7 @@ function showBoth(root, stage) {
     frame(stage, boxOfPlace(stage, given), "your pick", "pick");
     frame(stage, stage.shown_us >= Number(asked) ? boxOfPlace(stage, right) : null, given === right ? "" : "here", "pointed");
   };
-  stage.length_us = Math.min(stage.length_us, Number(asked));
+  stage.limit_us = Number(asked);
   new ResizeObserver(draw).observe(stage.parts.figure);
   for (const name of ["transport", "moment"]) stage.addEventListener(name, draw);
   if (!stage.calm) stage.play();

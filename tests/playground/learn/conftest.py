@@ -81,6 +81,11 @@ def shows(response: Any, text: str) -> bool:
     return squeezed(plain(text, catalogue().facts)) in squeezed(words_of(response))
 
 
+@pytest.fixture(autouse=True)
+def the_same_day_each_time(settings: Any) -> None:
+    settings.REVIEW_FUZZ = False
+
+
 @pytest.fixture
 def browser() -> Browser:
     return Browser()

@@ -1,5 +1,4 @@
-"""Where a message can be on a picture, as choices: for keyboards, screen readers and those who would rather
-read."""
+"""Where a message can be on a picture, as choices: for keyboards, screen readers and those who would rather read."""
 
 from __future__ import annotations
 
@@ -16,20 +15,23 @@ AT_QUEUE = {
 }
 AT_CONSUMER = {
     ON_THE_WAY: "on the way to {}",
-    "arrived": "at {}, waiting its turn",
+    "prefetched": "at {}, waiting its turn",
     "working": "at {}, being worked on",
 }
 
 
 def places_of(item: PlaceItem, scenario: Scenario) -> list[dict[str, str]]:
-    """`value` as an answer has it, `node`, `zone`, and `words`, in the order of the picture."""
+    """`value` as an answer has it, `node`, `zone`, and `words`, in the order of the picture. Whether a queue can
+    delay is told by the wrong answers: where none of them is delayed, nothing is."""
     zones = [
         zone for zone in AT_QUEUE if zone != DELAYED or any(DELAYED in wrong.place for wrong in item.wrong)
     ]
     found = [
         _place(queue.name, zone, AT_QUEUE[zone])
-        for system in scenario.system for queue in system.queues for zone in zones
-    ]  # fmt: skip
+        for system in scenario.system
+        for queue in system.queues
+        for zone in zones
+    ]
     for consumer in scenario.consumer:
         found += [_place(consumer.name, zone, words) for zone, words in AT_CONSUMER.items()]
     return [*found, {"value": GONE, "node": "", "zone": "", "words": "gone: it has left the broker"}]
