@@ -1,4 +1,5 @@
-"""Where a message can be on a picture, as choices: for keyboards, screen readers and those who would rather read."""
+"""Where a message can be on a picture, as choices: for keyboards, screen readers and those who would rather
+read."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ AT_CONSUMER = {
 
 
 def places_of(item: PlaceItem, scenario: Scenario) -> list[dict[str, str]]:
-    """`value` as an answer has it, `node`, `zone`, and `words`, in the order of the picture. Whether a queue can
-    delay is told by the wrong answers: where none of them is delayed, nothing is."""
+    """`value` as an answer has it, `node`, `zone`, and `words`, in the order of the picture. Whether a queue
+    can delay is told by the wrong answers: where none of them is delayed, nothing is."""
     zones = [
         zone for zone in AT_QUEUE if zone != DELAYED or any(DELAYED in wrong.place for wrong in item.wrong)
     ]

@@ -64,9 +64,17 @@ def _topic(slug: str, record: asking.Record, cards: dict[str, Any]) -> dict[str,
     for item in catalogue().items.values():
         if item.topic == slug:
             concepts.setdefault(item.concept, []).append(item)
-    lanes = [{"concept": name.replace("-", " "), "due": cards[name], "is_due": cards[name] <= now(), "today": cards[name].date() == now().date(),
-              "cells": [cell(item, record) for item in items]}
-             for name, items in concepts.items() if name in cards]  # fmt: skip
+    lanes = [
+        {
+            "concept": name.replace("-", " "),
+            "due": cards[name],
+            "is_due": cards[name] <= now(),
+            "today": cards[name].date() == now().date(),
+            "cells": [cell(item, record) for item in items],
+        }
+        for name, items in concepts.items()
+        if name in cards
+    ]
     return {"name": TOPICS[slug], "concepts": lanes}
 
 
