@@ -149,7 +149,8 @@ class Kafka:
         """The cluster as plain data; shares its parts with it, so encode it at once."""
         return KafkaState(
             self.name, self.version, self.config, self.brokers, self.topics, self.transactions, self.classic,
-            self.consumer, self.shares, self.share_config, self.fetches, self.group_nodes, self.pids, self.numbers,
+            self.consumer, self.shares, self.share_config, self.fetches, self.group_nodes, self.pids,
+            self.numbers,
         )  # fmt: skip
 
     @classmethod

@@ -1,7 +1,7 @@
 """The group coordinator: offsets of every group, and the classic protocol's generations.
 
-A group moves Empty → PreparingRebalance (who is still there joins again) → CompletingRebalance (the leader
-hands in the assignment) → Stable. `org.apache.kafka.coordinator.group.GroupMetadataManager`.
+A group moves Empty → PreparingRebalance (who is still there joins again) → CompletingRebalance (the
+leader hands in the assignment) → Stable. `org.apache.kafka.coordinator.group.GroupMetadataManager`.
 """
 
 from __future__ import annotations

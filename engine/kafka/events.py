@@ -1,7 +1,7 @@
 """Kafka's own facts, in its own words. Tags 100–149.
 
-Nodes (each introduced by a `NodeAdded`): a broker, a topic, its partitions, a group. Records are named by their
-partition and offset; `messages` are the room's numbers of what a batch holds, one an offset, 0 for a control
+Nodes (each introduced by a `NodeAdded`): a broker, a topic, its partitions, a group. Records are named by
+their partition and offset; `messages` are the room's numbers of what a batch holds, one an offset, 0 for a control
 record and for what nobody counts.
 """
 
@@ -13,8 +13,8 @@ from engine.events import Event
 
 GroupState = Literal["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Reconciling"]
 Gone = Literal["left", "session", "late", "away"]
-"""Why a member is out: it said so, was not heard of for session.timeout.ms, did not join the rebalance in time;
-away is a static member that left and may come back."""
+"""Why a member is out: it said so, was not heard of for session.timeout.ms, did not join the rebalance in
+time; away is a static member that left and may come back."""
 
 
 Settling = Literal["accept", "reject", "gap", "release", "lock", "gone", "limit"]
@@ -22,7 +22,8 @@ Lent = Literal["AVAILABLE", "ACKNOWLEDGED", "ARCHIVED"]
 
 
 class PartitionDeclared(Event, frozen=True, array_like=True, tag=100):
-    """Node `node` is partition `number` of topic `topic`. `replicas` are nodes of brokers, the preferred first."""
+    """Node `node` is partition `number` of topic `topic`. `replicas` are nodes of brokers, the preferred
+    first."""
 
     node: int
     topic: int
@@ -31,7 +32,8 @@ class PartitionDeclared(Event, frozen=True, array_like=True, tag=100):
 
 
 class PartitionLed(Event, frozen=True, array_like=True, tag=101):
-    """Who leads (a broker's node, 0 for nobody), since which leader epoch, who is in sync, who is eligible."""
+    """Who leads (a broker's node, 0 for nobody), since which leader epoch, who is in sync, who is
+    eligible."""
 
     node: int
     leader: int
@@ -41,7 +43,8 @@ class PartitionLed(Event, frozen=True, array_like=True, tag=101):
 
 
 class RecordsAppended(Event, frozen=True, array_like=True, tag=102):
-    """The leader has written a batch at `base`. A marker is a control record; it ends the transaction of `pid`."""
+    """The leader has written a batch at `base`. A marker is a control record; it ends the transaction of
+    `pid`."""
 
     node: int
     base: int
@@ -103,7 +106,8 @@ class MemberGone(Event, frozen=True, array_like=True, tag=108, gc=False):
 
 
 class OffsetCommitted(Event, frozen=True, array_like=True, tag=109, gc=False):
-    """The group begins at `offset` of partition `node` when its owner changes. `by`: a node, 0 an administrator."""
+    """The group begins at `offset` of partition `node` when its owner changes. `by`: a node, 0 an
+    administrator."""
 
     group: int
     node: int
@@ -121,7 +125,8 @@ class TransactionChanged(Event, frozen=True, array_like=True, tag=110, gc=False)
 
 
 class RecordsLent(Event, frozen=True, array_like=True, tag=111):
-    """A share group has lent these records to `member` until `until_us`; `deliveries` runs beside `offsets`."""
+    """A share group has lent these records to `member` until `until_us`; `deliveries` runs beside
+    `offsets`."""
 
     group: int
     node: int

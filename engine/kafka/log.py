@@ -8,7 +8,9 @@ part of the log, because every replica derives them from it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -60,6 +62,8 @@ class Segment(msgspec.Struct, array_like=True):
     batches: list[Batch]
     upto: int = 0
     """Where it ends even though its last batches were cleaned away."""
+    size: int = 0
+    """Bytes of keys, values and headers."""
 
     def end(self) -> int:
         """The offset behind its last batch."""
@@ -67,10 +71,6 @@ class Segment(msgspec.Struct, array_like=True):
 
     def newest_us(self) -> int:
         return max((batch.at_us for batch in self.batches), default=-1)
-
-    def size(self) -> int:
-        """Bytes of keys, values and headers."""
-        return sum(batch.size for batch in self.batches)
 
 
 class Written(msgspec.Struct, array_like=True):
@@ -101,6 +101,9 @@ class Ended(msgspec.Struct, array_like=True, frozen=True):
     aborted: bool
 
 
+_base, _last = attrgetter("base"), attrgetter("last")
+
+
 class Log(msgspec.Struct, array_like=True):
     """A replica's log. `start` is the log start offset, `end()` the log end offset."""
 
@@ -126,17 +129,19 @@ class Log(msgspec.Struct, array_like=True):
     def last_stable(self, high_watermark: int) -> int:
         """Where read_committed stops: the first offset of a transaction whose end is not replicated yet."""
         unstable = [state.transaction for state in self.producers.values() if state.transaction >= 0]
-        unstable += [ended.first for ended in self.ended if ended.last >= high_watermark]
+        for ended in reversed(self.ended):
+            if ended.last < high_watermark:
+                break
+            unstable.append(ended.first)
         return min([high_watermark, *unstable])
 
     def batches_from(self, offset: int) -> Iterator[Batch]:
         """The batches that hold `offset` or come after it."""
-        first = 0
-        for place, segment in enumerate(self.segments):
-            if segment.base <= offset:
-                first = place
+        first = max(0, bisect_right(self.segments, offset, key=_base) - 1)
         for segment in self.segments[first:]:
-            yield from (batch for batch in segment.batches if batch.last >= offset)
+            batches = segment.batches
+            for place in range(bisect_left(batches, offset, key=_last), len(batches)):
+                yield batches[place]
 
     def visible(
         self, offset: int, before: int, isolation: Isolation, max_records: int | None = None
@@ -197,12 +202,13 @@ class Log(msgspec.Struct, array_like=True):
         `segment_bytes`: a segment that would grow beyond it is closed first; -1 for no bound.
         """
         active = self.segments[-1] if self.segments else None
-        full = active is not None and 0 <= segment_bytes < active.size() + batch.size
+        full = active is not None and 0 <= segment_bytes < active.size + batch.size
         if active is None or (active.batches and (self.roll_next or full)):
             active = Segment(batch.base, [])
             self.segments.append(active)
         self.roll_next = False
         active.batches.append(batch)
+        active.size += batch.size
         if not self.epochs or self.epochs[-1][0] < batch.leader_epoch:
             self.epochs = [*self.epochs, (batch.leader_epoch, batch.base)]
         if batch.pid != NO_PID:
@@ -230,16 +236,18 @@ class Log(msgspec.Struct, array_like=True):
 
     def truncate_to(self, offset: int) -> None:
         """A follower gives up what its leader does not have: everything from `offset` on."""
+        end = min(self.end(), offset)
         for segment in self.segments:
             segment.batches = [batch for batch in segment.batches if batch.base < offset]
+            segment.size = sum(batch.size for batch in segment.batches)
             segment.upto = min(segment.upto, offset)
-        kept = [segment for segment in self.segments if segment.batches]
-        self.segments = kept
+        self.segments = [segment for segment in self.segments if segment.batches]
+        self.start = min(self.start, offset)
+        if self.end() < end:  # what stood there was cleaned away, here as at the leader's
+            self.segments.append(Segment(end, []))
         self.epochs = [(epoch, first) for epoch, first in self.epochs if first < offset]
-        if not kept:
-            self.start = min(self.start, offset)
         self.producers, self.ended = {}, []
-        for segment in kept:
+        for segment in self.segments:
             for batch in segment.batches:
                 if batch.pid != NO_PID:
                     self._note(batch)
@@ -262,24 +270,21 @@ class Log(msgspec.Struct, array_like=True):
         A segment's age is that of its newest record. The active one goes too where it alone is left and has
         expired: the log then goes on in a new, empty one.
         """
-        beyond = self._size() - retention_bytes
+        beyond = sum(segment.size for segment in self.segments) - retention_bytes
         while self.segments:
             first = self.segments[0]
             if not first.batches or first.end() > high_watermark:
                 return
             too_old = 0 <= retention_us < now_us - first.newest_us()
-            too_much = retention_bytes >= 0 and beyond >= first.size()
+            too_much = retention_bytes >= 0 and beyond >= first.size
             if not too_old and not (too_much and len(self.segments) > 1):
                 return
-            beyond -= first.size()
+            beyond -= first.size
             end = first.end()
             self.segments.pop(0)
             if not self.segments:
                 self.segments = [Segment(end, [])]
             self.start = max(self.start, end)
-
-    def _size(self) -> int:
-        return sum(segment.size() for segment in self.segments)
 
     def compact(self, now_us: int, delete_retention_us: int, high_watermark: int) -> bool:
         """The cleaner gets its chance. Returns whether it did anything.
@@ -307,6 +312,7 @@ class Log(msgspec.Struct, array_like=True):
             segment.batches = cleaned
         for segment in cleanable:
             segment.batches = self._without_spent(segment.batches, alive, now_us, delete_retention_us)
+            segment.size = sum(batch.size for batch in segment.batches)
         self.segments = [s for s in self.segments if s.batches or s is self.segments[-1]]
         self.cleaned_to = end
         return True

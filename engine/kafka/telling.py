@@ -1,7 +1,7 @@
 """What happened in a cluster, as events: whatever changes it calls here, and here the difference is told.
 
-The last word on each partition is kept with it (`Told`), so that no caller has to know what changed. `state_events`
-builds the same picture from nothing.
+The last word on each partition is kept with it (`told_…`), so that no caller has to know what changed.
+`state_events` builds the same picture from nothing.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.kafka.log import Batch, Log
+from engine.kafka.log import Batch, Log, Segment
 
 OFFLINE = -1
 
@@ -125,17 +125,17 @@ def follow(partition: PartitionState, broker: int) -> None:
     """`broker`'s replica becomes like its leader's: it truncates where they differ, then copies what it
     lacks."""
     leader, log = partition.log(), partition.logs[broker]
-    log.truncate_to(common_end(leader, log))
+    common = common_end(leader, log)
+    if common < log.end():
+        log.truncate_to(common)
     if log.start < leader.start:
         log.delete_before(leader.start)
     end = log.end()
     for batch in list(leader.batches_from(end)):
         if batch.base >= end:
             copy_batch(log, batch)
-    if not log.segments:
-        log.start = leader.start
-    elif log.end() < leader.end():  # what the leader holds there was compacted away
-        log.segments[-1].upto = leader.end()
+    if log.end() < leader.end():  # what the leader held there was cleaned away
+        log.segments.append(Segment(leader.end(), []))
     partition.marks[broker] = min(partition.high_watermark(), log.end())
 
 
