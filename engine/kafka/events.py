@@ -1,8 +1,8 @@
 """Kafka's own facts, in its own words. Tags 100–149.
 
 Nodes (each introduced by a `NodeAdded`): a broker, a topic, its partitions, a group. Records are named by
-their partition and offset; `messages` are the room's numbers of what a batch holds, one an offset, 0 for a control
-record and for what nobody counts.
+their partition and offset; `messages` are the room's numbers of what a batch holds, one an offset, 0 for a
+control record and for what nobody counts.
 """
 
 from __future__ import annotations
