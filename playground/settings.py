@@ -75,10 +75,10 @@ MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "playground.security.ContentSecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",  # before what may answer by itself
     "playground.errors.ErrorPageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "playground.urls"

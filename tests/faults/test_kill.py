@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import Site, start_site, stop_site
 from tests.faults import truth
 from tests.faults.pages import Page
@@ -109,6 +111,54 @@ async def test_killed_between_the_journal_and_its_effect_a_command_is_done_once(
             told = await asyncio.to_thread(truth.of, code, 2400, tmp_path)
             assert len(told["entries"]) == 1
             check([owner, viewer], told, 1)
+    finally:
+        stop_site(site)
+
+
+NEWER_RULES = """
+import engine
+engine.RULES += {more}
+"""
+
+AND_COMES_OUT_OTHERWISE = """
+from engine.simulation import Simulation
+Simulation.apply_at = lambda self, at_us, command, n: None
+"""
+
+
+async def test_killed_and_started_with_newer_rules_a_room_goes_on_where_it_comes_out_the_same(
+    tmp_path: Path,
+) -> None:
+    import urllib.error
+    import urllib.request
+
+    site = start_site(tmp_path)
+    code, cookies = open_room(site)
+    try:
+        async with Page(site, code, cookies) as owner:
+            await owner.until(lambda: owner.moment() > 500_000)
+            await owner.command("CrashConsumer", {"consumer": "email worker"})
+            await owner.command("Speed", {"rate": 2000})
+            await owner.until(lambda: owner.moment() > 7_000_000 and not owner.pending)
+            site.process.kill()
+            site.process.wait()
+            site = await asyncio.to_thread(
+                start_site, tmp_path, site.port, NEWER_RULES.format(more=1), again=True
+            )
+            await owner.until(lambda: owner.moment() > 11_000_000)
+            restart = await owner.command("RestartConsumer", {"consumer": "email worker"})
+            await owner.until(lambda: restart in owner.done)
+            told = await asyncio.to_thread(truth.of, code, 2400, tmp_path)
+            check([owner], told, 3)
+        site.process.kill()
+        site.process.wait()
+        patch = NEWER_RULES.format(more=2) + AND_COMES_OUT_OTHERWISE
+        site = await asyncio.to_thread(start_site, tmp_path, site.port, patch, again=True)
+        await asyncio.sleep(3)  # its light goes out
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            await asyncio.to_thread(urllib.request.urlopen, f"{site.url}/room/{code}/")
+        assert caught.value.code == 410
+        assert "earlier rules" in caught.value.read().decode()
     finally:
         stop_site(site)
 

@@ -195,6 +195,27 @@ def test_a_token_is_of_no_use_to_other_origins(site: Site) -> None:
         assert everything() == before, route
 
 
+def test_every_answer_keeps_foreign_script_and_foreign_frames_out(site: Site) -> None:
+    """Also what is refused, not found, or no page at all."""
+    strict = Client(SERVER_NAME="localhost", enforce_csrf_checks=True)
+    for route in ROUTES:
+        address = site.addresses(route)[0]
+        for answer in (site.browser.get(address), strict.post(address), strict.get(address + "nothing/here")):
+            policy = answer["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'") and "unsafe" not in policy, address
+            assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy, address
+            assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY"), (
+                address
+            )
+            assert answer["Referrer-Policy"] == answer["Cross-Origin-Opener-Policy"] == "same-origin", address
+            assert answer["Cross-Origin-Resource-Policy"] == "same-origin" and answer["Permissions-Policy"], (
+                address
+            )
+            assert "Access-Control-Allow-Origin" not in answer, address
+            for cookie in answer.cookies.values():
+                assert cookie["httponly"] and cookie["samesite"] == "Lax", address
+
+
 def test_with_the_token_the_same_posts_are_heard(site: Site) -> None:
     """Else the two tests above could not fail."""
     strict, token = with_a_token(site)
