@@ -10,6 +10,8 @@ import { positions } from "mailroom/view/positions.js";
 import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
 import { drawWires } from "mailroom/view/wires.js";
 
+const PANE_MARGIN = 240;
+
 export class QueueStage extends HTMLElement {
   connectedCallback() {
     if (this.timeline) return;
@@ -56,7 +58,8 @@ export class QueueStage extends HTMLElement {
   }
 
   watchSurroundings() {
-    const redraw = () => { this.figureWidth = 0; this.wake(); };
+    const redraw = () => { this.figureWidth = 0; this.pane = null; this.wake(); };
+    document.addEventListener("scroll", () => this.scrolled(), { capture: true, passive: true });
     new ResizeObserver(redraw).observe(this.parts.figure);
     new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
@@ -85,8 +88,8 @@ export class QueueStage extends HTMLElement {
   scene() {
     this.draw();
     const host = this.getBoundingClientRect();
-    const canvas = this.parts.canvas.getBoundingClientRect();
-    const [dx, dy] = [canvas.x - host.x, canvas.y - host.y];
+    const picture = this.parts.scroller.getBoundingClientRect();
+    const [dx, dy] = [picture.x - host.x, picture.y - host.y];
     const nodes = [...this.figure.nodes].filter(([id]) => this.shownScene.nodes.has(id))
       .map(([id, { kind, x, y, width, height }]) => ({ id, kind, x: x + dx, y: y + dy, width, height }));
     const messages = this.drawn.tokens.map(({ id, label, kind, attempt, look, node, zone, index, x, y }) => (
@@ -198,7 +201,7 @@ export class QueueStage extends HTMLElement {
     this.arrange();
     const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
     this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion);
-    paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected);
+    paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected, this.pane);
     this.tellChanges();
     if (before !== this.shown_us) this.dispatchEvent(new Event("moment"));
     this.stopAtEnd();
@@ -213,11 +216,30 @@ export class QueueStage extends HTMLElement {
       this.layoutKey = key;
       this.figure = layout(this.timeline.plan, Math.max(width, 320));
       this.drawnVersion = "";
+      this.pane = null;
       this.parts.figure.classList.toggle("narrow", this.figure.narrow);
       this.parts.scroller.style.height = `${this.figure.height}px`;
     }
     this.atlas.dress(this, ratio);
-    fitCanvas(this.parts.canvas, this.figure, ratio);
+    this.pane ??= this.inView();
+    fitCanvas(this.parts.canvas, this.figure, ratio, this.pane);
+  }
+
+  /** The strip of the figure that the canvas covers: all of it, or of a tall one what is in view and a margin. */
+  inView() {
+    const { figure, scroller } = this.parts;
+    const height = Math.min(this.figure.height, Math.min(innerHeight, figure.clientHeight || innerHeight) + 2 * PANE_MARGIN);
+    const hidden = Math.max(0, figure.getBoundingClientRect().top) - scroller.getBoundingClientRect().top;
+    return { top: Math.round(Math.max(0, Math.min(this.figure.height - height, hidden - PANE_MARGIN))), height };
+  }
+
+  /** The canvas follows before what it does not cover comes into view. */
+  scrolled() {
+    if (!this.pane || this.pane.height >= this.figure.height) return;
+    const pane = this.inView();
+    if (Math.abs(pane.top - this.pane.top) < PANE_MARGIN / 2) return;
+    this.pane = pane;
+    this.draw();
   }
 
   tellChanges() {
@@ -240,8 +262,8 @@ export class QueueStage extends HTMLElement {
   // -- looking at a message ---------------------------------------------------------------------
 
   clicked(event) {
-    const canvas = this.parts.canvas.getBoundingClientRect();
-    const [x, y] = [event.clientX - canvas.x, event.clientY - canvas.y];
+    const picture = this.parts.scroller.getBoundingClientRect();
+    const [x, y] = [event.clientX - picture.x, event.clientY - picture.y];
     const opener = event.target.closest(".open");
     let best = null;
     let nearest = opener && !event.detail ? 0 : 26;

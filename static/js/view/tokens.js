@@ -3,6 +3,7 @@
 
 const SPRITES_MAX = 3_000;
 const SQUARES_MAX = 5;
+const REACH = 50;
 const SHAPES = {
   k0: (p) => { p.moveTo(-18, -20); p.lineTo(9, -20); p.lineTo(18, -11); p.lineTo(18, 20); p.lineTo(-18, 20); p.closePath(); },
   k1: (p) => p.arc(0, 0, 19.5, 0, 7),
@@ -194,26 +195,31 @@ function polygonLine(c, flat) {
 
 // -- one moment ---------------------------------------------------------------------------------
 
-/** Fits the canvas to the figure and its pixels to the screen's. */
-export function fitCanvas(canvas, figure, ratio) {
-  const [width, height] = [Math.round(figure.width * ratio), Math.round(figure.height * ratio)];
+/** Lays the canvas over `pane`, a strip {top, height} of the figure, and fits its pixels to the screen's. */
+export function fitCanvas(canvas, figure, ratio, pane) {
+  const [width, height] = [Math.round(figure.width * ratio), Math.round(pane.height * ratio)];
+  const { style } = canvas;
+  if (style.top !== `${pane.top}px`) style.top = `${pane.top}px`;
   if (canvas.width === width && canvas.height === height) return;
   canvas.width = width;
   canvas.height = height;
-  canvas.style.width = `${figure.width}px`;
-  canvas.style.height = `${figure.height}px`;
+  style.width = `${figure.width}px`;
+  style.height = `${pane.height}px`;
 }
 
-/** Paints one moment. `selected` is a message's number, 0 for none. */
-export function paint(canvas, drawn, figure, atlas, selected) {
+/** Paints one moment, as far as the canvas goes. `selected` is a message's number, 0 for none. */
+export function paint(canvas, drawn, figure, atlas, selected, pane = { top: 0, height: figure.height }) {
   const c = canvas.getContext("2d");
-  c.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, 0);
-  c.clearRect(0, 0, figure.width, figure.height);
+  const [first, last] = [pane.top - REACH, pane.top + pane.height + REACH];
+  const outside = ({ y }) => y < first || y > last;
+  c.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, -pane.top * atlas.ratio);
+  c.clearRect(0, pane.top, figure.width, pane.height);
   for (const slot of drawn.slots) freeSlot(c, slot, atlas.colours);
   for (const bar of drawn.bars) workBar(c, figure.nodes.get(bar.node), bar.part, atlas.colours);
   for (const more of drawn.more) moreText(c, more, atlas.colours);
   for (const signal of drawn.signals) signalDot(c, signal, atlas.colours);
   for (const item of drawn.tokens) {
+    if (outside(item)) continue;
     if (item.twin && item.labelled) twin(c, item, atlas.colours);
     if (selected && item.message === selected) selection(c, item, atlas.colours);
     atlas.draw(c, item);

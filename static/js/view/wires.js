@@ -6,15 +6,30 @@ const NS = "http://www.w3.org/2000/svg";
 export function drawWires(svg, figure, scene) {
   const shapes = [...wires(figure, scene), ...outlines(figure, scene)];
   drawHeads(svg.parentElement.querySelector(".heads"), figure);
-  const key = JSON.stringify([figure.width, figure.height, shapes]);
-  if (svg.drawnKey === key) return;
-  svg.drawnKey = key;
+  const size = `${figure.width} ${figure.height}`;
+  if (svg.drawnSize !== size) {
+    svg.drawnSize = size;
+    svg.setAttribute("viewBox", `0 0 ${size}`);
+    svg.setAttribute("width", figure.width);
+    svg.setAttribute("height", figure.height);
+  }
   svg.parentElement.classList.toggle("close", figure.close);
-  svg.setAttribute("viewBox", `0 0 ${figure.width} ${figure.height}`);
-  svg.setAttribute("width", figure.width);
-  svg.setAttribute("height", figure.height);
   const group = svg.querySelector("g") ?? svg.appendChild(document.createElementNS(NS, "g"));
-  group.replaceChildren(...shapes.map(element));
+  replaceChanged(group, shapes);
+}
+
+/** Only shapes that differ from what stands at their place are made anew. */
+function replaceChanged(group, shapes) {
+  const drawn = (group.drawn ??= []);
+  shapes.forEach((each, i) => {
+    const key = JSON.stringify(each);
+    if (drawn[i] === key) return;
+    drawn[i] = key;
+    if (group.children[i]) group.children[i].replaceWith(element(each));
+    else group.append(element(each));
+  });
+  while (group.children.length > shapes.length) group.lastChild.remove();
+  drawn.length = shapes.length;
 }
 
 function element([name, attributes]) {
