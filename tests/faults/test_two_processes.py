@@ -127,6 +127,7 @@ async def test_redis_gone_for_a_while_closes_nothing_and_is_said(on_postgresql: 
         await one.until(lambda: abs(one.next - other.next) < 12)
         told = await asyncio.to_thread(two.truth, code, 2400)
         check([one, other], told, 1)
+        assert {tick for _, tick, _ in told["marks"]} >= {199, 399}, "digests of the past are stored"
         assert one.closed == other.closed == []
 
 
