@@ -124,12 +124,13 @@ class StandsFor(Event, frozen=True, array_like=True, tag=27, gc=False):
 
 
 class ConsumerSettings(Event, frozen=True, array_like=True, tag=32, gc=False):
-    """What consumer `node` does from now on, told once a command has changed it or brought the consumer.
+    """What consumer `node` does from now on, told once a command has changed it or brought the consumer, and
+    from the start of one that connects later. Before that it is as the scenario says.
 
-    Before that it is as the scenario says. `queue` is the node that it reads, `work_us` the mean time of
-    its work at normal speed, `keep` "" without an idempotency store. `retry` is what it does after a
-    failure: republish goes to `retry_queue` ("": by its scenario's steps) after `delay_us`, doubled each
-    time when `backoff` is exponential; after `limit` attempts (0: never) to queue `then`, "" for nowhere.
+    `queue` is the node that it reads, `work_us` the mean time of its work at normal speed, `keep` "" without
+    an idempotency store. `retry` is what it does after a failure: republish goes to `retry_queue` ("": by
+    its scenario's steps) after `delay_us`, doubled each time when `backoff` is exponential; after `limit`
+    attempts (0: never) to queue `then`, "" for nowhere.
     """
 
     node: int

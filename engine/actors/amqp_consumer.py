@@ -109,8 +109,9 @@ class AmqpConsumer(msgspec.Struct, tag="amqp_consumer"):
     # -- life -----------------------------------------------------------------------------------
 
     def begin(self, kernel: Kernel) -> None:
-        """Connect at the scenario's time for it."""
+        """Connect at the scenario's time for it. Who comes later says already now where it will read."""
         if self.spec.start:
+            self.tell(kernel)
             kernel.schedule(kernel.now_us + self.spec.start, self.owner, "connect", 0, self.life)
         else:
             self.connect(kernel)

@@ -278,6 +278,16 @@ def test_a_changed_consumer_says_its_settings_and_so_does_a_new_one() -> None:
     assert [replace(e, at_us=0, cause=0) for e in present] == [replace(e, at_us=0, cause=0) for e in said[2:]]
 
 
+def test_a_consumer_that_connects_later_says_from_the_start_where_it_will_read() -> None:
+    run = Run(steady(start="4s"), until_ms=3_000)
+    (said,) = run.all(ConsumerSettings)
+    assert (said.at_us, said.node, said.queue) == (0, run.node("worker 1"), run.node("work"))
+    assert not run.all(ConsumerRegistered)
+    assert [e.queue for e in run.simulation.state_events() if isinstance(e, ConsumerSettings)] == [
+        run.node("work")
+    ]
+
+
 def test_a_queue_may_be_declared_and_bound_in_one_step() -> None:
     run = Run(fanned(), (4_500, c.DeclareQueue("broker", "audit", exchange="orders")), until_ms=9_000)
     assert len([e for e in run.all(WireAdded) if e.target == run.node("audit")]) == 1
