@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -62,7 +63,7 @@ def main() -> None:
     runs = int(sys.argv[sys.argv.index("--runs") + 1]) if "--runs" in sys.argv else 1_000
     with tempfile.TemporaryDirectory(prefix="mailroom-bench-") as folder:
         scenario = Path(folder) / "scenarios" / "steady.toml"
-        scenario.parent.mkdir()
+        shutil.copytree(ROOT / "lessons" / "scenarios", scenario.parent)  # lessons speak of them
         scenario.write_text(SCENARIO)
         worker_s, wall_s = through_celery(Path(folder), runs)
         some = max(1, runs // 10)

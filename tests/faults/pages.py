@@ -37,6 +37,11 @@ class Page:
     refused: dict[str, dict[str, Any]] = field(default_factory=dict)
     pending: dict[str, dict[str, Any]] = field(default_factory=dict)
     degraded: list[tuple[bool, str]] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)
+    """When, by the monotonic clock, each of `degraded` came."""
+    gaps: list[float] = field(default_factory=list)
+    """Seconds between one frame with ticks and the next, on one connection."""
+    ticked_at: float | None = None
     faults: list[str] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
     pieces: list[list[int]] = field(default_factory=list)
@@ -65,10 +70,12 @@ class Page:
         site = self.site
         path = f"{site.socket_url}/ws/room/{self.code}/"
         headers = {"Cookie": self.cookies}
-        async with connect(path, origin=site.url, additional_headers=headers, open_timeout=3) as socket:  # type: ignore[arg-type]
+        async with connect(
+            path, origin=site.url, additional_headers=headers, open_timeout=3, max_size=None
+        ) as socket:  # type: ignore[arg-type]
             digest = self.digests.get(self.next - 1, "")
             await self._say(socket, "watch", epoch=self.epoch, tick=self.next if digest else 0, digest=digest)
-            self.socket = socket
+            self.socket, self.ticked_at = socket, None
             for frame in list(self.pending.values()):
                 await socket.send(json.dumps(frame))
             try:
@@ -114,19 +121,28 @@ class Page:
         self.digests = {tick: digest for tick, digest in self.digests.items() if tick < self.next}
 
     def _add(self, frame: dict[str, Any], tick: int) -> None:
+        now = time.monotonic()
+        if self.ticked_at is not None:
+            self.gaps.append(now - self.ticked_at)
+        self.ticked_at = now
         self.next = tick + frame["n"]
         self.digests[self.next - 1] = frame["digest"]
 
     def _on_clock(self, frame: dict[str, Any]) -> None:
+        news = [piece for piece in frame["pieces"] if piece not in self.pieces]
         self.pieces, self.lit_until_us = frame["pieces"], frame["lit_until_us"]
         self.offset_us = frame["now_us"] - time.monotonic_ns() // 1000
-        self._unsee(self.pieces[-1][0])
+        if news and news[0][0] < frame["now_us"]:
+            self._unsee(news[0][0])
 
     def _unsee(self, begun_us: int) -> None:
-        """A clock entry that came after it took effect (a machine that was too busy for 150 ms): what this
-        screen alone went on to show since then is not what the room showed."""
-        for place in [p for p, at_us in self.looked_us.items() if at_us >= begun_us and p[0] == self.epoch]:
-            if place[1] >= self.moment() // TICK_US:
+        """A clock entry that is heard of for the first time after it took effect (on a machine that was too busy
+        for 150 ms, or behind a connection that was lost): what this screen alone went on to show since then,
+        beyond where the room stands, is not what the room showed. What it had shown before that stays, and so
+        does everything when a clock that is known goes back."""
+        stands = self.moment() // TICK_US
+        for place, at_us in list(self.looked_us.items()):
+            if place[0] == self.epoch and at_us >= begun_us and place[1] >= stands:
                 del self.looked_us[place], self.shown[place]
 
     def _on_done(self, frame: dict[str, Any]) -> None:
@@ -141,6 +157,7 @@ class Page:
 
     def _on_degraded(self, frame: dict[str, Any]) -> None:
         self.degraded.append((frame["on"], frame["text"]))
+        self.told_at.append(time.monotonic())
 
     def moment(self) -> int:
         """The simulated moment on this screen now, -1 before there is one."""
@@ -195,3 +212,28 @@ class Page:
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not come to that within {seconds} s; {self.where()}")
             await asyncio.sleep(0.02)
+
+
+class Lag:
+    """How late this machine is just now: `seconds` by which a short sleep overran at most. What is promised in
+    seconds is promised to browsers; a test machine that stands still for one may add just that."""
+
+    EVERY_S = 0.02
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def __aenter__(self) -> Lag:
+        self.task = asyncio.create_task(self._measure())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def _measure(self) -> None:
+        while True:
+            begun = time.monotonic()
+            await asyncio.sleep(self.EVERY_S)
+            self.seconds = max(self.seconds, time.monotonic() - begun - self.EVERY_S)

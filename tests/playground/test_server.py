@@ -59,8 +59,8 @@ def open_room(site: Site, **more: Any) -> tuple[str, str]:
     return answer["room"], "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
 
 
-def socket_to(site: Site, path: str, cookies: str = "") -> connect:
-    return connect(site.socket_url + path, origin=site.url, additional_headers={"Cookie": cookies})  # type: ignore[arg-type]
+def socket_to(site: Site, path: str, cookies: str = "", **more: Any) -> connect:
+    return connect(site.socket_url + path, origin=site.url, additional_headers={"Cookie": cookies}, **more)  # type: ignore[arg-type]
 
 
 async def say(page: ClientConnection, kind: str, **fields: Any) -> None:
