@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.events import EffectsStand, Event, LedgerStands, PromiseBroken, Settled, StandsFor
-from engine.places import PLACES, WAITING, LedgerState
+from engine.limits import COPIES_OF_EVENT_MAX
+from engine.places import PLACES, WAITING, Account, LedgerState
 
 
 def counted(ledger: LedgerState, now_us: int) -> list[Event]:
@@ -17,15 +18,21 @@ def counted(ledger: LedgerState, now_us: int) -> list[Event]:
     for copy, record in [*ledger.copies.items(), *ledger.stale.items()]:
         groups.setdefault((record.destination, record.place), []).append(copy)
     told += [
-        Settled(now_us, 0, tuple(copies), destination, "", PLACES[place])
+        Settled(now_us, 0, tuple(copies[start : start + COPIES_OF_EVENT_MAX]), destination, "", PLACES[place])
         for (destination, place), copies in groups.items()
+        for start in range(0, len(copies), COPIES_OF_EVENT_MAX)
     ]
-    told += [
-        LedgerStands(now_us, 0, node, tuple(account.places[1:]), tuple(account.tallies))
-        for node, account in ledger.accounts.items()
-    ]
+    told += standing(ledger.accounts, now_us)
     told += [EffectsStand(now_us, 0, queue, tuple(row)) for queue, row in ledger.finished.items()]
     for name in ledger.broken:
         promise, node = name.split("/")
         told.append(PromiseBroken(now_us, 0, promise, int(node)))
     return told
+
+
+def standing(accounts: dict[int, Account], now_us: int) -> list[LedgerStands]:
+    """The counts outright, a destination each."""
+    return [
+        LedgerStands(now_us, 0, node, tuple(account.places[1:]), tuple(account.tallies))
+        for node, account in accounts.items()
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine import RULES
+from engine import RULES, aggregated
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
 from engine.applying import apply
@@ -348,6 +348,14 @@ class Simulation:
     def state_events(self) -> list[Event]:
         """Events of the same vocabulary that build the present from nothing."""
         return state_events(self)
+
+    def counts(self) -> list[aggregated.Count]:
+        """(node, zone, how many lie there), for whoever is shown numbers instead of messages."""
+        return aggregated.counts(self)
+
+    def stands(self) -> list[Event]:
+        """The ledger's counts, a destination each, as of the last moment that is over."""
+        return list(aggregated.stands(self))
 
     def totals(self) -> dict[str, int]:
         """The ledger's counts over all destinations, by name, and how many messages were sent."""

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.events import FuseLit, Left, LeftReason, Placed, Zone
 from engine.kernel import Kernel
+from engine.limits import COPIES_OF_EVENT_MAX
 from engine.rabbitmq.channels import Channel, Pending
 from engine.rabbitmq.events import DeathReason, Requeued
 from engine.rabbitmq.lines import Ready
@@ -122,7 +123,9 @@ class Queue(msgspec.Struct, kw_only=True):
 
     def say_left(self, house: House, copies: tuple[int, ...], reason: LeftReason) -> None:
         kernel = house.kernel
-        kernel.emit(Left(kernel.now_us, kernel.cause, copies, 0, self.node, reason))
+        for start in range(0, len(copies) or 1, COPIES_OF_EVENT_MAX):
+            some = copies[start : start + COPIES_OF_EVENT_MAX]
+            kernel.emit(Left(kernel.now_us, kernel.cause, some, 0, self.node, reason))
 
     def say_requeued(self, house: House, held: Held, redelivered: bool, count: int) -> None:
         kernel = house.kernel

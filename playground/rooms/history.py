@@ -47,7 +47,7 @@ class Recording:
     length_us: int
     chunks: list[Chunk] = field(default_factory=list)
     ticks: list[Tick] = field(default_factory=list)
-    frames: dict[tuple[int, int], str] = field(default_factory=dict)
+    frames: dict[tuple[int, int], list[str]] = field(default_factory=dict)
     """Socket frames already encoded, by first tick and number."""
 
     def digest_before(self, tick: int) -> str:

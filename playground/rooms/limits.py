@@ -92,6 +92,16 @@ FRAME_BYTES_MAX = 32 * 1024
 FRAME_EVENTS_MAX = 1_000
 """A frame is taken in within one animation frame on a slow phone."""
 
+SINGLY_EVENTS_PER_S = 6_000
+"""Events a second on the screen: 600 copies, about ten each. Above it nobody follows one of them, and a frame
+would not hold a batch: such ticks go as numbers."""
+
+SINGLY_AGAIN_EVENTS_PER_S = 4_000
+"""Below it they are drawn singly again: two thirds, so that what wavers about the limit does not flicker."""
+
+AGGREGATED_TICKS = 40
+"""Ticks that one frame may sum up: whoever comes late sees numbers of each second."""
+
 WINDOW_FRAMES = 8
 """Frames that a viewer may leave unacknowledged before it is told the present instead of the past."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.scenario import Scenario
@@ -10,9 +10,11 @@ from engine.simulation import Simulation
 from playground.rooms import wire
 from playground.rooms.history import peek
 from playground.rooms.journal import Branch, Entry, Facts, Head, Mark, first_difference
-from playground.rooms.limits import CHUNK_TICKS, NEVER_US, TICK_US, WINDOW_FRAMES
+from playground.rooms.limits import AGGREGATED_TICKS, CHUNK_TICKS, NEVER_US, TICK_US, WINDOW_FRAMES
 from playground.rooms.mailbox import Viewer
+from playground.rooms.pace import too_fast
 from playground.rooms.replica import Checkpoint, Maker, Replica
+from playground.rooms.summing import present_in_numbers, ticks_in_numbers
 from playground.rooms.wire import Watch
 
 WAIT_BATCHES = 20
@@ -43,7 +45,9 @@ class LiveRoom:
         self.reloaded = False
         self.left_us = 0
         self.f = 0
-        self.made: dict[tuple[str, int], tuple[int, str, int]] = {}
+        self.rate = 0
+        """At which speed, in thousandths, ticks are told now: 0 when the clock stands."""
+        self.made: dict[tuple[str, int], tuple[list[tuple[int, str]], int]] = {}
         """Numbered frames of this batch, by kind and first tick."""
         self.told_clock: tuple[Any, str] = None, ""
         """The clock as it was told last: when and what, and the text."""
@@ -123,6 +127,9 @@ class LiveRoom:
 
     def deliver(self, viewers: Iterable[Viewer], wall_us: int) -> None:
         """Hand each of these viewers what it is owed and can take. Frames are encoded once for all."""
+        was, self.rate = self.rate, self._rate(wall_us)
+        if was != self.rate:
+            self.made.clear()
         for viewer in viewers:
             if viewer.wish is not None:
                 self._place(viewer, wall_us)
@@ -132,6 +139,13 @@ class LiveRoom:
                 self._tell_clock(viewer, wall_us)
             if viewer.watching:
                 self._send_ticks(viewer, wall_us)
+
+    def _rate(self, wall_us: int) -> int:
+        """At which speed ticks are told: 0 when the clock stands, or has come to the end of the run."""
+        assert self.head is not None
+        clock, replica = self.head.clock, self.replica
+        end_us = min(clock.end_us, replica.closed * TICK_US if replica.simulation.ended else NEVER_US)
+        return clock.pieces[-1].rate if clock.at(wall_us) < end_us else 0
 
     def _place(self, viewer: Viewer, wall_us: int) -> None:
         """Find out what of the present a viewer already holds. Equal digests are equal pasts, in any branch.
@@ -167,27 +181,30 @@ class LiveRoom:
             self._tell_branch(viewer, viewer.tick)
         elif change is not None:
             viewer.forget_from(change)
+        if wish is not None and wish.aggregated:
+            viewer.coarse = viewer.tick - 1
 
     def _branch_off(self, viewer: Viewer, wall_us: int) -> None:
         """The room goes on in another branch than this viewer holds: it is told what of it stays right."""
         cut = min(viewer.fork, viewer.tick)
+        anew = bool(viewer.owed) or (0 < cut <= viewer.start) or cut < self.replica.base
+        viewer.owed.clear()
         self._tell_branch(viewer, cut)
-        if (0 < cut <= viewer.start) or cut < self.replica.base:
+        if anew:
             self._tell_clock(viewer, wall_us)
             self._send_state(viewer)
         else:
-            start = min(viewer.start, cut)
+            start, coarse = min(viewer.start, cut), viewer.coarse
             self._placed(viewer, cut)
-            viewer.start = start
+            viewer.start, viewer.coarse = start, coarse if coarse < cut else NEVER_US
 
     def _tell_branch(self, viewer: Viewer, cut: int) -> None:
         branch = self.lineage[-1]
-        f, text, _ = self._frame(
-            "branch", cut, cut,
-            parent=branch.parent, sim_us=branch.sim_us, cut=cut, seed=branch.seed, name=branch.name,
-        )  # fmt: skip
+        said = {"parent": branch.parent, "sim_us": branch.sim_us, "cut": cut, "seed": branch.seed}
+        frames, _ = self._frames("branch", cut, lambda: ([{**said, "name": branch.name}], cut))
         viewer.clock = (-1, 0)
-        viewer.sent(f, text)
+        for f, text in frames:
+            viewer.sent(f, text)
 
     def _first_change(self) -> int | None:
         """The first tick in which this branch differs from the recording."""
@@ -198,70 +215,133 @@ class LiveRoom:
         viewer.wish = None
         viewer.waited = 0
         viewer.epoch = self.replica.epoch
-        viewer.tick = viewer.start = tick
-        viewer.fork = NEVER_US
-        viewer.cut = False
+        viewer.tick = viewer.start = viewer.reach = tick
+        viewer.fork = viewer.coarse = viewer.forget = NEVER_US
+        viewer.cut = viewer.blocked = False
+        viewer.owed.clear()
 
     def _send_state(self, viewer: Viewer) -> None:
         """Everything anew, from where the history over HTTP ends: nothing is missing between the two."""
         assert self.head is not None
         shown = self.head.clock.shown_us // TICK_US
-        self._send_from(viewer, self.replica.latest_checkpoint(shown - shown % CHUNK_TICKS))
+        self._tell_present(viewer, self.replica.latest_checkpoint(shown - shown % CHUNK_TICKS), keep=False)
 
-    def _send_from(self, viewer: Viewer, point: Checkpoint) -> None:
-        f, text, _ = self._frame(
-            "state", point.tick, point.tick,
-            tick=point.tick, first=point.first, events=point.state, digest=point.digest,
-        )  # fmt: skip
+    def _draw_singly_again(self, viewer: Viewer, wall_us: int) -> None:
+        """The last ticks it holds are in numbers, and what comes is drawn singly again: it is told a present
+        from which on all is."""
+        point, tick = self._seen_checkpoint(wall_us), viewer.tick
+        if point.tick <= tick:
+            while tick > point.tick and not self._too_fast(tick - 1):
+                tick -= 1
+            point = self.replica.latest_checkpoint(tick)
+        self._tell_present(viewer, point, keep=not viewer.cut)
+
+    def _tell_present(self, viewer: Viewer, point: Checkpoint, keep: bool) -> None:
+        """The present at `point`, in numbers where nothing is drawn singly. `keep`: what it holds is right; what
+        of it lies behind `point` stays on the screen until what follows takes its place."""
+        coarse = self._too_fast(point.tick)
+        reach, forget = viewer.reach, viewer.forget
         self._placed(viewer, point.tick)
-        viewer.sent(f, text)
+        if keep:
+            viewer.reach, viewer.forget = max(reach, point.tick), forget
+        viewer.coarse = point.tick - 1 if coarse else NEVER_US
+
+        def made() -> tuple[list[dict[str, Any]], int]:
+            stated = present_in_numbers(point) if coarse else wire.in_parts(point.state)
+            kept = {"keep": True} if keep else {}
+            return [{**_position(point), **kept, **fields} for fields in stated], point.tick
+
+        viewer.owe(self._frames("state, kept" if keep else "state", point.tick, made)[0])
+
+    def _seen_checkpoint(self, wall_us: int) -> Checkpoint:
+        """The last one before what is on the screen."""
+        assert self.head is not None
+        return self.replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
+
+    def _too_fast(self, tick: int) -> bool:
+        """Whether `tick` is told in numbers at the present speed; of one that is to come, as the last."""
+        replica = self.replica
+        index = min(tick, replica.closed - 1) - replica.base
+        return index >= 0 and too_fast(replica.paces[index], self.rate)
 
     def _send_ticks(self, viewer: Viewer, wall_us: int) -> None:
         replica = self.replica
-        if viewer.epoch != replica.epoch:
+        if viewer.epoch != replica.epoch or not viewer.pay():
             return None
-        if viewer.tick < replica.base:
-            return self._send_state(viewer) if viewer.has_room() else None
+        if viewer.tick < replica.base or (viewer.cut and viewer.tick < viewer.start):
+            if not viewer.has_room():
+                return None
+            self._send_state(viewer)
         if viewer.blocked and len(viewer.unseen) <= WINDOW_FRAMES // 2:
             viewer.blocked = False
-            assert self.head is not None
-            point = replica.latest_checkpoint(self.head.clock.at(wall_us) // TICK_US)
+            point = self._seen_checkpoint(wall_us)
             if point.tick > viewer.tick:
-                self._send_from(viewer, point)
-        while viewer.tick < replica.closed and not viewer.blocked:
+                self._tell_present(viewer, point, keep=not viewer.cut)
+        if viewer.is_coarse() and viewer.has_room() and not self._too_fast(viewer.tick):
+            self._draw_singly_again(viewer, wall_us)
+        while viewer.tick < replica.closed and not viewer.blocked and not viewer.owed:
             if not viewer.has_room():
                 viewer.blocked = True
                 break
-            f, text, viewer.tick = self._ticks_frame(viewer.tick, viewer.cut)
+            coarse = self._too_fast(viewer.tick)
+            if viewer.is_coarse() and not coarse:
+                self._draw_singly_again(viewer, wall_us)
+                continue
+            if coarse:
+                viewer.coarse = min(viewer.coarse, viewer.tick)
+            frames, viewer.tick = self._ticks_frames(viewer, coarse)
+            viewer.reach = viewer.tick if viewer.cut else max(viewer.reach, viewer.tick)
             viewer.cut = False
-            viewer.sent(f, text)
+            viewer.forget = NEVER_US
+            viewer.owe(frames)
         return None
 
-    def _ticks_frame(self, tick: int, cut: bool) -> tuple[int, str, int]:
-        kind = "revise" if cut else "ticks"
-        if (kind, tick) in self.made:
-            return self.made[kind, tick]
-        replica = self.replica
-        ticks = wire.batch_of(replica.kept, tick - replica.base)
-        return self._frame(
-            kind, tick, tick + len(ticks), **{"cut" if cut else "tick": tick}, n=len(ticks),
-            first=ticks[0].first, events=wire.join_events(ticks), digest=ticks[-1].digest.hex(),
-        )  # fmt: skip
+    def _ticks_frames(self, viewer: Viewer, coarse: bool) -> tuple[list[tuple[int, str]], int]:
+        """What comes next, as far as one frame goes; its numbers if it is too fast."""
+        replica, tick, cut, forget = self.replica, viewer.tick, viewer.cut, viewer.forget
+        start = stop = tick - replica.base
+        reach = AGGREGATED_TICKS if coarse else len(replica.kept)
+        while stop < min(len(replica.kept), start + reach) and self._too_fast(replica.base + stop) == coarse:
+            stop += 1
 
-    def _frame(self, kind: str, start: int, end: int, /, **fields: Any) -> tuple[int, str, int]:
-        """A numbered frame (f, text, next tick), made once for all viewers of this batch."""
+        def made() -> tuple[list[dict[str, Any]], int]:
+            kept = replica.kept
+            ticks = kept[start:stop] if coarse else wire.batch_of(kept, start, stop)
+            end = tick + len(ticks)
+            position: dict[str, Any] = {
+                "cut" if cut else "tick": tick, "n": len(ticks), "first": 0 if coarse else ticks[0].first,
+                "digest": ticks[-1].digest.hex(),
+            }  # fmt: skip
+            if forget < NEVER_US:
+                position["forget"] = forget
+            told: Iterable[dict[str, Any]]
+            if coarse:
+                told = ticks_in_numbers(ticks, replica.numbers[end - 1])
+            else:
+                told = wire.in_parts(wire.parts_of_ticks(ticks))
+            return [{**position, **fields} for fields in told], end
+
+        return self._frames(f"{'revise' if cut else 'ticks'}, {forget}", tick, made)
+
+    def _frames(
+        self, kind: str, start: int, make: Callable[[], tuple[list[dict[str, Any]], int]]
+    ) -> tuple[list[tuple[int, str]], int]:
+        """Numbered frames (f, text) and the next tick, made once for all viewers of this batch."""
         if (kind, start) not in self.made:
-            self.f += 1
-            replica = self.replica
-            text = wire.frame(kind, f=self.f, epoch=replica.epoch, seq=replica.seq, **fields)
-            self.made[kind, start] = (self.f, text, end)
+            frames: list[tuple[int, str]] = []
+            made, end = make()
+            for fields in made:
+                self.f += 1
+                position = {"f": self.f, "epoch": self.replica.epoch, "seq": self.replica.seq}
+                frames.append((self.f, wire.frame(kind.partition(",")[0], **position, **fields)))
+            self.made[kind, start] = frames, end
         return self.made[kind, start]
 
     def _tell_clock(self, viewer: Viewer, wall_us: int) -> None:
         head = self.head
         assert head is not None
         now = (head.seq, head.clock.lit_until_us)
-        if viewer.clock == now or viewer.blocked:
+        if viewer.clock == now or (viewer.blocked and viewer.clock[0] == head.seq):
             return
         viewer.clock = now
         if self.told_clock[0] != (now, wall_us):
@@ -287,6 +367,11 @@ class LiveRoom:
         self.broken = (code, text)
         for viewer in self.viewers:
             viewer.mailbox.put(wire.error(None, code, text))
+
+
+def _position(point: Checkpoint) -> dict[str, Any]:
+    """What a `state` frame says of where it stands."""
+    return {"tick": point.tick, "first": point.first, "digest": point.digest}
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from playground.rooms.limits import NEVER_US, WAITING_FRAMES_MAX, WINDOW_FRAMES
 from playground.rooms.permissions import Role
@@ -65,16 +65,22 @@ class Viewer:
     branch `epoch`; `cut` says that it holds others from there on, to be revised; `unseen` are the frames
     it has not acknowledged; `blocked` that it had to be left behind for that; `clock` the last it was told.
     `start` is the first tick it holds, and `fork` the first that the room's present branch has differently,
-    when that is another than `epoch`.
+    when that is another than `epoch`. `coarse` is the first of the last ticks it holds that it has in numbers
+    only; `reach` lies behind the last that it can show, which may be numbers beyond `tick`; from `forget` on
+    those are wrong. `owed` are frames that are made for it and wait for room.
     """
 
     __slots__ = (
         "blocked",
         "clock",
+        "coarse",
         "cut",
         "epoch",
+        "forget",
         "fork",
         "mailbox",
+        "owed",
+        "reach",
         "role",
         "seat",
         "start",
@@ -95,6 +101,10 @@ class Viewer:
         self.start = 0
         self.fork = NEVER_US
         self.cut = False
+        self.reach = 0
+        self.forget = NEVER_US
+        self.coarse = NEVER_US
+        self.owed: deque[tuple[int, str]] = deque()
         self.unseen: deque[int] = deque()
         self.blocked = False
         self.clock = (-1, 0)
@@ -113,6 +123,21 @@ class Viewer:
     def has_room(self) -> bool:
         return len(self.unseen) < WINDOW_FRAMES
 
+    def is_coarse(self) -> bool:
+        """Whether it holds the last tick before `tick` in numbers only."""
+        return self.coarse < self.tick
+
+    def owe(self, frames: Iterable[tuple[int, str]]) -> None:
+        """These frames, in this order: now as many as there is room for, the others as it is made."""
+        self.owed.extend(frames)
+        self.pay()
+
+    def pay(self) -> bool:
+        """Sends what is owed and there is room for. Returns whether nothing is owed any more."""
+        while self.owed and self.has_room():
+            self.sent(*self.owed.popleft())
+        return not self.owed
+
     def sent(self, f: int, text: str) -> None:
         """A frame that counts against the window."""
         self.unseen.append(f)
@@ -125,6 +150,13 @@ class Viewer:
 
     def forget_from(self, tick: int) -> None:
         """The ticks from `tick` on were replaced; if this viewer holds any of them, it is told so."""
-        if self.watching and self.tick > tick:
-            self.tick = tick
+        if not self.watching:
+            return
+        if self.tick > tick:
+            self.tick = self.reach = tick
             self.cut = True
+            if self.coarse >= tick:
+                self.coarse = NEVER_US
+        elif self.reach > tick:
+            self.reach = tick
+            self.forget = min(self.forget, tick)

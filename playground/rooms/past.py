@@ -25,7 +25,7 @@ from playground.rooms.limits import CHUNK_TICKS, TICK_US
 from playground.rooms.live import maker_of
 from playground.rooms.replica import Replica, ReplicaBroken
 from playground.rooms.throttle import Bucket
-from playground.rooms.wire import join_events
+from playground.rooms.wire import join, join_events
 
 log = logging.getLogger("mailroom.rooms")
 
@@ -87,7 +87,7 @@ class Past:
         digest = ticks[-1].digest.hex()
         text = msgspec.json.encode(
             {"tick": start, "n": len(ticks), "first": ticks[0].first,
-             "state": replica.latest_checkpoint(start).state, "events": join_events(ticks),
+             "state": join(replica.latest_checkpoint(start).state), "events": join_events(ticks),
              "digest": digest, "last": last}
         )  # fmt: skip
         return Chunk(len(self.chunks), digest, text, gzip.compress(text, 6, mtime=0))

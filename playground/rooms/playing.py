@@ -47,11 +47,13 @@ class Playback:
                 await self.has_room.wait()
             batch = wire.batch_of(ticks[tick : tick + RECORDING_FRAME_TICKS], 0)
             tick += len(batch)
-            viewer.sent(tick, self._frame(batch, tick))
+            for text in self._frames(batch, tick):
+                viewer.sent(tick, text)
             await asyncio.sleep(RECORDING_FRAME_EVERY_S)
 
-    def _frame(self, batch: Sequence[Tick], f: int) -> str:
-        """The frame's number is the tick behind it: it grows, and needs no counter.
+    def _frames(self, batch: Sequence[Tick], f: int) -> list[str]:
+        """The frame's number is the tick behind it: it grows, and needs no counter. One, unless a single tick
+        does not fit it.
 
         Most viewers begin behind the first chunk, so the same frames go to all: they are made once.
         """
@@ -62,8 +64,11 @@ class Playback:
                 del made[next(iter(made))]
         return made[batch[0].tick, f]
 
-    def _encoded(self, batch: Sequence[Tick], f: int) -> str:
-        return wire.frame(
-            "ticks", f=f, epoch=0, tick=batch[0].tick, n=len(batch), seq=0, first=batch[0].first,
-            events=wire.join_events(batch), digest=batch[-1].digest.hex(),
-        )  # fmt: skip
+    def _encoded(self, batch: Sequence[Tick], f: int) -> list[str]:
+        return [
+            wire.frame(
+                "ticks", f=f, epoch=0, tick=batch[0].tick, n=len(batch), seq=0, first=batch[0].first,
+                digest=batch[-1].digest.hex(), **carried,
+            )
+            for carried in wire.in_parts(wire.parts_of_ticks(batch))
+        ]  # fmt: skip

@@ -4,7 +4,8 @@ A replica works in slices: `learn` takes journal entries, `work` simulates towar
 its time is over. An entry that lies behind what has been simulated makes it *revise*: it restores a
 checkpoint, simulates again, and remembers the first tick that changed, for the viewers that hold it.
 Ticks between the checkpoint and that tick are simulated twice and compared; `stored` digests, of what was
-shown by whichever process, are compared with whenever their tick is closed.
+shown by whichever process, are compared with whenever their tick is closed. Of each tick it knows the pace;
+of those that are too fast to be drawn singly at some speed also the numbers at their end.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from msgspec import Raw
 
 from engine.errors import CommandError, RunOver
 from engine.wire import encode
+from playground.rooms import wire
 from playground.rooms.journal import Entry
 from playground.rooms.limits import ADVANCE_EVENTS, CHECKPOINT_TICKS, DIGEST_TICKS, TICK_US, TICKS_KEPT
+from playground.rooms.pace import AT_REST, Pace, follow
 from playground.rooms.wire import TickLike
 
 
@@ -42,6 +45,8 @@ class SimulationLike(Protocol):
     def apply_at(self, at_us: int, command: Any, n: int) -> None: ...
     def snapshot(self) -> bytes: ...
     def state_events(self) -> list[Any]: ...
+    def counts(self) -> list[Any]: ...
+    def stands(self) -> list[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -53,19 +58,30 @@ class Maker:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """What lies where at the end of a tick, `[[node, zone, n]…]`, and the ledger's counts as events."""
+
+    counts: Raw
+    stands: bytes
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """The run at the start of `tick`. `state` is the statement of the present then, `first` the number
-    of the next event, `digest` that of the tick before."""
+    """The run at the start of `tick`. `state` is the statement of the present then, in parts that fit a frame
+    each, `first` the number of the next event, `digest` and `pace` those of the tick before."""
 
     tick: int
     first: int
     digest: str
-    state: Raw
+    state: tuple[Raw, ...]
     snapshot: bytes
+    pace: Pace
+    numbers: Numbers
 
 
 class Replica:
-    """See the module. `closed` ticks are simulated; `kept[0]` is tick `base`."""
+    """See the module. `closed` ticks are simulated; `kept[0]` is tick `base`, `paces[0]` its pace. `numbers`
+    are by tick."""
 
     def __init__(self, maker: Maker) -> None:
         self.maker = maker
@@ -82,7 +98,11 @@ class Replica:
         self.closed = 0
         self.base = 0
         self.kept: list[TickLike] = []
-        self.checkpoints = [Checkpoint(0, 1, "", Raw(b"[]"), b"")]
+        self.pace = AT_REST
+        self.paces: list[Pace] = []
+        self.numbers: dict[int, Numbers] = {}
+        nothing = Numbers(Raw(b"[]"), b"[]")
+        self.checkpoints = [Checkpoint(0, 1, "", (Raw(b"[]"),), b"", AT_REST, nothing)]
         self.expected: dict[int, bytes] = {}
         self.stored: dict[int, str] = {}
         self.reached = 0
@@ -126,7 +146,9 @@ class Replica:
         checkpoint = self.checkpoints[-1]
         start = max(checkpoint.tick, self.base) - self.base
         self.expected = {tick.tick: tick.digest for tick in self.kept[start : cut - self.base]}
-        del self.kept[start:]
+        del self.kept[start:], self.paces[start:]
+        self.pace = checkpoint.pace
+        self.numbers = {tick: numbers for tick, numbers in self.numbers.items() if tick < checkpoint.tick}
         self.reached = max(self.reached, self.closed)
         self.base = min(self.base, checkpoint.tick)
         self.closed = checkpoint.tick
@@ -168,7 +190,7 @@ class Replica:
         """
         frontier_tick = max(frontier_tick, self.reached)
         while self.closed < frontier_tick:
-            target = min(frontier_tick, self._next_stop())
+            target = self.closed + 1
             if not self._step(target):
                 if time.monotonic() >= deadline:
                     return False
@@ -183,11 +205,6 @@ class Replica:
             if time.monotonic() >= deadline:
                 return self.closed >= frontier_tick
         return True
-
-    def _next_stop(self) -> int:
-        """The next tick at whose start a checkpoint is due."""
-        due = (self.closed // CHECKPOINT_TICKS + 1) * CHECKPOINT_TICKS
-        return min(due, self.mark) if self.mark is not None and self.mark > self.closed else due
 
     def _step(self, target: int) -> bool:
         """One portion of work towards the end of tick `target` − 1. Returns whether it has been reached."""
@@ -219,11 +236,17 @@ class Replica:
             if wanted is not None and wanted != tick.digest:
                 raise ReplicaBroken(f"tick {tick.tick} came out differently the second time")
             self._compare(tick)
+            self.pace = follow(self.pace, tick.tick, tick.count)
             self.kept.append(tick)
+            self.paces.append(self.pace)
+            if self.pace.fast:
+                self.numbers[tick.tick] = self._numbers()
             self.closed = tick.tick + 1
         surplus = len(self.kept) - TICKS_KEPT
         if surplus > CHECKPOINT_TICKS:
-            del self.kept[:surplus]
+            del self.kept[:surplus], self.paces[:surplus]
+            for tick_number in range(self.base, self.base + surplus):
+                self.numbers.pop(tick_number, None)
             self.base += surplus
             old = [point for point in self.checkpoints if point.tick < self.base]
             self.checkpoints = self.checkpoints[:1] + self.checkpoints[max(1, len(old)) :]
@@ -235,9 +258,14 @@ class Replica:
         self.checkpoints.append(
             Checkpoint(
                 self.closed, simulation.number + 1, self.digest_before(self.closed),
-                Raw(encode(simulation.state_events())), simulation.snapshot(),
+                wire.parts_of(simulation.state_events()), simulation.snapshot(),
+                self.pace, self._numbers(),
             )
         )  # fmt: skip
+
+    def _numbers(self) -> Numbers:
+        """Those of the tick that has just been closed."""
+        return Numbers(Raw(msgspec.json.encode(self.simulation.counts())), encode(self.simulation.stands()))
 
     def has_applied(self, n: int) -> bool:
         """Whether journal entry `n` has come to its moment."""

@@ -7,7 +7,7 @@ numbers, lone surrogates or bytes that are no text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
@@ -29,6 +29,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=40)]
 Hex = Annotated[str, Meta(max_length=128, pattern="^[0-9a-f]*$")]
 Arguments = dict[Word, str | int | bool | None]
 
+HEAD_BYTES = 512
+"""What a frame has beside its events, amply."""
+
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -49,11 +52,12 @@ class Incoming(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t"):
 
 
 class Watch(Incoming, frozen=True, tag="watch"):
-    """I hold all ticks before `tick` of `epoch`, the last with `digest`."""
+    """I hold all ticks before `tick` of `epoch`, the last with `digest`, and that one perhaps in numbers only."""
 
     epoch: Whole
     tick: Whole
     digest: Hex = ""
+    aggregated: bool = False
 
 
 class Seen(Incoming, frozen=True, tag="seen"):
@@ -131,18 +135,60 @@ def error(id: str | None, code: str, text: str) -> str:
     return frame("error", id=id, code=code, text=text)
 
 
+def join(parts: Iterable[Raw]) -> Raw:
+    """Arrays of events as one."""
+    return Raw(b"[" + b",".join(inner for part in parts if (inner := bytes(part)[1:-1])) + b"]")
+
+
 def join_events(ticks: Iterable[TickLike]) -> Raw:
     """The events of several ticks as one JSON array."""
     return Raw(b"[" + b",".join(tick.events[1:-1] for tick in ticks if tick.count) + b"]")
 
 
-def batch_of(ticks: Sequence[TickLike], start: int) -> Sequence[TickLike]:
-    """The longest run of whole ticks from index `start` that fits one frame; at least one tick."""
+def batch_of(ticks: Sequence[TickLike], start: int, stop: int | None = None) -> Sequence[TickLike]:
+    """The longest run of whole ticks from index `start`, before `stop`, that fits one frame; at least one."""
     events = size = 0
     end = start
-    for end in range(start, len(ticks)):
+    for end in range(start, len(ticks) if stop is None else stop):
         events += ticks[end].count
-        size += len(ticks[end].events)
-        if end > start and (events > FRAME_EVENTS_MAX or size > FRAME_BYTES_MAX - 512):
+        size += len(ticks[end].events) + 1
+        if end > start and (events > FRAME_EVENTS_MAX or size > FRAME_BYTES_MAX - HEAD_BYTES):
             return ticks[start:end]
     return ticks[start : end + 1]
+
+
+def parts_of(events: Sequence[Any], spare: int = 0) -> tuple[Raw, ...]:
+    """Events (or `Raw` ones) as JSON arrays that fit a frame each, beside `spare` bytes of other fields; at
+    least one array."""
+    text = msgspec.json.encode(events)
+    room = FRAME_BYTES_MAX - HEAD_BYTES - spare
+    if len(text) <= room and len(events) <= FRAME_EVENTS_MAX:
+        return (Raw(text),)
+    parts: list[list[bytes]] = [[]]
+    size = 0
+    for event in msgspec.json.decode(text, type=list[Raw]):
+        one = bytes(event)
+        size += len(one) + 1
+        if parts[-1] and (size > room or len(parts[-1]) == FRAME_EVENTS_MAX):
+            parts.append([])
+            size = len(one) + 1
+        parts[-1].append(one)
+    return tuple(Raw(b"[" + b",".join(part) + b"]") for part in parts)
+
+
+def parts_of_ticks(ticks: Sequence[TickLike]) -> tuple[Raw, ...]:
+    """The events of a `batch_of` ticks in one array; a single tick that does not fit a frame in several."""
+    if len(ticks) == 1 and (
+        ticks[0].count > FRAME_EVENTS_MAX or len(ticks[0].events) > FRAME_BYTES_MAX - HEAD_BYTES
+    ):
+        return parts_of(msgspec.json.decode(ticks[0].events, type=list[Raw]))
+    return (join_events(ticks),)
+
+
+def in_parts(parts: Sequence[Raw]) -> Iterator[dict[str, Any]]:
+    """The fields of each frame that carries one of `parts`: `part` counts them, `more` says that one follows."""
+    if len(parts) == 1:
+        yield {"events": parts[0]}
+        return
+    for index, part in enumerate(parts):
+        yield {"part": index, "more": index < len(parts) - 1, "events": part}

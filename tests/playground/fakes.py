@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import CommandError, RunOver
 from playground.rooms.hub import Hub
 from playground.rooms.journal import Journal
-from playground.rooms.limits import TICK_US
+from playground.rooms.limits import FRAME_BYTES_MAX, FRAME_EVENTS_MAX, TICK_US
 from playground.rooms.mailbox import Viewer
 from playground.rooms.replica import Maker
 from playground.rooms.wire import Watch
@@ -102,6 +102,12 @@ class FakeSimulation:
     def state_events(self) -> list[Any]:
         return [[98, self.now_us, 0, self.counter]]
 
+    def counts(self) -> list[Any]:
+        return []
+
+    def stands(self) -> list[Any]:
+        return []
+
     def snapshot(self) -> bytes:
         fields = {k: v for k, v in vars(self).items() if k != "ticks"}
         return msgspec.msgpack.encode(fields)
@@ -157,8 +163,16 @@ class Browser:
     """By tick: number of its first event, its events."""
     digests: dict[int, str] = field(default_factory=dict)
     """By tick: the digest after it, as far as frames have said."""
+    numbers: dict[int, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    """By tick: the first tick of the frame that sums up to the end of it, and the frame."""
     start: int = 0
     next: int = 0
+    reach: int = 0
+    """Behind the last tick that can be shown: beyond `next` lie numbers that messages are about to replace."""
+    present: int = 0
+    """The tick at whose start `state` is the stated present."""
+    state: list[Any] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
     pieces: list[list[int]] = field(default_factory=list)
     lit_until_us: int = 0
     offset_us: int = 0
@@ -177,17 +191,32 @@ class Browser:
     def watch(self) -> None:
         digest = self.digests.get(self.next - 1, "")
         known = self.next if digest else 0
-        self.viewer.wish = Watch(v=1, epoch=self.epoch, tick=known, digest=digest)
+        coarse = self.is_coarse(known)
+        self.viewer.wish = Watch(v=1, epoch=self.epoch, tick=known, digest=digest, aggregated=coarse)
         self.viewer.unseen.clear()
 
     def take(self) -> None:
         """Takes in everything that waits in the mailbox."""
         while self.viewer.mailbox.waiting:
-            frame = json.loads(self.viewer.mailbox.waiting.popleft())
+            text = self.viewer.mailbox.waiting.popleft()
+            frame = json.loads(text)
+            assert len(text) <= FRAME_BYTES_MAX
+            assert len(frame.get("events", ())) <= FRAME_EVENTS_MAX
             self.frames.append(frame)
-            getattr(self, "_" + frame["t"])(frame)
+            if self._is_whole(frame):
+                getattr(self, "_" + frame["t"])(frame)
             if "f" in frame and self.acknowledges:
                 self.viewer.seen(frame["f"])
+
+    def _is_whole(self, frame: dict[str, Any]) -> bool:
+        """Whether all parts of a frame are there; its events are then those of all."""
+        if "part" not in frame:
+            return True
+        if frame["part"] == 0:
+            self.parts = []
+        self.parts += frame["events"]
+        frame["events"] = list(self.parts)
+        return not frame["more"]
 
     def _hello(self, frame: dict[str, Any]) -> None:
         pass
@@ -196,13 +225,37 @@ class Browser:
         if frame["epoch"] != self.epoch:
             self.shown_us = 0
         self.epoch = frame["epoch"]
-        self.ticks.clear()
-        self.digests.clear()
-        self.start = self.next = frame["tick"]
+        if frame.get("keep"):
+            self.reach = max(self.reach, frame["tick"])
+            for tick in [tick for tick in self.ticks if tick >= frame["tick"]]:
+                del self.ticks[tick]
+        else:
+            self.ticks.clear()
+            self.digests.clear()
+            self.numbers.clear()
+            self.start = self.reach = frame["tick"]
+        if self.numbers.get(frame["tick"] - 1, (0, frame))[1]["t"] == "state":
+            self.numbers.pop(frame["tick"] - 1, None)
+        self.next = self.present = frame["tick"]
+        self.state = frame["events"]
         self.digests[self.next - 1] = frame["digest"]
+        if frame.get("aggregated"):
+            self.numbers[self.next - 1] = (0, frame)
+
+    def _forget(self, tick: int) -> None:
+        """The ticks from `tick` on."""
+        self.reach = min(self.reach, tick)
+        if tick < self.present:
+            self.present, self.state = 0, []
+        for held in (self.ticks, self.digests, self.numbers):
+            for known in [known for known in held if known >= tick]:
+                del held[known]
 
     def _ticks(self, frame: dict[str, Any]) -> None:
         assert frame["epoch"] == self.epoch
+        if "forget" in frame:
+            assert frame["forget"] >= self.next
+            self._forget(frame["forget"])
         assert frame["tick"] == self.next, f"a gap: {frame['tick']} after {self.next}"
         self._add(frame, frame["tick"])
 
@@ -210,9 +263,7 @@ class Browser:
         cut = frame["cut"]
         assert frame["epoch"] > self.epoch
         assert cut <= self.next, f"a gap: a branch from {cut}, held to {self.next}"
-        for tick in range(cut, self.next):
-            self.ticks.pop(tick, None)
-            self.digests.pop(tick, None)
+        self._forget(cut)
         self.epoch = frame["epoch"]
         self.next = cut
         self.start = min(self.start, cut)
@@ -225,13 +276,18 @@ class Browser:
         assert cut <= self.next, f"a gap: revised from {cut}, held to {self.next}"
         if cut * TICK_US + TICK_US <= self.shown_us:
             self.past_revised.append((cut, self.shown_us))
-        for tick in range(cut, self.next):
-            self.ticks.pop(tick, None)
-            self.digests.pop(tick, None)
+        self._forget(cut)
         self._add(frame, cut)
 
     def _add(self, frame: dict[str, Any], tick: int) -> None:
         end = tick + frame["n"]
+        if frame.get("aggregated"):
+            assert all(tick * TICK_US <= e[1] < end * TICK_US for e in frame["events"])
+            self.numbers[end - 1] = (tick, frame)
+            self.digests[end - 1] = frame["digest"]
+            self.next, self.reach = end, max(self.reach, end)
+            return
+        assert not self.is_coarse(tick), f"tick {tick} singly upon numbers"
         number = frame["first"]
         for index in range(tick, end):
             inside = [e for e in frame["events"] if e[1] // TICK_US == index]
@@ -239,7 +295,14 @@ class Browser:
             number += len(inside)
         assert number == frame["first"] + len(frame["events"])
         self.digests[end - 1] = frame["digest"]
-        self.next = end
+        self.next, self.reach = end, max(self.reach, end)
+
+    def is_coarse(self, tick: int) -> bool:
+        """Whether what is held before `tick` is held in numbers only."""
+        if tick == self.present:
+            return tick - 1 in self.numbers and self.numbers[tick - 1][1]["t"] == "state"
+        within = any(start < tick <= end + 1 for end, (start, _) in self.numbers.items())
+        return within and tick - 1 not in self.ticks
 
     def _clock(self, frame: dict[str, Any]) -> None:
         self.pieces = frame["pieces"]
@@ -265,7 +328,7 @@ class Browser:
 
     def look(self) -> int:
         """Shows the present moment, as far as the ticks reach, and notes whether time went back."""
-        moment = min(self.moment(), self.next * TICK_US)
+        moment = min(self.moment(), self.reach * TICK_US)
         if moment < self.shown_us:
             self.went_back.append((self.shown_us, moment))
         self.shown_us = max(self.shown_us, moment)

@@ -1,0 +1,75 @@
+"""What is left to say where more happens than can be drawn singly: numbers, and what is of no one message.
+
+Counts are the parts' own lengths, those that `engine.invariants` holds the ledger against; flows are the
+events that are left out, added up. Nothing here decides when that is done: who shows a run does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from engine.actors.amqp_consumer import AmqpConsumer
+from engine.counted import standing
+from engine.events import Event, LedgerStands, Moved, Routed, Sent, Zone
+from engine.rabbitmq import operations as amqp
+from engine.wire import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from engine.simulation import Simulation
+
+QUEUE_ZONES: tuple[Zone, ...] = ("ready", "unacked", "delayed", "dead_lettering")
+
+SINGLE = frozenset(
+    kind
+    for kind in EVENT_TYPES
+    if not {"message", "copy", "copies", "signal"}.isdisjoint(kind.__struct_fields__)
+)
+"""Events of one message, copy or signal, or of copies by name."""
+
+Count = tuple[int, Zone, int]
+"""(node, zone, how many lie there)."""
+Flow = tuple[int, int, int]
+"""(source, target, how many went from one to the other)."""
+
+
+def counts(simulation: Simulation) -> list[Count]:
+    """How many tokens lie where now, by node and then zone; places where nothing lies are left out."""
+    told: dict[tuple[int, Zone], int] = {}
+    for broker in simulation.brokers:
+        for node, numbers in broker.queue_counts().items():
+            for zone, n in zip(QUEUE_ZONES, numbers, strict=True):
+                told[node, zone] = n
+    for link in simulation.links:
+        for down in link.down_waiting:
+            if isinstance(down.said, amqp.Delivery):
+                told[down.source, "socket"] = told.get((down.source, "socket"), 0) + 1
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpConsumer):
+            told[actor.node, "prefetched"] = len(actor.waiting)
+            told[actor.node, "working"] = int(actor.working is not None)
+    return sorted((node, zone, n) for (node, zone), n in told.items() if n)
+
+
+def stands(simulation: Simulation) -> list[LedgerStands]:
+    """The ledger's counts, outright, a destination each, as of the last moment that is over."""
+    return standing(simulation.ledger.accounts, simulation.now_us - 1)
+
+
+def of_no_message(events: Iterable[Event]) -> list[Event]:
+    """Those events that are of no single message: the stage, nodes, links, people, broken promises."""
+    return [event for event in events if type(event) not in SINGLE]
+
+
+def flows(events: Iterable[Event]) -> dict[tuple[int, int], int]:
+    """(source, target) → how many went that way: signals, copies routed to a queue, bodies handed out."""
+    told: dict[tuple[int, int], int] = {}
+    for event in events:
+        if isinstance(event, Sent | Moved):
+            way = event.source, event.target
+            told[way] = told.get(way, 0) + 1
+        elif isinstance(event, Routed):
+            for owed in event.copies:
+                way = event.source, owed.destination
+                told[way] = told.get(way, 0) + 1
+    return told
