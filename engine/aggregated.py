@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.counted import standing
-from engine.events import Event, LedgerStands, Moved, Routed, Sent, Zone
+from engine.events import Event, Moved, Routed, Sent, Zone
 from engine.rabbitmq import operations as amqp
 from engine.wire import EVENT_TYPES
 
@@ -45,15 +45,17 @@ def counts(simulation: Simulation) -> list[Count]:
             if isinstance(down.said, amqp.Delivery):
                 told[down.source, "socket"] = told.get((down.source, "socket"), 0) + 1
     for actor in simulation.actors:
-        if isinstance(actor, AmqpConsumer):
+        if isinstance(actor, AmqpConsumer) and not actor.gone:
             told[actor.node, "prefetched"] = len(actor.waiting)
             told[actor.node, "working"] = int(actor.working is not None)
     return sorted((node, zone, n) for (node, zone), n in told.items() if n)
 
 
-def stands(simulation: Simulation) -> list[LedgerStands]:
-    """The ledger's counts, outright, a destination each, as of the last moment that is over."""
-    return standing(simulation.ledger.accounts, simulation.now_us - 1)
+def stands(simulation: Simulation) -> list[Event]:
+    """The ledger's counts, outright, a destination each, what effects come to, and what stands in the stores;
+    as of the last moment that is over."""
+    then_us = simulation.now_us - 1
+    return [*standing(simulation.ledger.accounts, then_us), *simulation.world.state_events(then_us)]
 
 
 def of_no_message(events: Iterable[Event]) -> list[Event]:

@@ -49,9 +49,6 @@ ARRIVAL_TIMES_MAX = 1_000
 WORK_US_MAX = 600_000_000
 DURATION_US_MAX = 24 * 3_600 * 1_000_000
 
-HANDLED_AT_ONCE_MAX = 1_000
-"""Deliveries that an actor holds unsettled, prefetch 0 included: bounds what one crash has to requeue."""
-
 COPIES_OF_EVENT_MAX = 1_000
 """Copies that one event tells of: it has to fit a frame. What is told of more is told in several."""
 

@@ -354,8 +354,8 @@ class Simulation:
         return aggregated.counts(self)
 
     def stands(self) -> list[Event]:
-        """The ledger's counts, a destination each, as of the last moment that is over."""
-        return list(aggregated.stands(self))
+        """The ledger's counts and what effects come to, outright, as of the last moment that is over."""
+        return aggregated.stands(self)
 
     def totals(self) -> dict[str, int]:
         """The ledger's counts over all destinations, by name, and how many messages were sent."""

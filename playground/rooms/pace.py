@@ -50,7 +50,7 @@ def follow(pace: Pace, tick: int, count: int) -> Pace:
 
 
 def too_fast(pace: Pace, rate: int) -> bool:
-    """Whether a tick of this pace is too fast to be drawn singly at `rate` thousandths. What stands never is."""
+    """Whether a tick of this pace is too fast to be drawn singly at `rate` thousandths; 0, never."""
     return bool(rate and pace.fast & _bit(rate))
 
 

@@ -16,7 +16,7 @@ from playground.rooms.wire import TickLike
 
 
 def ticks_in_numbers(ticks: Sequence[TickLike], numbers: Numbers) -> list[dict[str, Any]]:
-    """The fields of the frames that sum `ticks` up, mostly one; `numbers` are those at the end of the last."""
+    """The fields of the frames (mostly one) that sum `ticks` up; `numbers` are those at their end."""
     events = [event for tick in ticks if tick.count for event in decode(tick.events)]
     flows = [[source, target, n] for (source, target), n in sorted(aggregated.flows(events).items())]
     stage = [*aggregated.of_no_message(events), *decode(numbers.stands)]

@@ -52,7 +52,7 @@ class Incoming(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t"):
 
 
 class Watch(Incoming, frozen=True, tag="watch"):
-    """I hold all ticks before `tick` of `epoch`, the last with `digest`, and that one perhaps in numbers only."""
+    """I hold all ticks before `tick` of `epoch`, the last with `digest`; `aggregated`: that one in numbers."""
 
     epoch: Whole
     tick: Whole
@@ -186,7 +186,7 @@ def parts_of_ticks(ticks: Sequence[TickLike]) -> tuple[Raw, ...]:
 
 
 def in_parts(parts: Sequence[Raw]) -> Iterator[dict[str, Any]]:
-    """The fields of each frame that carries one of `parts`: `part` counts them, `more` says that one follows."""
+    """The fields of each frame that carries one of `parts`: `part` counts them, `more`: one follows."""
     if len(parts) == 1:
         yield {"events": parts[0]}
         return

@@ -388,7 +388,7 @@ def test_what_is_too_fast_to_draw_singly_is_told_in_numbers(server: Any, house: 
     page = in_room(server, house, EVENTS, 4_000_000)
     assert page.evaluate(f"{STAGE}.scene().messages.length") > 0
     # When ticks come with counts instead of messages
-    crowd = {**ticks([], 200, 40, f=9), "aggregated": True, "counts": [[BILLING, "ready", 812], [BILLING, "unacked", 40]],
+    crowd = {**ticks([], 200, 20, f=9), "aggregated": True, "counts": [[BILLING, "ready", 812], [BILLING, "unacked", 40]],
              "flows": [[ORDERS, BILLING, 655]]}  # fmt: skip
     server.send(crowd, clock(5_500_000, 0, seq=2))
     # Then nobody is drawn, and the page says why and how many there are
@@ -398,8 +398,101 @@ def test_what_is_too_fast_to_draw_singly_is_told_in_numbers(server: Any, house: 
     expect(box).to_contain_text("orders → billing655")
     assert page.evaluate(f"[{STAGE}.scene().messages.length, {STAGE}.scene().nodes.length]") == [0, 6]
     # And when it is slow enough again, everybody is back
-    calm = ticks(EVENTS, 240, 40, f=10)
-    before = [x for x in EVENTS if x.at_us < 240 * TICK_US]
+    calm = ticks(EVENTS, 220, 60, f=10)
+    before = [x for x in EVENTS if x.at_us < 220 * TICK_US]
     server.send({**calm, "t": "state", "events": wire(before), "first": 0}, calm, clock(6_500_000, 0, seq=3))
     wait(page, f"{STAGE}.scene().messages.length > 0")
     expect(box).to_be_hidden()
+
+
+def crowd(tick: int, n: int, ready: int, f: int, **more: Any) -> dict[str, Any]:
+    return {
+        **ticks([], tick, n, f=f),
+        "first": 0,
+        "aggregated": True,
+        "counts": [[BILLING, "ready", ready]],
+        "flows": [],
+        **more,
+    }
+
+
+def present(tick: int, f: int, **more: Any) -> dict[str, Any]:
+    before = [x for x in EVENTS if x.at_us < tick * TICK_US]
+    return {**ticks([], tick, 0, f=f), "t": "state", "events": wire(before), "first": 0, **more}
+
+
+def test_numbers_stay_on_the_screen_until_messages_take_their_place(server: Any, house: House) -> None:
+    # Given a page that shows numbers at 5.9 s, having held messages up to 5 s
+    page = in_room(server, house, EVENTS, 4_000_000)
+    server.send(crowd(200, 20, 812, f=9), crowd(220, 20, 900, f=10), clock(5_900_000, 0, seq=2))
+    box = page.get_by_role("region", name="Too fast to draw singly")
+    expect(box).to_contain_text("812 ready")
+    # When the present of 5.5 s is told in parts, and then ticks, first not as far as the moment shown
+    whole = present(220, 11, keep=True)
+    parts = [{**whole, "f": 11 + i, "part": i, "more": i < 2, "events": whole["events"][i * 9 : i * 9 + 9 if i < 2 else None]}
+             for i in range(3)]  # fmt: skip
+    server.send(*parts[:2])
+    page.wait_for_timeout(100)
+    expect(box).to_be_visible()
+    server.send(parts[2], ticks(EVENTS, 220, 5, f=14))
+    wait(page, f"{STAGE}.tick === 224")
+    # Then the moment has not gone back, and numbers stand there yet
+    assert page.evaluate(f"({STAGE}.draw(), {STAGE}.now)") == 5_900_000
+    expect(box).to_be_visible()
+    # And when they are there, so is every message, as if it had never been otherwise
+    server.send(ticks(EVENTS, 225, 55, f=15))
+    wait(page, f"{STAGE}.scene().messages.length > 0")
+    expect(box).to_be_hidden()
+    same(page, 5_900_000)
+    # And the messages of before, and the numbers, can be looked at
+    page.evaluate(f"{STAGE}.seek(5_490_000)")
+    expect(box).to_be_hidden()
+    page.evaluate(f"{STAGE}.seek(3_000_000)")
+    same(page, 3_000_000)
+
+
+def test_numbers_that_have_become_wrong_are_forgotten(server: Any, house: House) -> None:
+    page = in_room(server, house, EVENTS, 4_000_000)
+    server.send(crowd(200, 60, 812, f=9), clock(6_600_000, 0, seq=2))
+    expect(page.get_by_role("region", name="Too fast to draw singly")).to_be_visible()
+    server.send(present(200, 10, keep=True), ticks(EVENTS, 200, 10, f=11, forget=240))
+    wait(page, f"{STAGE}.timeline.reachTick === 240")
+    server.send(ticks(EVENTS, 210, 70, f=12))
+    wait(page, f"{STAGE}.tick === 279")
+    page.evaluate(f"{STAGE}.draw()")
+    same(page, 6_600_000)
+
+
+def test_who_comes_back_with_numbers_says_so(server: Any, house: House) -> None:
+    page = in_room(server, house, EVENTS, 4_000_000)
+    server.send(crowd(200, 20, 812, f=9))
+    wait(page, f"{STAGE}.tick === 219")
+    server.routes[-1].close(code=1012)
+    wait(page, f"{STAGE}.session.socket.socket?.readyState === 1")
+    page.wait_for_timeout(100)
+    assert [
+        {k: frame.get(k) for k in ("tick", "digest", "aggregated")} for frame in server.of("watch")[-1:]
+    ] == [{"tick": 220, "digest": "x219", "aggregated": True}]
+
+
+DRAWN = f"""([events, at_us]) => {{
+  const {{ timeline }} = {STAGE};
+  const whole = new timeline.constructor();
+  whole.append({{ tick: 0, n: 1200, first: 1, events }});
+  const drawn = (scene) => [
+    [...scene.tokens].map(([key, {{ node, zone, flight }}]) => [key, node, zone, flight?.arrive_us]).sort((a, b) => a[0] - b[0]),
+    [...scene.zones].map(([node, zones]) => [node, Object.entries(zones).filter(([, z]) => z.keys.length)
+      .map(([name, z]) => [name, z.keys]).sort()]).filter(([, zones]) => zones.length).sort((a, b) => a[0] - b[0]),
+    [...scene.nodes],
+    Object.fromEntries([...scene.ledger].map(([node, stand]) => [node, Object.entries(stand).filter(([, n]) => n).sort()])),
+    [...scene.work.keys()].sort(), scene.aggregated,
+  ];
+  const [told, folded] = [timeline.sceneAt(at_us), whole.sceneAt(at_us)].map(drawn);
+  return [told, folded].map((each) => JSON.stringify(each));
+}}"""
+
+
+def same(page: Any, at_us: int) -> None:
+    """What is drawn at that moment is what all events draw."""
+    told, folded = page.evaluate(DRAWN, [wire(EVENTS), at_us])
+    assert told == folded

@@ -104,7 +104,7 @@ export class QueueStage extends HTMLElement {
 
   /** Where the clock has to wait: the end of what is known, of the run, and of what may be shown. */
   get edge_us() {
-    const known = this.clock === this.room ? this.timeline.endTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
+    const known = this.clock === this.room ? this.timeline.reachTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
     return Math.max(0, Math.min(known, this.looking ? this.roomNow_us : this.end_us));
   }
 

@@ -46,7 +46,7 @@ export class Chunks {
     for (const moment_us of [t_us, t_us + AHEAD_US * Math.max(1, rate)]) {
       const number = Math.floor(moment_us / tick_us / CHUNK_TICKS);
       const url = this.urls[number];
-      if (this.asked.has(url) || timeline.knows(moment_us) || number < 0) continue;
+      if (this.asked.has(url) || timeline.knowsSingly(moment_us) || number < 0) continue;
       if (url) this.ask(url, (chunk) => this.hooks.took(chunk));
       else if (this.index && moment_us === t_us) this.askIndex();
     }

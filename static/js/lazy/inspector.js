@@ -122,14 +122,8 @@ class Inspector {
 /** All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}. Pure. */
 export function lifeOf(message, timeline) {
   const copies = new Set([...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy));
-  const entries = [];
-  for (const { events } of timeline.segments) {
-    for (const event of events) {
-      if (!concerns(event, message, copies)) continue;
-      const entry = entryOf(event, timeline, message, copies);
-      if (entry) entries.push(entry);
-    }
-  }
+  const events = new Map(timeline.segments.flatMap((s) => s.events).filter((e) => concerns(e, message, copies)).map((e) => [e.number, e]));
+  const entries = [...events.values()].map((event) => entryOf(event, timeline, message, copies)).filter(Boolean);
   return entries.slice(0, ENTRIES_MAX);
 }
 

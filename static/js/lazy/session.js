@@ -56,13 +56,24 @@ class Session {
     this.socket?.close();
     this.socket = new Socket(path, {
       position: () => this.position(),
-      frame: (frame) => FRAMES[frame.t]?.(this, frame),
+      frame: (frame) => this.take(frame),
       refused: () => this.line.say("link", this.inRoom ? "This room cannot be reached. Trying again."
         : "Live connection refused: playing the recorded history."),
       lost: () => this.lost(),
       talks: () => this.inRoom && !this.degraded,
       ends: (code) => code === GONE && this.final,
     });
+  }
+
+  /** A frame is taken in when the last of its parts is there. */
+  take(frame) {
+    if (frame.part !== undefined) {
+      this.parts = frame.part ? this.parts.concat(frame.events) : frame.events;
+      if (frame.more) return;
+      frame.events = this.parts;
+    }
+    if (frame.aggregated) import("mailroom/lazy/aggregated.js").then(({ furnishAggregated }) => furnishAggregated(this.stage));
+    FRAMES[frame.t]?.(this, frame);
   }
 
   /** Somebody has said hello. */
@@ -87,7 +98,8 @@ class Session {
     const { segments } = timeline;
     const held = this.fromNothing ? 0 : !this.inRoom && segments[0]?.start === 0 ? segments[0].end : timeline.endTick;
     this.fromNothing = false;
-    return { epoch: timeline.epoch, tick: held, digest: held ? timeline.digests.get(held - 1) ?? "" : "" };
+    const digest = held ? timeline.digests.get(held - 1) ?? "" : "";
+    return { epoch: timeline.epoch, tick: held, digest, ...(held && timeline.aggregated && { aggregated: true }) };
   }
 
   /** What was sent does not fit to what is held: start over. */
@@ -188,12 +200,11 @@ const FRAMES = {
   state(session, frame) {
     session.inBranch(frame.epoch);
     session.stage.timeline.reset(frame);
-    session.chunks.forget();
+    if (!frame.keep) session.chunks.forget();
     session.stage.woken();
   },
   ticks(session, frame) {
     session.inBranch(frame.epoch);
-    if (frame.aggregated) import("mailroom/lazy/aggregated.js").then(({ furnishAggregated }) => furnishAggregated(session.stage));
     if (!session.stage.timeline.append(frame)) return session.startOver();
     session.stage.wake();
     return undefined;

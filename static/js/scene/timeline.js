@@ -36,17 +36,22 @@ export class Timeline {
 
   // -- taking in --------------------------------------------------------------------------------
 
-  /** A `state` frame: forget everything, the present at the start of `tick` is this. */
+  /** A `state` frame: the present at the start of `tick` is this; forget everything else, unless it says `keep`. */
   reset(frame) {
-    this.forget();
+    if (!frame.keep) this.forget();
     this.position(frame);
-    this.open(frame.tick, frame.events);
+    const segment = this.open(frame.tick, frame.events);
+    if (frame.aggregated) {
+      segment.bases[0].state.push(aggregatedAt(frame.tick * TICK_US - 1, frame));
+      segment.coarse = frame.tick - 1;
+    }
     if (frame.digest) this.digests.set(frame.tick - 1, frame.digest);
   }
 
   /** A `ticks` frame. Returns false when it leaves a gap after what is held: then ask for more. */
   append(frame) {
-    const segment = this.segments[this.segments.length - 1] ?? (frame.tick === 0 ? this.open(0, []) : null);
+    if (frame.forget) this.forgetFrom(frame.forget);
+    const segment = this.tail ?? (frame.tick === 0 ? this.open(0, []) : null);
     if (!segment || frame.tick > segment.end) return false;
     this.position(frame);
     if (frame.tick + frame.n > segment.end) this.extend(segment, frame);
@@ -55,11 +60,11 @@ export class Timeline {
 
   /** A `revise` frame: forget the ticks from `cut` on, then as `append`. */
   revise(frame) {
-    const holder = this.segments.find((s) => s.start <= frame.cut && frame.cut <= s.end);
+    const holder = this.segments.findLast((s) => !s.aside && s.start <= frame.cut && frame.cut <= s.end);
     if (!holder) return false;
     this.position(frame);
     this.segments = this.segments.filter((s) => s.start <= holder.start);
-    this.cut(holder, frame.cut);
+    for (const segment of this.segments) if (segment === holder || segment.end > frame.cut) this.cut(segment, frame.cut);
     this.extend(holder, { ...frame, tick: frame.cut });
     return true;
   }
@@ -82,13 +87,14 @@ export class Timeline {
     this.planIsOld = true;
   }
 
-  /** A chunk of history: goes on at the end of a segment, or opens one of its own. */
+  /** A chunk of history: goes on at the end of a segment, or opens one of its own (beside numbers: it knows more). */
   addChunk(chunk) {
     if (this.holds(chunk.tick, chunk.tick + chunk.n)) return;
     if (chunk.last) this.last = true;
-    let segment = this.segments.find((s) => s.start <= chunk.tick && chunk.tick <= s.end);
+    let segment = this.segments.find((s) => s.coarse === Infinity && s.start <= chunk.tick && chunk.tick <= s.end);
+    const aside = !segment && this.segments.some((s) => s.coarse < chunk.tick + chunk.n && chunk.tick < s.end);
     if (segment) segment.bases.push({ index: this.upTo(segment, chunk.tick * TICK_US - 1), state: decodeAll(chunk.state, 0) });
-    else segment = this.open(chunk.tick, chunk.state);
+    else segment = Object.assign(this.open(chunk.tick, chunk.state), { aside });
     this.extend(segment, chunk);
     this.join(segment);
   }
@@ -101,28 +107,35 @@ export class Timeline {
   open(tick, state) {
     if (this.planIsOld) this.plan = emptyScene(this.facts);
     this.planIsOld = false;
-    const segment = { start: tick, end: tick, events: [], bases: [{ index: 0, state: decodeAll(state, 0) }], checkpoints: [] };
+    const segment = { start: tick, end: tick, coarse: Infinity, events: [], bases: [{ index: 0, state: decodeAll(state, 0) }], checkpoints: [] };
     this.segments.push(segment);
     this.segments.sort((a, b) => a.start - b.start);
     this.learn(segment.bases[0].state);
     return segment;
   }
 
-  extend(segment, { tick, n, first, events, digest, aggregated, counts = [], flows = [] }) {
+  extend(segment, frame) {
+    const { tick, n, first, events, digest, aggregated } = frame;
     const from_us = segment.end * TICK_US;
     const fresh = decodeAll(events ?? [], first ?? 0).filter((event) => event.at_us >= from_us);
-    if (aggregated) fresh.unshift({ type: "Aggregated", number: 0, cause: 0, at_us: tick * TICK_US, counts, flows });
+    if (aggregated) {
+      fresh.push(aggregatedAt((tick + n) * TICK_US - 1, frame));
+      segment.coarse = Math.min(segment.coarse, tick);
+    }
     for (const event of fresh) segment.events.push(event);
     this.learn(fresh);
     segment.end = Math.max(segment.end, tick + n);
     if (digest) this.digests.set(tick + n - 1, digest);
+    const { start, end } = segment;
+    const { tail } = this;
+    this.segments = this.segments.filter((s) => s === tail || s.coarse === Infinity || s.start < start || s.end > end);
     this.version += 1;
   }
 
   /** Two segments that meet are one from then on. */
   join(segment) {
     const next = this.segments.find((s) => s !== segment && s.start > segment.start && s.start <= segment.end);
-    if (!next) return;
+    if (!next || segment.aside || next.coarse !== Infinity) return;
     const from_us = segment.end * TICK_US;
     const rest = next.events.filter((event) => event.at_us >= from_us);
     if (next.start === segment.end) segment.bases.push({ index: segment.events.length, state: next.bases[0].state });
@@ -138,6 +151,7 @@ export class Timeline {
     for (const event of gone) this.unlearn(event);
     if (gone.some((event) => event.type === "NodeRemoved" || event.type === "NodeAdded")) this.planAnew();
     segment.end = tick;
+    if (tick <= segment.coarse) segment.coarse = Infinity;
     segment.checkpoints = segment.checkpoints.filter((c) => c.index <= kept);
     segment.bases = segment.bases.filter((b) => b.index < kept || b.index === 0);
     for (const known of this.digests.keys()) if (known >= tick) this.digests.delete(known);
@@ -191,27 +205,43 @@ export class Timeline {
 
   // -- asking -----------------------------------------------------------------------------------
 
+  /** Whether these ticks are held, each event of them. */
   holds(startTick, endTick) {
-    return this.segments.some((s) => s.start <= startTick && endTick <= s.end);
+    return this.segments.some((s) => s.start <= startTick && endTick <= Math.min(s.end, s.coarse));
   }
+
+  /** The segment that frames go on from. */
+  get tail() { return this.segments.findLast((s) => !s.aside); }
+
+  /** Whether the last ticks of it are held in numbers only. */
+  get aggregated() { return this.tail?.coarse < this.tail?.end; }
 
   get start_us() { return (this.segments[0]?.start ?? 0) * TICK_US; }
 
   /** The last moment that is known without a gap from `t_us` on; `t_us` itself when nothing is known there. */
   edgeAfter(t_us) {
-    const segment = this.segmentAt(t_us);
-    return segment ? segment.end * TICK_US - 1 : t_us;
+    let edge_us = t_us;
+    for (let s = this.segmentAt(t_us); s && s.end * TICK_US > edge_us + 1; s = this.segmentAt(edge_us + 1)) edge_us = s.end * TICK_US - 1;
+    return edge_us;
   }
 
   /** The number of ticks held at the far end. */
-  get endTick() { return this.segments[this.segments.length - 1]?.end ?? 0; }
+  get endTick() { return this.tail?.end ?? 0; }
+
+  /** As `endTick`, with numbers that lie beyond until messages take their place. */
+  get reachTick() { return this.segments.reduce((most, s) => Math.max(most, s.end), 0); }
 
   get digest() { return this.digests.get(this.endTick - 1) ?? ""; }
 
+  /** The segment that knows most of the moment `t_us`. */
   segmentAt(t_us) {
     const tick = Math.floor(t_us / TICK_US);
-    return this.segments.find((s) => s.start <= tick && (tick < s.end || s.start === s.end));
+    const there = this.segments.filter((s) => s.start <= tick && (tick < s.end || s.start === s.end));
+    return there.findLast((s) => tick < s.coarse) ?? there.at(-1);
   }
+
+  /** The segment of the moment before `segment` begins. */
+  before(segment) { return segment.start > 0 ? this.segmentAt(segment.start * TICK_US - 1) : undefined; }
 
   /** How many events of `segment` have happened at `t_us`. */
   upTo(segment, t_us) {
@@ -226,8 +256,11 @@ export class Timeline {
     return low;
   }
 
-  /** Whether the events of the moment `t_us` are held. */
+  /** Whether the moment `t_us` is held. */
   knows(t_us) { return this.segmentAt(t_us) !== undefined; }
+
+  /** Whether its events are, each. */
+  knowsSingly(t_us) { return t_us / TICK_US < (this.segmentAt(t_us)?.coarse ?? 0); }
 
   /**
    * The scene at `t_us`: a pure function of the events held. Read it, do not keep it: the next call reuses
@@ -236,7 +269,7 @@ export class Timeline {
   sceneAt(t_us) {
     const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
     if (!segment) return this.plan;
-    if (t_us < segment.start * TICK_US || (t_us >= segment.end * TICK_US && segment !== this.segments.at(-1))) return this.plan;
+    if (t_us < segment.start * TICK_US || (t_us >= segment.end * TICK_US && segment !== this.tail)) return this.plan;
     const index = this.upTo(segment, t_us);
     const cursor = this.seat(segment, index);
     while (cursor.index < index) {
@@ -247,7 +280,7 @@ export class Timeline {
   }
 
   nearest(t_us) {
-    const before = this.segments.filter((s) => s.start * TICK_US <= t_us);
+    const before = this.segments.filter((s) => !s.aside && s.start * TICK_US <= t_us);
     return before[before.length - 1] ?? this.segments[0];
   }
 
@@ -282,22 +315,32 @@ export class Timeline {
     return this.segments[0]?.events.find(moves)?.at_us ?? null;
   }
 
-  /** The events after `after_us` and up to `until_us`, of one segment. */
+  /** The events after `after_us` and up to `until_us`, as far back as they are held without a gap. */
   between(after_us, until_us) {
-    const segment = this.segmentAt(until_us) ?? this.nearest(until_us);
-    return segment ? segment.events.slice(this.upTo(segment, after_us), this.upTo(segment, until_us)) : [];
+    let [found, to_us] = [[], until_us];
+    for (let s = this.segmentAt(until_us) ?? this.nearest(until_us); s && to_us > after_us; s = this.before(s)) {
+      found = s.events.slice(this.upTo(s, after_us), this.upTo(s, to_us)).concat(found);
+      to_us = Math.min(to_us, s.start * TICK_US - 1);
+    }
+    return found;
   }
 
   /** The moment of the next event after `t_us`, null when none is held. */
   momentAfter(t_us) {
-    const segment = this.segmentAt(t_us);
-    return segment?.events[this.upTo(segment, t_us)]?.at_us ?? null;
+    for (let s = this.segmentAt(t_us), end = -1; s && s.end > end; end = s.end, s = this.segmentAt(end * TICK_US)) {
+      const next = s.events[this.upTo(s, t_us)];
+      if (next) return next.at_us;
+    }
+    return null;
   }
 
   /** The moment of the last event before `t_us`, null when none is held. */
   momentBefore(t_us) {
-    const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
-    return segment?.events[this.upTo(segment, t_us - 1) - 1]?.at_us ?? null;
+    for (let s = this.segmentAt(t_us) ?? this.nearest(t_us); s; s = this.before(s)) {
+      const last = s.events[this.upTo(s, t_us - 1) - 1];
+      if (last) return last.at_us;
+    }
+    return null;
   }
 
   /** The event of that number, null when it is not held. */
@@ -309,5 +352,7 @@ export class Timeline {
     return null;
   }
 }
+
+const aggregatedAt = (at_us, { counts = [], flows = [] }) => ({ type: "Aggregated", number: 0, cause: 0, at_us, counts, flows });
 
 const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "ConsumerSettings", "StandsFor", "HandlerDeclared"]);
