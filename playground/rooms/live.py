@@ -237,8 +237,8 @@ class LiveRoom:
         self._tell_present(viewer, point, keep=not viewer.cut)
 
     def _tell_present(self, viewer: Viewer, point: Checkpoint, keep: bool) -> None:
-        """The present at `point`, in numbers where nothing is drawn singly. `keep`: what it holds is right; what
-        of it lies behind `point` stays on the screen until what follows takes its place."""
+        """The present at `point`, in numbers where nothing is drawn singly. `keep`: what it holds is right;
+        what of it lies behind `point` stays on the screen until what follows takes its place."""
         coarse = self._too_fast(point.tick)
         reach, forget = viewer.reach, viewer.forget
         self._placed(viewer, point.tick)

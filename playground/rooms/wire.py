@@ -52,7 +52,7 @@ class Incoming(Struct, frozen=True, forbid_unknown_fields=True, tag_field="t"):
 
 
 class Watch(Incoming, frozen=True, tag="watch"):
-    """I hold all ticks before `tick` of `epoch`, the last with `digest`; `aggregated`: that one in numbers."""
+    """I hold all ticks before `tick` of `epoch`, the last with `digest`; `aggregated`: that in numbers."""
 
     epoch: Whole
     tick: Whole
