@@ -43,7 +43,11 @@ def page(house: House, open_page: Callable[..., Page]) -> Page:
 
 def moments(events: list[Any], message: int, *kinds: type) -> list[str]:
     copies = {o.copy for e in events if isinstance(e, Routed) and e.message == message for o in e.copies}
-    mine = [e for e in events if isinstance(e, kinds) and (getattr(e, "copy", 0) in copies or getattr(e, "message", 0) == message)]  # fmt: skip
+    mine = [
+        e
+        for e in events
+        if isinstance(e, kinds) and (getattr(e, "copy", 0) in copies or getattr(e, "message", 0) == message)
+    ]
     return [f"{e.at_us / 1e6:.2f} s" for e in mine]
 
 

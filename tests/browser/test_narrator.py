@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from engine import wire
+from engine.history import play
 from engine.scenario import load
 from tests.browser.conftest import House, wait
 from tests.browser.scripts import post_office
@@ -70,9 +72,16 @@ def test_every_id_in_a_sentence_is_in_its_event_or_its_causes(
         # Then the chain is that of the events themselves
         for later, earlier in zip(chain, sentence["causes"], strict=False):
             assert later.cause == earlier
+        # And so is that of what brought the same copy back before, if that is a reason
+        also = [events[n - 1] for n in sentence["also"]]
+        for later, earlier in zip(also, sentence["also"][1:], strict=False):
+            assert later.cause == earlier
+        if also:
+            assert type(also[0]).__name__ in ("Requeued", "DeadLettered") and also[0].copy == chain[0].copy
+            assert sentence["also"][0] < sentence["number"]
         nodes: set[int] = set()
         messages: set[int] = set()
-        for event in chain:
+        for event in [*chain, *also]:
             found = named_by(event, message_of)
             nodes |= found[0]
             messages |= found[1]
@@ -107,6 +116,59 @@ def test_the_narrator_speaks_and_gives_its_reasons(chromium: Browser, house: Hou
     told = page.evaluate(f"{stage}.narrator.told.at(-1)")
     assert told["text"] == line.text_content() and told["causes"] and told["number"] > told["causes"][0]
     context.close()
+
+
+SAID_AT = [
+    ("fan-out", 7.45, "email worker crashed, so its unacknowledged m7 goes back to email."),
+    ("fan-out", 20.2, "m7 is delivered again, to email worker, because it crashed before it acknowledged."),
+    ("idempotent-payments", 6.1, "“charge” for m2 again, because careless charger crashed before it acknowledged."),
+    ("order-pipeline", 7.01, "payment service fails at m6: chance."),
+    ("retry-dlq", 7.09, "m4 is delivered again, to courier B, because retry has held it for its time."),
+    ("topic-routing", 3.8, "m5 matches no queue at events: it is dropped."),
+    ("traffic-spike", 8.49, "m10 takes effect after m11, a later one with its key."),
+    ("work-queue", 0.2, "m1 goes to worker A at once: it has room."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("slug", "at_s", "sentence"), SAID_AT)
+def test_what_is_said_when_it_stands_at_a_moment(
+    open_page: Callable[..., Page], house: House, slug: str, at_s: float, sentence: str
+) -> None:
+    scenario = load(Path("lessons/scenarios") / f"{slug}.toml")
+    events = play(scenario, scenario.seed, until_us=30_000_000).events
+    page = open_page(house.show(events, path=f"/{slug}/", chunks=3, kinds=json.dumps(scenario.kinds)))
+    stage = "document.querySelector('queue-stage')"
+    # Given the tenth of a second in which it happens
+    near = [e.at_us for e in events if abs(e.at_us - at_s * 1e6) < 50_000]
+    page.evaluate(f"{stage}.pause()")
+    for moment in (5_000_000, 15_000_000, max(near)):
+        page.evaluate(f"{stage}.seek({min(moment, max(near))})")
+        wait(page, f"{stage}.timeline.knows({min(moment, max(near))})")
+    said = []
+    # When each of its moments is stepped to
+    for at_us in sorted(set(near)):
+        page.evaluate(f"{stage}.seek({at_us}, true)")
+        said.append(page.locator("[data-part=narrator]").inner_text())
+    # Then one of them says that
+    assert sentence in said
+
+
+def test_stepping_says_the_moment_that_was_stepped_to(open_page: Callable[..., Page], house: House) -> None:
+    events = post_office()
+    page = open_page(house.show(events, chunks=3))
+    stage = "document.querySelector('queue-stage')"
+    page.evaluate(f"{stage}.pause(); {stage}.seek(4000000)")
+    page.evaluate("import('mailroom/lazy/sayings.js').then((m) => { window.say = m.say; })")
+    told = 0
+    for _ in range(12):
+        page.get_by_role("button", name="Step", exact=True).click()
+        worth = page.evaluate(
+            f"{stage}.timeline.between({stage}.now - 1, {stage}.now).map((e) => say(e, {stage}.timeline)?.text).filter(Boolean)"
+        )
+        if worth:
+            assert page.locator("[data-part=narrator]").inner_text() in worth
+            told += 1
+    assert told > 6
 
 
 def test_speaking_is_rare(chromium: Browser, house: House) -> None:

@@ -1,9 +1,11 @@
-// One sentence about what has just happened: at most one every 1.5 s, the weightiest first.
+// One sentence about what has just happened: at most one every 1.5 s, the weightiest first, ordinary ones more
+// seldom. When somebody steps: the moment that was stepped to, whatever it is.
 
 import { say } from "mailroom/lazy/sayings.js";
 
 const EVERY_MS = 1_500;
 const WEIGHTY_MS = 3_500;
+const ORDINARY_MS = 3_000;
 const JUMP_US = 2_000_000;
 const LOOK_BACK_US = 5_000_000;
 const KEPT_MAX = 100;
@@ -42,18 +44,20 @@ class Narrator {
         if (!this.best || sentence.rank > this.best.rank || sentence.rank === 1) this.best = sentence;
       }
     }
-    const wait_ms = this.saidRank > (this.best?.rank ?? 0) ? WEIGHTY_MS : EVERY_MS;
+    const rank = this.best?.rank ?? 0;
+    const wait_ms = this.saidRank > rank ? WEIGHTY_MS : rank === 1 ? ORDINARY_MS : EVERY_MS;
     if (this.best && performance.now() - this.saidAt_ms >= wait_ms) this.tell(this.best);
   }
 
-  /** After a jump, or when it stands: what was last worth saying. */
+  /** After a jump, or when it stands: what was last worth saying; of one moment's sentences the one that led to the others. */
   recall(t_us) {
     this.best = null;
     const events = this.stage.timeline.between(t_us - LOOK_BACK_US, t_us);
     let found = null;
     for (let i = events.length - 1; i >= 0 && (!found || events[i].at_us === found.at_us); i--) {
       const sentence = say(events[i], this.stage.timeline);
-      if (sentence?.rank && sentence.rank > (found?.rank ?? 0)) found = sentence;
+      const least = this.stage.stepping && events[i].at_us === t_us ? -1 : 0;
+      if (sentence && sentence.rank > least && sentence.rank >= (found?.rank ?? 0)) found = sentence;
     }
     if (found) this.tell(found);
   }

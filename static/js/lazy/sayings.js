@@ -1,10 +1,12 @@
 // What an event is in words: what happened, and why, from the event and the events that caused it. Pure.
 //
-// `say` gives {number, causes, text, rank, ids}: rank 3 a fault or a loss, 2 something unusual, 1 ordinary,
-// 0 only for a message's own story. Every id in the text comes from the event or its causes.
+// `say` gives {number, causes, also, text, rank, ids}: rank 4 what breaks a promise, 3 a fault or a loss, 2 something unusual, 1 ordinary,
+// 0 only for a message's own story. Every id in the text comes from the event, its causes, or what brought the
+// same copy back before (`also`: that event and its causes).
 
 const SENTENCE_MAX = 90;
 const CHAIN_MAX = 8;
+const LOOK_BACK_EVENTS = 4_000;
 
 /** The sentence for `event`, null when there is none worth saying. */
 export function say(event, timeline) {
@@ -15,19 +17,45 @@ export function say(event, timeline) {
   if (!said) return null;
   const [rank, ...variants] = said;
   const chosen = variants.find((variant) => variant.text.length <= SENTENCE_MAX) ?? variants[variants.length - 1];
-  return { number: event.number, at_us: event.at_us, causes: talk.chain.slice(1).map((e) => e.number), text: chosen.text, rank, ids: chosen.ids };
+  return { number: event.number, at_us: event.at_us, causes: talk.chain.slice(1).map((e) => e.number), also: talk.also.map((e) => e.number), text: chosen.text, rank, ids: chosen.ids };
+}
+
+/** The event, its cause, the cause of that, …, as far as they are held. */
+function chainOf(event, timeline) {
+  const chain = [event];
+  for (let cause = event.cause; cause > 0 && chain.length < CHAIN_MAX;) {
+    const earlier = timeline.event(cause);
+    if (!earlier || earlier.number >= chain[chain.length - 1].number) break;
+    chain.push(earlier);
+    cause = earlier.cause;
+  }
+  return chain;
 }
 
 class Talk {
   constructor(event, timeline) {
     this.timeline = timeline;
-    this.chain = [event];
-    for (let cause = event.cause; cause > 0 && this.chain.length < CHAIN_MAX;) {
-      const earlier = timeline.event(cause);
-      if (!earlier || earlier.number >= this.chain[this.chain.length - 1].number) break;
-      this.chain.push(earlier);
-      cause = earlier.cause;
+    this.chain = chainOf(event, timeline);
+    this.also = [];
+  }
+
+  /** What the last thing that brought `copy` back says of why; null when none is held. */
+  back(copy) {
+    const { timeline, chain: [event] } = this;
+    const segment = timeline.segmentAt(event.at_us);
+    const from = segment ? timeline.upTo(segment, event.at_us) - 1 : -1;
+    for (let i = from; i >= Math.max(0, from - LOOK_BACK_EVENTS); i--) {
+      const earlier = segment.events[i];
+      if (earlier.copy !== copy || earlier.number >= event.number || !(earlier.type in BACK)) continue;
+      this.also = chainOf(earlier, timeline);
+      return BACK[earlier.type](this, earlier);
     }
+    return null;
+  }
+
+  /** As `cause`, of what `back` has found. */
+  alsoOf(type, test = () => true) {
+    return this.also.find((event) => event.type === type && test(event));
   }
 
   /** The nearest cause of that type (and test), undefined when there is none. */
@@ -53,6 +81,21 @@ function words(parts, ...ids) {
   const text = parts.reduce((whole, part, i) => whole + (ids[i - 1]?.id ?? ids[i - 1] ?? "") + part);
   return { text, ids: ids.filter((id) => id?.id) };
 }
+
+/** Why something came back: [words, ids], to go on a sentence that ends with "because". */
+const BACK = {
+  Requeued(t, e) {
+    const crash = t.alsoOf("NodeStateChanged", (c) => c.state === "crashed");
+    if (crash) return ["crashed before it acknowledged", t.name(crash.node)];
+    const link = t.alsoOf("LinkStateChanged", (c) => c.state !== "up");
+    if (link) return ["could not be reached", t.name(link.node)];
+    const answer = t.alsoOf("Sent", (c) => c.kind === "nack" || c.kind === "reject");
+    if (answer) return ["gave it back", t.name(answer.source)];
+    const closed = t.alsoOf("ChannelClosed");
+    return closed ? ["had its channel closed before it acknowledged", t.name(closed.node)] : ["has it back, not acknowledged", t.name(e.queue)];
+  },
+  DeadLettered: (t, e) => (e.reason === "expired" ? ["has held it for its time", t.name(e.queue)] : null),
+};
 
 const REASONS = { rejected: "it was rejected", expired: "its time ran out", maxlen: "the queue was full", delivery_limit: "it was handed out too often" };
 const PROMISES = { nothing_lost: "nothing is lost", nothing_dead: "nothing ends as a dead letter", each_effect_once: "each effect happens once", order_per_key: "order is kept for each key" };
@@ -82,7 +125,9 @@ const SENTENCES = {
     const n = t.name(e.node);
     if (e.state === "crashed") return [3, words`${n} crashed: its process is gone, and its work with it.`, words`${n} crashed.`];
     if (e.state === "slow") return [3, words`${n} is slow from now on: the same work takes longer.`, words`${n} is slow now.`];
-    if (e.state === "up") return [2, words`${n} is up.`];
+    const by = t.cause("Commanded")?.command;
+    if (e.state === "up" && by === "SlowConsumer") return [2, words`${n} works as fast as before again.`];
+    if (e.state === "up") return by === "SetRate" || by === "SetWork" ? null : [2, words`${n} is up.`];
     if (e.state === "stopped") return [2, words`${n} has stopped.`];
     return null;
   },
@@ -114,6 +159,8 @@ const SENTENCES = {
 
   MessageCreated: (t, e) => [0, words`${t.name(e.node)} makes ${t.message(e.message)}.`],
   Sent(t, e) {
+    const failed = e.kind === "publish" && t.cause("WorkFinished", (w) => !w.ok && w.node === e.source);
+    if (failed) return [2, words`${t.name(e.source)} failed at ${t.copy(failed.copy)}, so it publishes it again, to ${t.name(e.target)}.`, words`${t.name(e.source)} publishes ${t.message(e.about)} again.`];
     if (e.kind === "publish") return [1, words`${t.name(e.source)} sends ${t.message(e.about)} to ${t.name(e.target)}.`, words`${t.name(e.source)} sends ${t.message(e.about)}.`];
     if (e.kind in ANSWERS) return [e.kind === "ack" ? 0 : 2, words`${t.name(e.source)} ${ANSWERS[e.kind]} ${t.copy(e.about)}.`];
     if (e.kind === "confirm") return [0, words`The broker confirms ${t.message(e.about)}.`];
@@ -148,9 +195,16 @@ const SENTENCES = {
   },
   Moved(t, e) {
     const [m, to] = [t.copy(e.copy), t.name(e.target)];
-    if (e.attempt > 1) return [2, words`${m} goes out again, to ${to}: it was handed out before and not settled.`, words`${m} goes out again, to ${to}.`];
+    if (e.attempt > 1) {
+      const [why, who] = t.back(e.copy) ?? [];
+      const short = words`${m} is delivered again, to ${to}.`;
+      if (!why) return [2, words`${m} is delivered again, to ${to}: it was not settled before.`, short];
+      if (who.node === e.target) return [2, words`${m} is delivered again, to ${to}, because it ${why}.`, short];
+      return [2, words`${m} is delivered again, to ${to}, because ${who} ${why}.`, words`${m} is delivered again because ${who} ${why}.`, short];
+    }
     const ack = t.chain[1]?.type === "Left" || t.chain[1]?.type === "Sent" ? t.cause("Sent", (s) => s.kind === "ack" && s.source === e.target) : null;
     if (ack) return [1, words`${m} goes to ${to}: its acknowledgement of ${t.copy(ack.about)} made room.`, words`${m} goes to ${to}.`];
+    if (t.chain[1]?.at_us === e.at_us && ["Placed", "Routed"].includes(t.chain[1].type)) return [1, words`${m} goes to ${to} at once: it has room.`, words`${m} goes to ${to}.`];
     return [1, words`${m} goes from ${t.name(e.source)} to ${to}.`, words`${m} goes to ${to}.`];
   },
   Left(t, e) {
@@ -173,7 +227,7 @@ const SENTENCES = {
     const closed = t.cause("ChannelClosed");
     return closed ? [2, words`The channel of ${t.name(closed.node)} closed, so ${m} goes back to ${q}.`, short] : [2, short];
   },
-  DeadLettered: (t, e) => [2, words`${t.copy(e.copy)} leaves ${t.name(e.queue)} as a dead letter: ${REASONS[e.reason]}.`, words`${t.copy(e.copy)} becomes a dead letter.`],
+  DeadLettered: (t, e) => (e.reason === "expired" && t.timeline.plan.nodes.get(e.queue)?.place === "waiting") ? [2, words`${t.copy(e.copy)} has waited out its time in ${t.name(e.queue)}.`] : [2, words`${t.copy(e.copy)} leaves ${t.name(e.queue)} as a dead letter: ${REASONS[e.reason]}.`, words`${t.copy(e.copy)} becomes a dead letter.`],
   QueuePurged: (t, e) => [2, words`${t.name(e.queue)} was emptied of ${e.count} messages.`],
   QueueExpired: (t, e) => [2, words`${t.name(e.queue)} was not used for so long that it is deleted.`],
 
@@ -183,7 +237,12 @@ const SENTENCES = {
     return [0, words`${t.name(e.node)} has finished ${t.copy(e.copy)}.`];
   },
   EffectApplied(t, e) {
-    if (e.effect_number > 1) return [3, words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`, words`${t.message(e.message)} has its effect again.`];
+    if (e.effect_number > 1) {
+      const [why, who] = t.back(e.copy) ?? [];
+      const short = words`${t.message(e.message)} has its effect again.`;
+      if (!why) return [3, words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`, short];
+      return [4, words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`, words`“${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`, short];
+    }
     return [0, words`${t.name(e.node)} does “${e.effect}” for ${t.copy(e.copy)}.`];
   },
   StoreAsked: (t, e) => [e.seen ? 2 : 0, e.seen ? words`${t.name(e.node)} has seen ${t.copy(e.copy)} before and skips its effect.` : words`${t.name(e.node)} has not seen ${t.copy(e.copy)} before.`],
@@ -197,6 +256,13 @@ const SENTENCES = {
     if (e.what !== "out_of_order" || !e.other) return null;
     return [2, words`${t.copy(e.copy)} takes effect after ${t.message(e.other)}, a later one with its key.`, words`${t.copy(e.copy)} is out of order.`];
   },
-  PromiseBroken: (t, e) => [3, words`The promise that ${PROMISES[e.promise] ?? e.promise} is broken.`],
+  PromiseBroken(t, e) {
+    const promise = PROMISES[e.promise] ?? e.promise;
+    const short = words`The promise that ${promise} is broken.`;
+    const effect = t.cause("EffectApplied");
+    if (effect) return [3, words`The promise that ${promise} is broken: ${t.message(effect.message)} took effect ${effect.effect_number > 1 ? "again" : "too late"}.`, short];
+    const settled = t.cause("Settled", (s) => s.copies.length === 1 && t.timeline.facts.copies.has(s.copies[0]));
+    return settled ? [3, words`The promise that ${promise} is broken: ${t.copy(settled.copies[0])} is ${settled.now}.`, short] : [3, short];
+  },
   RunEnded: () => [1, words`The run is over.`],
 };
