@@ -123,10 +123,10 @@ SAID_AT = [
     ("fan-out", 20.2, "m7 is delivered again, to email worker, because it crashed before it acknowledged."),
     ("idempotent-payments", 6.1, "“charge” for m2 again, because careless charger crashed before it acknowledged."),
     ("order-pipeline", 7.01, "payment service fails at m6: chance."),
-    ("retry-dlq", 7.09, "m4 is delivered again, to courier B, because retry has held it for its time."),
+    ("retry-dlq", 7.09, "m4 has waited out its time in retry."),
     ("topic-routing", 3.8, "m5 matches no queue at events: it is dropped."),
     ("traffic-spike", 8.49, "m10 takes effect after m11, a later one with its key."),
-    ("work-queue", 0.2, "m1 goes to worker A at once: it has room."),
+    ("work-queue", 1.2, "m2 goes to worker B at once: it has room."),
 ]  # fmt: skip
 
 
