@@ -11,9 +11,11 @@ import gzip
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec import Raw
 
 from engine import RULES
 from engine.errors import EngineError
@@ -25,7 +27,7 @@ from playground.rooms.limits import CHUNK_TICKS, TICK_US
 from playground.rooms.live import maker_of
 from playground.rooms.replica import Replica, ReplicaBroken
 from playground.rooms.throttle import Bucket
-from playground.rooms.wire import join, join_events
+from playground.rooms.wire import TickLike, join, join_events
 
 log = logging.getLogger("mailroom.rooms")
 
@@ -71,7 +73,7 @@ class Past:
                 self.replica.learn(entries)
                 self.replica.hold_to(await journal.marks(self.facts.code, self.epoch))
                 await self._simulate(end)
-                self.chunks.append(self._chunk(start, end, last=end == whole))
+                self.chunks.append(await self._chunk(start, end, last=end == whole))
 
     async def _simulate(self, end: int) -> None:
         """To the end of tick `end` − 1; others have their turn between two slices."""
@@ -81,16 +83,21 @@ class Past:
                 done = self.replica.work(end, time.monotonic() + limits.SLICE_S)
                 await asyncio.sleep(0)
 
-    def _chunk(self, start: int, end: int, last: bool) -> Chunk:
+    async def _chunk(self, start: int, end: int, last: bool) -> Chunk:
+        """The chunk of these ticks. Encoding and packing it is nobody's turn: it has a thread of its own."""
         replica = self.replica
         ticks = list(replica.since(start))[: end - start]
-        digest = ticks[-1].digest.hex()
-        text = msgspec.json.encode(
-            {"tick": start, "n": len(ticks), "first": ticks[0].first,
-             "state": join(replica.latest_checkpoint(start).state), "events": join_events(ticks),
-             "digest": digest, "last": last}
-        )  # fmt: skip
-        return Chunk(len(self.chunks), digest, text, gzip.compress(text, 6, mtime=0))
+        state = replica.latest_checkpoint(start).state
+        return await asyncio.to_thread(_packed, len(self.chunks), start, ticks, state, last)
+
+
+def _packed(n: int, start: int, ticks: Sequence[TickLike], state: Sequence[Raw], last: bool) -> Chunk:
+    digest = ticks[-1].digest.hex()
+    text = msgspec.json.encode(
+        {"tick": start, "n": len(ticks), "first": ticks[0].first, "state": join(state),
+         "events": join_events(ticks), "digest": digest, "last": last}
+    )  # fmt: skip
+    return Chunk(n, digest, text, gzip.compress(text, 6, mtime=0))
 
 
 _made: OrderedDict[tuple[str, int], Past] = OrderedDict()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from typing import Any
 
+import pytest
 from django.test import AsyncClient
 
 from playground.rooms import past
@@ -81,3 +83,22 @@ async def test_what_is_not_there_is_not_found(hub: Hub, wall: Wall) -> None:
     for address in wrong:
         assert (await AsyncClient().get(address)).status_code == 404
     assert json.loads((await AsyncClient().get(f"/history/room/{facts.code}/0/")).content)["chunks"] == []
+
+
+async def test_a_chunk_is_packed_beside_the_event_loop(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packing 10 s of a busy room takes longer than a slice."""
+    packed_by: list[int] = []
+    packed = past._packed
+
+    def noted(*given: Any) -> Any:
+        packed_by.append(threading.get_ident())
+        return packed(*given)
+
+    monkeypatch.setattr(past, "_packed", noted)
+    facts = await new_room(hub, sim_us=11_000_000)
+    await go(hub, wall, 1, await sit(hub, facts.code))
+    assert len((await listed(facts.code))["chunks"]) == 1
+    assert packed_by
+    assert threading.get_ident() not in packed_by
