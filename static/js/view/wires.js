@@ -66,13 +66,15 @@ function wires(figure, scene) {
   return [...shapes, ...brokenWires(figure, scene)];
 }
 
-/** A consumer that had a wire and has none (crashed, closed) shows it broken. */
+/** A consumer without its wire shows it broken (crashed, closed), or dashed while it is about to connect. */
 function brokenWires(figure, scene) {
   const shapes = [];
   for (const [key, way] of figure.wires) {
     if (scene.wires.has(key)) continue;
     const target = scene.nodes.get(Number(key.split(" ")[1]));
-    if (target?.kind === "consumer") shapes.push(...cutShapes(way.points));
+    if (target?.kind !== "consumer") continue;
+    const comes = target.state === "up" && target.link === "up";
+    shapes.push(...(comes ? [shape("wire cut", line(way.points))] : cutShapes(way.points)));
   }
   return shapes;
 }
