@@ -318,6 +318,8 @@ def test_a_worker_added_to_a_recording_opens_a_room_and_shares_the_queue(visit: 
     # Then both work, each on messages of its own
     for name in ("worker A", "worker C"):
         wait(page, f"{worked_by(name)}.length > 2", 20)
+    told = f"{STAGE}.narrator.told.map((each) => each.text)"
+    wait(page, f"{told}.includes('A new worker, worker C, reads thumbnails.')")
     assert not set(page.evaluate(worked_by("worker A"))) & set(page.evaluate(worked_by("worker C")))
     # And a prefetch that is set is what is shown, also to who comes later
     row(open_settings(page, "worker C"), "Prefetch").get_by_role("button", name="5", exact=True).click()

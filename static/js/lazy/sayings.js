@@ -77,7 +77,7 @@ class Talk {
 }
 
 /** A sentence from words and ids; the ids are kept beside the text. */
-function words(parts, ...ids) {
+export function words(parts, ...ids) {
   const text = parts.reduce((whole, part, i) => whole + (ids[i - 1]?.id ?? ids[i - 1] ?? "") + part);
   return { text, ids: ids.filter((id) => id?.id) };
 }
@@ -102,22 +102,12 @@ const PROMISES = { nothing_lost: "nothing is lost", nothing_dead: "nothing ends 
 const ANSWERS = { ack: "acknowledges", nack: "gives back", reject: "rejects" };
 const LEFT = { expired: "its time ran out", maxlen: "the queue was full", delivery_limit: "it was handed out too often", rejected: "it was rejected", cycle: "it came round in a circle", unroutable: "its dead-letter target has no queue" };
 
-/** What a command changes from now on, where no other event says so in words: its node, and what it says about itself. */
-const CHANGES = {
+/**
+ * What a command changes from now on, where no other event says so in words: of the node, and of what the
+ * command says about itself. Those that only people give are added by `sayings-commands.js`, in rooms.
+ */
+export const CHANGES = {
   SetRate: (n, about) => [2, words`${n} makes ${about} from now on.`],
-  SetPrefetch: (n, about) => [2, words`${n} subscribes anew, with ${about}.`],
-  SetWork: (n, about) => [2, words`${n} works ${about} on each from the next one on.`],
-  SetAcknowledge: (n, about) => [2, words`${n} ${about} from now on.`],
-  SetRetry: (n, about) => [2, words`When ${n} fails from now on: ${about}.`, words`${n} retries differently from now on.`],
-  SetIdempotency: (n, about) => [2, about === "none" ? words`${n} asks no store any more.` : words`${n} keeps a store of what it has done: ${about}.`],
-  AddConsumer: (n, about) => [2, words`A new worker, ${about}, reads ${n}.`, words`${n} has a new worker.`],
-  RemoveConsumer: (n) => [2, words`${n} is taken away: it finishes what it works on first.`, words`${n} is taken away.`],
-  AddProducer: (n, about) => [2, words`A new producer, ${about}, does as ${n} does.`, words`A new producer does as ${n} does.`],
-  RemoveProducer: (n) => [2, words`${n} is taken away: it makes no more messages.`, words`${n} is taken away.`],
-  DeclareQueue: (n, about) => [2, words`A new queue, ${about}: nothing leads to it yet.`, words`There is a new queue.`],
-  BindQueue: (n, about) => [2, words`${n} is bound ${about}: it gets a copy of what fits.`, words`${n} is bound to an exchange.`],
-  UnbindQueue: (n, about) => [2, words`${n} is unbound ${about}.`, words`${n} is unbound from an exchange.`],
-  Redrive: (n, about) => [2, words`What is ready in ${n} is moved ${about}.`],
 };
 
 const SENTENCES = {

@@ -53,6 +53,7 @@ class Session {
   // -- the socket -------------------------------------------------------------------------------
 
   connect(path) {
+    if (this.inRoom) import("mailroom/lazy/sayings-commands.js");
     this.socket?.close();
     this.socket = new Socket(path, {
       position: () => this.position(),
