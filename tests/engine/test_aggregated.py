@@ -87,7 +87,7 @@ def test_what_flows_is_what_was_sent_routed_and_handed_out() -> None:
 def test_what_is_of_no_message_stays() -> None:
     names = {kind.__name__ for kind in EVENT_TYPES if kind not in aggregated.SINGLE}
     assert names == {
-        "NodeAdded", "NodeRemoved", "NodeStateChanged", "WireAdded", "WireRemoved", "LinkStateChanged", "StandsFor",
+        "NodeAdded", "NodeRemoved", "NodeStateChanged", "WireAdded", "WireRemoved", "LinkStateChanged", "StandsFor", "ConsumerSettings",
         "Commanded", "RunEnded", "PromiseBroken", "LedgerStands", "ExchangeDeclared", "QueueDeclared",
         "ConsumerRegistered", "ConsumerCancelled", "ActiveConsumerChanged", "ChannelOpened", "ChannelClosed",
         "HandlerDeclared", "EffectsStand", "SumStands", "StoreStands", "ConsumerTimedOut", "QueuePurged", "QueueExpired",
