@@ -26,9 +26,10 @@ def look(chromium: Browser, site: Any) -> Iterator[Any]:
             chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme, **options)
         )
         page = contexts[-1].new_page()
-        page.goto(site.url + path)
+        page.goto(path if path == "about:blank" else site.url + path)
         return page
 
+    open_.site = site.url  # type: ignore[attr-defined]
     yield open_
     for context in contexts:
         context.close()
@@ -77,8 +78,71 @@ def test_the_stage_idle_playing_paused_and_broken(look: Any, width: int, theme: 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [width for width, _ in SIZES])
-@pytest.mark.parametrize("path", ["/", "/play/", "/nothing/here/"])
+@pytest.mark.parametrize("path", ["/", "/play/", "/nothing/here/", "/room/open/", "/offline/"])
 def test_pages_and_the_page_of_an_error(look: Any, path: str, width: int, theme: str) -> None:
     page = look(path, width, theme)
     page.wait_for_load_state("networkidle" if path == "/play/" else "load")
     assert findings(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [width for width, _ in SIZES])
+def test_the_stage_when_something_is_wrong(look: Any, width: int, theme: str) -> None:
+    # The socket is refused: a recording plays on and says so
+    page = look("about:blank", width, theme)
+    page.route_web_socket("**/ws/**", lambda route: route.close(code=4003))
+    page.goto(look.site + "/play/fan-out/")
+    wait(page, f"{STAGE}?.furnished && {STAGE}.parts.connection.textContent !== ''", 20)
+    assert findings(page) == []
+    # The server is degraded, and its answer to a command is no
+    ends: list[Any] = []
+    page = look("about:blank", width, theme)
+    page.route_web_socket("**/ws/**", lambda route: ends.append(route))
+    page.goto(look.site + "/play/fan-out/")
+    wait(page, f"{STAGE}?.furnished && {STAGE}.session?.socket")
+    page.evaluate(f"""(() => {{ const {{ session }} = {STAGE};
+      session.line.say("degraded", "The server is degraded: what others do may come a little later. Nothing is lost."); }})()""")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    assert findings(page) == []
+    # The room is over
+    page.evaluate(f"""(() => {{ const {{ session }} = {STAGE};
+      session.line.say("final", "This room is over.", {{ text: "Open the scenario", href: "/play/fan-out/" }}); }})()""")
+    assert page.get_by_role("link", name="Open the scenario").is_visible()
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [width for width, _ in SIZES])
+@pytest.mark.parametrize("name", ["500.html", "playground/room_over.html"])
+def test_pages_of_what_cannot_be_had(look: Any, name: str, width: int, theme: str) -> None:
+    # Given the page as the site makes it, under the site's own style sheets
+    page = look("/nothing/here/", width, theme, service_workers="block")  # it would go round the route below
+    sheets = page.evaluate(
+        "[...document.querySelectorAll('link[rel=stylesheet]')].map((l) => l.getAttribute('href'))"
+    )
+    html = made(
+        name,
+        {
+            "sheets": sheets,
+            "theme": theme,
+            "text": "It ended a while ago.",
+            "slug": "fan-out",
+            "title": "Pub/sub",
+        },
+    )
+    page.route(
+        "**/what/is/not/", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8")
+    )
+    page.goto(look.site + "/what/is/not/")
+    assert page.get_by_role("heading", level=1).is_visible()
+    assert findings(page) == []
+
+
+def made(name: str, context: dict[str, Any]) -> str:
+    from django.template.loader import render_to_string
+
+    html = render_to_string(name, context)
+    if "stylesheet" in html and context["sheets"][0] in html:
+        return html
+    links = "".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in context["sheets"])
+    return html.replace("</head>", f"{links}</head>")
