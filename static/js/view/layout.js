@@ -26,6 +26,8 @@ const NOTE_LETTERS = 12;
 const COUNT_ROOM = 116;
 const LANE_WIDTH_MIN = 330;
 const NOTE_BELOW = 24;
+/** Between the lowest box and the line under the figure. */
+const FOOT = 12;
 
 /** @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in `width`. */
 export function layout(plan, width) {
@@ -149,7 +151,7 @@ function placeWide(parts, width, nodes, size) {
   const producerEnd = stackColumn(parts.producers.map((node) => ({
     node, wish: target(node), above: PRODUCER.height / 2, below: PRODUCER.height / 2 + PRODUCER.gap,
   })), (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2), making)));
-  const height = Math.max(220, y, exchangeEnd, producerEnd) + (returns(parts) ? 28 : 0);
+  const height = Math.max(220, y, exchangeEnd, producerEnd) + FOOT + (returns(parts) ? 28 : 0);
   const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
   return { width: consumerX + working + 2, height, heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })) };
 }

@@ -96,12 +96,16 @@ function drawRow(seen, drawn, node, zone, box, way, cells, room) {
   const { drift } = seen.scene.zones.get(node)?.[zone] ?? { drift: [] };
   for (let index = 0; index < spot.shown; index++) {
     const shift = displaced(seen, drift, index);
-    const rest = spot.at(index + shift);
-    drawn.tokens.push(item(seen, keys[index], { ...glide(seen, keys[index], rest), scale: spot.scale, labelled: spot.labelled, index }));
+    const rest = spot.at(way > 0 ? Math.min(index + shift, Math.max(keys.length, cells) - 1) : index + shift);
+    drawn.tokens.push(item(seen, keys[index], { ...glide(seen, keys[index], rest), scale: spot.scale, labelled: spot.labelled, index, squares: underLane(box) }));
   }
   const more = keys.length - spot.shown;
   if (more > 0) drawn.more.push({ node, zone, count: more, x: spot.end(), y: box.y + box.height / 2 });
 }
+
+/** Where the squares of attempts stand when there is no room for them between a message and its rail. */
+const underLane = (box) => (box.height < 60 && !box.dead ? box.y + box.height + 3 : 0);
+const overBar = (box) => (box.height < 60 ? box.y + box.height - 20 : 0);
 
 /** Where index i of a row of `count` stands: labelled cells, minis in three rows, or a part of them. */
 export function rowSpots(count, box, way, cells, room, narrow) {
@@ -134,14 +138,14 @@ function drawConsumer(seen, drawn, node, box) {
   const waiting = zoneKeys(seen.scene, node.node, "prefetched");
   const slots = consumerSlots(box, working.length, waiting.length);
   working.forEach((key, index) => {
-    drawn.tokens.push(item(seen, key, { ...glide(seen, key, slots.working(index)), scale: slots.scale, index }));
+    drawn.tokens.push(item(seen, key, { ...glide(seen, key, slots.working(index)), scale: slots.scale, index, squares: overBar(box) }));
     const work = seen.scene.work.get(key);
     if (work && index === 0) drawn.bars.push({ node: node.node, part: Math.min(1, (seen.t_us - work.at_us) / (work.until_us - work.at_us || 1)) });
   });
   const { drift } = seen.scene.zones.get(node.node)?.prefetched ?? { drift: [] };
   for (let index = 0; index < Math.min(waiting.length, slots.shown); index++) {
     const rest = slots.waiting(index + displaced(seen, drift, index));
-    drawn.tokens.push(item(seen, waiting[index], { ...glide(seen, waiting[index], rest), scale: slots.waitingScale, labelled: slots.labelled, index }));
+    drawn.tokens.push(item(seen, waiting[index], { ...glide(seen, waiting[index], rest), scale: slots.waitingScale, labelled: slots.labelled, index, squares: overBar(box) }));
   }
   if (waiting.length > slots.shown) drawn.more.push({ node: node.node, zone: "prefetched", count: waiting.length - slots.shown, x: box.x + 28, y: box.y + 16 });
   if (node.state !== "crashed") drawFree(seen, drawn, node, slots, working.length + waiting.length);

@@ -242,15 +242,20 @@ function marks(c, item, atlas) {
 }
 
 /** Filled squares for deliveries so far, hollow ones for those that are left; above five a number. */
-function attempts(c, { x, y, scale, deliveries, limit, look }, colours) {
+function attempts(c, { x, y, scale, deliveries, limit, look, squares }, colours) {
   const all = Math.max(deliveries, limit);
-  const top = y + (look === "dead" ? 24 : 24.5) * scale;
+  const top = squares || y + (look === "dead" ? 24 : 24.5) * scale;
   c.fillStyle = c.strokeStyle = colours.ink;
   if (all > SQUARES_MAX) {
     c.font = `700 12px ${colours.mono}`;
     c.textAlign = "center";
     c.textBaseline = "top";
     return c.fillText(`×${deliveries}`, x, top - 2);
+  }
+  if (squares) {
+    c.fillStyle = colours.sheet;
+    c.fillRect(x - (all * 9 - 3) / 2 - 2, top - 2, all * 9 + 1, 10);
+    c.fillStyle = colours.ink;
   }
   c.lineWidth = 1;
   for (let i = 0; i < all; i++) {
