@@ -143,7 +143,9 @@ def test_a_finished_message_opens_its_life_by_key_and_by_pointer(
     # Given one tab stop a strip
     assert strip.locator('[tabindex="0"]').count() == 1
     strip.locator("button").last.focus()
+    last = page.evaluate("document.activeElement.getAttribute('aria-label')")
     page.keyboard.press("ArrowLeft")
+    wait(page, f"document.activeElement.getAttribute('aria-label') !== {json.dumps(last)}")
     name = page.evaluate("document.activeElement.getAttribute('aria-label')").split(",")[0]
     page.keyboard.press("Enter")
     wait(page, f"document.querySelector('.inspector h2')?.textContent === 'The life of {name}'")

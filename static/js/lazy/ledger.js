@@ -11,16 +11,37 @@ const BROKEN_BY = {
 
 export function furnishLedger(stage) {
   const box = stage.parts.ledger;
-  stage.addEventListener("change", () => {
-    const rows = ledgerRows(stage.shownScene, stage.timeline);
+  let tenth = -1;
+  stage.addEventListener("moment", () => { if (Math.floor(stage.shown_us / 100_000) !== tenth) show(); });
+  stage.addEventListener("change", () => show());
+  function show() {
+    tenth = Math.floor(stage.shown_us / 100_000);
+    const rows = ledgerRows(stage.shownScene, stage.timeline, stage.shown_us);
     const shape = rows.map((row) => `${row.name} ${row.terms.map((t) => t.place)}`).join("|");
     if (shape !== box.shape) build(box, rows, shape);
     rows.forEach((row, i) => row.terms.forEach((term, j) => write(box.cells[i][j], term)));
-  });
+  }
+}
+
+/** Since when the copy that has been ready longest was routed, by destination, in µs. Pure. */
+export function oldestReady(scene) {
+  const oldest = new Map();
+  for (const [copy, { place, routed_us }] of scene.copies) {
+    if (place !== "ready") continue;
+    const home = homeOf(scene, copy);
+    if (!(oldest.get(home) <= routed_us)) oldest.set(home, routed_us);
+  }
+  return oldest;
+}
+
+function homeOf(scene, copy) {
+  const queue = scene.facts.copies.get(copy)?.destination;
+  return scene.nodes.get(queue)?.stands_for || queue;
 }
 
 /** One row a destination: its name, and terms {place, word, count, mark}. Pure. */
-export function ledgerRows(scene, { reached, destinations }) {
+export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us) {
+  const oldest = oldestReady(scene);
   const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
   const stands = [...scene.nodes.values()].filter((n) => destinations.has(n.node))
     .sort((a, b) => (b.kind === "queue") - (a.kind === "queue") || a.node - b.node);
@@ -29,6 +50,10 @@ export function ledgerRows(scene, { reached, destinations }) {
     const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
     const beside = Object.entries(BESIDE).filter(([place]) => place !== "duplicated_effects" || reached.has(place)).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
+    if (node.kind === "queue") {
+      const since_us = oldest.get(node.node);
+      beside.push({ place: "oldest", word: "oldest ready", count: since_us === undefined ? "none" : `${(Math.max(0, t_us - since_us) / 1e6).toFixed(1)} s`, beside: true });
+    }
     const all = [owed, ...terms, ...beside];
     for (const term of all) term.mark = markOf(scene, node.node, term);
     return { name: node.kind === "queue" ? node.name : `no queue (${node.name || "default exchange"})`, terms: all };

@@ -1,7 +1,6 @@
 // What the work has come to, under the figure: the finished strips (in the order of their effects), what the
 // idempotency stores remember, and the tills. Fetched with the first effect. Pure but for `furnishResults`.
 
-import { roam } from "mailroom/lazy/token-buttons.js";
 import { labelOf } from "mailroom/view/positions.js";
 
 const SLIP_ROWS = 4;
@@ -15,7 +14,11 @@ export function furnishResults(stage) {
   const slips = part("div", "slips");
   box.replaceChildren(strips, slips);
   box.classList.add("furnished");
-  strips.addEventListener("keydown", roam);
+  strips.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    event.preventDefault();
+    import("mailroom/lazy/token-buttons.js").then(({ roam }) => roam(event));
+  });
   box.addEventListener("click", (event) => {
     const button = event.target.closest("[data-message]");
     if (button) stage.inspect(Number(button.dataset.message));

@@ -12,7 +12,7 @@ const ROOMY = {
   consumer: { height: 80, above: 26, gap: 18 }, row: 12, scale: 0.95,
 };
 const CLOSE = {
-  lane: { cell: 46, height: 46, above: 30, below: 8 },
+  lane: { cell: 46, height: 46, above: 30, below: 12 },
   consumer: { height: 54, above: 21, gap: 7 }, row: 0, scale: 0.82,
 };
 const ROOMY_LANES_MAX = 3;
