@@ -41,14 +41,21 @@ export class Chunks {
     return this.told && !this.urls[number] ? (number + 1) * CHUNK_TICKS * tick_us : 0;
   }
 
-  /** Makes sure that the chunk of `t_us`, and the next one when its beginning is near, are held or asked for. */
+  /**
+   * Makes sure that what comes within the next seconds is held or asked for, from the first moment that is not: a
+   * fast run passes whole chunks in that time, and what is held may end in the middle of one.
+   */
   want(timeline, t_us, rate, tick_us) {
-    for (const moment_us of [t_us, t_us + AHEAD_US * Math.max(1, rate)]) {
-      const number = Math.floor(moment_us / tick_us / CHUNK_TICKS);
-      const url = this.urls[number];
-      if (this.asked.has(url) || timeline.knowsSingly(moment_us) || number < 0) continue;
-      if (url) this.ask(url, (chunk) => this.hooks.took(chunk));
-      else if (this.index && moment_us === t_us) this.askIndex();
+    const span_us = CHUNK_TICKS * tick_us;
+    const until_us = t_us + AHEAD_US * Math.max(1, rate);
+    const from_us = timeline.knowsSingly(t_us) ? timeline.edgeAfter(t_us) + 1 : t_us;
+    const moments = [from_us, Math.max(from_us, until_us)];
+    for (let next_us = (Math.floor(from_us / span_us) + 1) * span_us; next_us < until_us; next_us += span_us) moments.push(next_us);
+    for (const moment_us of moments) {
+      const url = this.urls[Math.floor(moment_us / span_us)];
+      if (this.asked.has(url) || timeline.knowsSingly(moment_us) || moment_us < 0) continue;
+      if (url && moment_us <= until_us) this.ask(url, (chunk) => this.hooks.took(chunk));
+      else if (!url && this.index && moment_us === t_us) this.askIndex();
     }
   }
 
