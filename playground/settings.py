@@ -150,7 +150,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # `make run` and production serve. Otherwise files come as they lie, so that an edit is seen at once.
 STATIC_COLLECTED = PRODUCTION or os.environ.get("MAILROOM_STATIC") == "collected"
 _STORAGE = (
-    "servestatic.storage.CompressedManifestStaticFilesStorage"
+    "playground.lean.LeanStorage"
     if STATIC_COLLECTED
     else "django.contrib.staticfiles.storage.StaticFilesStorage"
 )

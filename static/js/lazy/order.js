@@ -16,7 +16,7 @@ export function furnishOrders(root) {
     const row = event.target.closest("[data-order] > li");
     if (!row || event.target.closest("button") || event.button) return;
     event.preventDefault();
-    drag(row, event);
+    drag(row);
   });
 }
 
@@ -28,8 +28,8 @@ function move(button, by) {
   say(row);
 }
 
-function drag(row, { pointerId }) {
-  row.setPointerCapture(pointerId);
+/** The document hears the pointer: a row that changes its place loses what it had captured. */
+function drag(row) {
   row.classList.add("dragged");
   const over = ({ clientY }) => {
     const rows = [...row.parentElement.children];
@@ -37,12 +37,12 @@ function drag(row, { pointerId }) {
     if (at && at !== row) (rows.indexOf(at) < rows.indexOf(row) ? at.before(row) : at.after(row));
   };
   const done = () => {
-    row.removeEventListener("pointermove", over);
+    document.removeEventListener("pointermove", over);
     row.classList.remove("dragged");
     say(row);
   };
-  row.addEventListener("pointermove", over);
-  row.addEventListener("lostpointercapture", done, { once: true });
+  document.addEventListener("pointermove", over);
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, done, { once: true });
 }
 
 function say(row) {
