@@ -3,17 +3,43 @@ posts. Kept of it is a hash; whoever has neither cookie nor carried link cannot 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from hashlib import blake2b
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
 from lessons.models import Device, Learner
+from playground.errors import page_for
+from playground.rooms import limits
+from playground.rooms.hub import the_hub
+from playground.rooms.journal import Refused
+from playground.rooms.throttle import Bucket
 from playground.seats import checked, new_token
 
 COOKIE_AGE_S = 400 * 24 * 3600
 """As long as browsers keep a cookie at most; each post renews it."""
+
+
+beginning = Bucket(limits.LEARNERS_BURST, limits.LEARNERS_PER_S)
+
+View = Callable[..., HttpResponse]
+
+
+def told_when_refused(view: View) -> View:
+    """For views of learners' posts: a refusal is a page with its sentence."""
+
+    @functools.wraps(view)
+    def told(request: HttpRequest, *args: Any, **words: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **words)
+        except Refused as refusal:
+            return page_for(request, 429, "One moment", refusal.text)
+
+    return told
 
 
 def token_of(request: HttpRequest) -> str:
@@ -32,7 +58,8 @@ def learner_of(request: HttpRequest) -> Learner | None:
 
 def learner_for(request: HttpRequest, asking: str) -> tuple[Learner, str]:
     """The learner of a browser that posts something, made now if it is new, and its token. `asking` is the
-    key in the posted form: the same form sent twice by a new browser is the same new learner."""
+    key in the posted form: the same form sent twice by a new browser is the same new learner. Raises
+    `Refused` when too many begin at once."""
     token = token_of(request)
     if not token:
         token = new_token(f"learner/{asking}" if asking else "")
@@ -40,6 +67,8 @@ def learner_for(request: HttpRequest, asking: str) -> tuple[Learner, str]:
         device = Device.objects.select_related("learner").filter(token_hash=hash_of(token)).first()
         if device:
             return device.learner, token
+        if not beginning.take(the_hub().wall()):
+            raise Refused("too_fast", limits.LEARNERS_TOO_FAST)
         try:
             with transaction.atomic():
                 learner = Learner.objects.create()

@@ -110,6 +110,7 @@ def _ask(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_POST
+@learners.told_when_refused
 def _accept(request: HttpRequest, token: str) -> HttpResponse:
     learner, seat = learners.learner_for(request, request.POST.get("key", ""))
     try:

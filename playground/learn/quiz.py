@@ -114,6 +114,7 @@ def ask(request: HttpRequest, name: str, seed: int) -> HttpResponse:
 
 
 @require_POST
+@learners.told_when_refused
 def answer(request: HttpRequest, name: str, seed: int) -> HttpResponse:
     """Stores an answer, once for each key, and shows what is said to it."""
     item = _item(name, seed)

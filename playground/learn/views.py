@@ -22,9 +22,12 @@ from lessons.lesson import TOPICS, Lesson
 from lessons.models import Learner
 from lessons.scenarios import library
 from playground import seats, stage
+from playground.errors import page_for
 from playground.learn import learners, pictures, showing
+from playground.rooms import limits
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
 from playground.rooms.journal import Facts, JournalGone, Refused
+from playground.rooms.throttle import Bucket
 
 PART = "X-Part"
 """A request with this header wants the text beside the stage, and nothing else of the page."""
@@ -34,6 +37,9 @@ PATIENCE_S = 2.0
 
 NO_ROOM = "This room is not one of the lesson’s, or not yours."
 NOTHING_DONE = "Nothing was done yet. The goal is reached by what you do: act on the stage, then check."
+
+
+judging = Bucket(limits.GOALS_BURST, limits.GOALS_PER_S)
 
 
 def now() -> datetime.datetime:
@@ -166,6 +172,7 @@ def _number(request: HttpRequest, name: str) -> int:
 
 
 @require_POST
+@learners.told_when_refused
 def act(request: HttpRequest, slug: str, what: str) -> HttpResponse:
     """One step of a lesson: `what` is one of `ACTS`."""
     found = _lesson(slug)
@@ -200,7 +207,10 @@ async def goal(request: HttpRequest, slug: str) -> HttpResponse:
     """Judges the goal: the room's journal up to the moment it has shown is replayed in a thread of its
     own."""
     found = _lesson(slug)
-    learner, token = await sync_to_async(learners.learner_for)(request, request.POST.get("key", ""))
+    try:
+        learner, token = await sync_to_async(learners.learner_for)(request, request.POST.get("key", ""))
+    except Refused as refusal:
+        return page_for(request, 429, "One moment", refusal.text)
     said, judged = "", None
     try:
         judged = await _judge(request, found, request.POST.get("room", ""))
@@ -222,6 +232,8 @@ async def _judge(request: HttpRequest, lesson: Lesson, code: str) -> Judged:
     """Raises `BadAnswer`, `Refused`, `JournalGone`."""
     if not code:
         raise BadAnswer(NOTHING_DONE)
+    if not judging.take(the_hub().wall()):
+        raise BadAnswer(limits.GOALS_TOO_FAST)
     journal = the_hub().journal
     facts = await journal.facts(code)
     if facts.slug != lesson.slug or not seats.is_owner(seats.token_of(request), facts.owner):

@@ -154,6 +154,19 @@ BAD_FRAMES_PER_S = 0.05
 hostile client, not one that has been open for a week."""
 BAD_FRAMES = "Too many frames that make no sense."
 
+# -- learners --------------------------------------------------------------------------------------
+
+LEARNERS_BURST = 300
+LEARNERS_PER_S = 20
+"""Browsers that post something for the first time, on the whole site: each becomes rows that stay. A lecture
+that begins together passes, a loop does not."""
+LEARNERS_TOO_FAST = "Many people begin just now: wait a second and send it again."
+
+GOALS_BURST = 60
+GOALS_PER_S = 10
+"""Goals judged on the whole site: each runs its lesson once, some 50 ms of a processor."""
+GOALS_TOO_FAST = "Many goals are being judged just now: wait a second and check again."
+
 # -- opening rooms --------------------------------------------------------------------------------
 
 OPEN_BURST = 60

@@ -15,6 +15,8 @@ from engine import RULES
 from lessons.scenarios import library
 from playground import seats, views
 from playground.asgi import application
+from playground.learn import learners
+from playground.learn import views as learn
 from playground.rooms import hub as hubs
 from playground.rooms import opening, past
 from playground.rooms.hub import Hub
@@ -50,6 +52,8 @@ def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> 
     hubs.install(new)
     monkeypatch.setattr(opening, "everybody", Bucket(1000, 1000))
     monkeypatch.setattr(views, "wrong_codes", Bucket(1000, 1000))
+    monkeypatch.setattr(learners, "beginning", Bucket(1000, 1000))
+    monkeypatch.setattr(learn, "judging", Bucket(1000, 1000))
     monkeypatch.setattr(past, "anew", Bucket(1000, 1000))
     with django_db_blocker.unblock():  # sockets close what other tests have left open
         yield new
