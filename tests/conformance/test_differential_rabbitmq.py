@@ -45,7 +45,7 @@ def difference(node: Any, script: dict[str, Any], quiet_s: float) -> str:
     try:
         for number, step in enumerate(script["steps"], 1):
             seen = player.play(step)
-            if not alike(script, VERSION, step["observed"], seen):
+            if not alike(script, step, VERSION, step["observed"], seen):
                 return f"step {number}, {step}\n  live: {seen}"
     finally:
         player.clean()

@@ -65,7 +65,7 @@ def work_some(job: Job, count: int) -> None:
 
 def said(response: Any) -> str:
     """The sentence of an error page."""
-    found = re.search(r"<h1>[^<]*</h1>\s*<p>(.*?) <a", response.content.decode(), re.S)
+    found = re.search(r"<h1>[^<]*</h1>\s*<p>(.*?)</p>", response.content.decode(), re.S)
     assert found
     return found[1].replace("&#x27;", "'")
 
