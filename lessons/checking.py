@@ -22,7 +22,7 @@ from lessons.items import (
     WrongOrder,
     WrongPlace,
 )  # fmt: skip
-from lessons.lesson import TOPICS, Lesson, Planned
+from lessons.lesson import FAULTS, TOPICS, Lesson, Planned
 from lessons.problems import Problems
 from lessons.scenarios import gallery, library
 from lessons.texts import Facts, problems_of, words_in
@@ -152,6 +152,10 @@ def _names(lesson: Lesson) -> Iterator[tuple[str, str]]:
                 f"segment[{n}].points_at",
                 f"there is no node {segment.points_at!r}; a message is written m7",
             )
+
+    for n, fault in enumerate(lesson.goal.faults):
+        if fault not in FAULTS:
+            yield f"goal.faults[{n}]", f"expected one of {', '.join(FAULTS)}, got {fault!r}"
 
 
 def _texts(lesson: Lesson) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,9 @@ TOPICS = {
 }
 """The columns of the index, in order, with their heads."""
 
+FAULTS = ("crash", "restart", "slow", "poison", "drop ack", "cut network")
+"""What can be broken in a lesson, as its buttons are called."""
+
 Topic = Literal["one-queue", "many-readers", "time-and-failure", "exactly-once"]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Holds = dict[str, Any]

@@ -115,7 +115,8 @@ def _goal(standing: Standing) -> dict[str, Any]:
     return {
         "hints": lesson.goal.hints[:taken], "next_hint": taken + 1 if taken < len(lesson.goal.hints) else 0,
         "may_see_the_way": standing.reached or taken == len(lesson.goal.hints),
-        "goal_until_us": lesson.goal_until_us, "faults": ",".join(lesson.goal.faults),
+        "goal_until_us": lesson.goal_until_us,
+        "faults": ",".join(fault.split()[0] for fault in lesson.goal.faults),
         "facts": facts_of(facts_in(lesson.goal.text)), "questions": len(lesson.items),
     }  # fmt: skip
 

@@ -135,6 +135,7 @@ WRONG = [
     ("lesson.toml", "minutes = 8", "minutes = 8\nmood = 1", "unknown field `mood`"),
     ("lesson.toml", 'after = ["why-a-queue"]', 'after = ["why"]', "after: course.toml has no lesson 'why'"),
     ("lesson.toml", "Each worker takes", "Each of 2 workers takes", "segment[0].text: the number 2 refers to no fact"),
+    ("lesson.toml", 'faults = ["crash",', 'faults = ["explode",', "goal.faults[0]: expected one of crash, restart, slow"),
     ("lesson.md", "How the real one differs:", "In reality", "the last paragraph does not begin with"),
     ("lesson.md", "billing\nnotices", "billing\nnotices in 5 s", "lesson.md: the number 5 refers to no fact"),
     ("scenario.toml", 'to = { exchange = "orders" }', 'to = { exchange = "order" }', "scenario.toml: producer[0].to"),

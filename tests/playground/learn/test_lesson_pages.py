@@ -13,7 +13,7 @@ from lessons import learning
 from lessons.catalogue import catalogue
 from lessons.goal import judge_goal
 from lessons.learning import seen_order, true_guess
-from lessons.lesson import Lesson
+from lessons.lesson import FAULTS, Lesson
 from lessons.models import Device, Learner, Prediction, Progress
 from playground import seats
 from playground.rooms.hub import Hub
@@ -235,6 +235,18 @@ def test_beginning_again_forgets_the_steps_and_not_the_goal(
     browser.act("again")
     assert 'data-step="predict"' in browser.get(f"/lessons/{SLUG}/").content.decode()
     assert learning.standing(lesson, Learner.objects.get()).reached
+
+
+def test_what_a_lesson_may_break_are_buttons_of_the_stage(browser: Browser) -> None:
+    offered = re.findall(r'data-fault="([^"]+)"', browser.get("/play/fan-out/").content.decode())
+    assert [fault.split()[0] for fault in FAULTS] == offered
+    slug = "idempotency"
+    lesson = catalogue().lessons[slug]
+    browser.post(f"/lessons/{slug}/predict/", option=true_guess(lesson).id)
+    browser.post(f"/lessons/{slug}/stop/", stop=len(lesson.segment) - 1)
+    browser.post(f"/lessons/{slug}/observe/", order=seen_order(lesson))
+    html = browser.post(f"/lessons/{slug}/explain/", part=True).content.decode()
+    assert 'data-faults="crash,restart,drop,cut"' in html
 
 
 # -- the index ------------------------------------------------------------------------------------
