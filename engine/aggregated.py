@@ -55,7 +55,8 @@ def stands(simulation: Simulation) -> list[Event]:
     """The ledger's counts, outright, a destination each, what effects come to, and what stands in the stores;
     as of the last moment that is over."""
     then_us = simulation.now_us - 1
-    return [*standing(simulation.ledger.accounts, then_us), *simulation.world.state_events(then_us)]
+    groups = [] if simulation.counting is None else simulation.counting.state_events(then_us)
+    return [*standing(simulation.ledger.accounts, then_us), *groups, *simulation.world.state_events(then_us)]
 
 
 def of_no_message(events: Iterable[Event]) -> list[Event]:

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from engine import applying_kafka as kafka
 from engine import commands as c
 from engine import rearranging
 from engine.actors.amqp_consumer import AmqpConsumer
-from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
 from engine.durations import spoken
 from engine.errors import CommandError
-from engine.finding import ADMIN, broker_of, consumer_of, link_of, producer_of, queue_of, say
+from engine.finding import (
+    ADMIN,
+    amqp_consumer_of,
+    broker_of,
+    consumer_of,
+    link_of,
+    producer_of,
+    queue_of,
+    say,
+)
 from engine.rabbitmq import operations as amqp
-from engine.scenario import Idempotency, Work
+from engine.scenario import From, Idempotency, Work
 
 if TYPE_CHECKING:
-    from engine.simulation import Simulation
+    from engine.simulation import AnyActor, Simulation
 
 REDRIVEN_MAX = 1_000
 """Messages that one redrive moves: bounds what one command does."""
@@ -29,7 +39,7 @@ def apply(simulation: Simulation, command: c.AnyCommand) -> None:
     APPLY[type(command)](simulation, command)
 
 
-def _need(actor: AmqpConsumer | AmqpProducer, *states: str) -> None:
+def _need(actor: AnyActor, *states: str) -> None:
     if actor.state not in states:
         raise CommandError(f"{actor.spec.name} is {actor.state}: this needs it {' or '.join(states)}")
 
@@ -73,7 +83,7 @@ def _set_work(simulation: Simulation, command: c.SetWork) -> None:
 
 
 def _set_prefetch(simulation: Simulation, command: c.SetPrefetch) -> None:
-    consumer = consumer_of(simulation, command.consumer)
+    consumer = amqp_consumer_of(simulation, command.consumer)
     say(simulation, command, consumer.node, f"prefetch {command.prefetch}")
     consumer.set_prefetch(simulation.kernel, command.prefetch)
 
@@ -85,7 +95,7 @@ def _set_acknowledge(simulation: Simulation, command: c.SetAcknowledge) -> None:
 
 
 def _set_retry(simulation: Simulation, command: c.SetRetry) -> None:
-    consumer = consumer_of(simulation, command.consumer)
+    consumer = amqp_consumer_of(simulation, command.consumer)
     broker = broker_of(simulation, consumer.spec.system)
     steps = [] if command.queue else consumer.spec.retry.steps
     if command.queue and command.do != "republish":
@@ -128,8 +138,9 @@ def _set_idempotency(simulation: Simulation, command: c.SetIdempotency) -> None:
         consumer.set_idempotency(simulation.kernel, Idempotency(_store(simulation, consumer), command.keep))
 
 
-def _store(simulation: Simulation, consumer: AmqpConsumer) -> str:
-    """Its own store, or the one that the workers of its queue share: else a redelivery finds another."""
+def _store(simulation: Simulation, consumer: AmqpConsumer | KafkaConsumer) -> str:
+    """Its own store, or the one that the workers of its queue or group share: else a redelivery finds
+    another."""
     own = consumer.kept_in()
     if own:
         return own
@@ -137,10 +148,16 @@ def _store(simulation: Simulation, consumer: AmqpConsumer) -> str:
     others = (
         other.kept_in()
         for other in simulation.actors
-        if isinstance(other, AmqpConsumer)
-        and (other.spec.system, other.spec.from_) == (spec.system, spec.from_)
+        if isinstance(other, AmqpConsumer | KafkaConsumer)
+        and (other.spec.system, _reads(other)) == (spec.system, _reads(consumer))
     )
-    return next((store for store in others if store), f"{spec.system}/{spec.from_.queue}")
+    return next((store for store in others if store), f"{spec.system}/{_reads(consumer)}")
+
+
+def _reads(consumer: AmqpConsumer | KafkaConsumer) -> str:
+    """The queue that it reads, or its group."""
+    from_ = consumer.spec.from_
+    return from_.queue if isinstance(from_, From) else from_.group
 
 
 # -- producers ----------------------------------------------------------------------------------
@@ -296,5 +313,12 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.RestoreLink: _restore_link,
     c.PurgeQueue: _purge,
     c.Redrive: _redrive,
+    c.PauseConsumer: kafka.pause_consumer,
+    c.ResumeConsumer: kafka.resume_consumer,
+    c.KillBroker: kafka.kill_broker,
+    c.StopBroker: kafka.stop_broker,
+    c.StartBroker: kafka.start_broker,
+    c.AddPartitions: kafka.add_partitions,
+    c.SeekGroup: kafka.seek_group,
     c.Reseed: _reseed,
 }

@@ -239,6 +239,59 @@ class Redrive(Command, frozen=True):
     to: Name
 
 
+class PauseConsumer(Command, frozen=True):
+    """The process of a group member stands still, its heartbeats too, until `ResumeConsumer`."""
+
+    consumer: Name
+
+
+class ResumeConsumer(Command, frozen=True):
+    """A paused group member goes on where it was, whatever its group thinks of it by now."""
+
+    consumer: Name
+
+
+BrokerNumber = Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)]
+
+
+class KillBroker(Command, frozen=True):
+    """A broker of a Kafka cluster dies; where it led, the next replica in sync leads."""
+
+    system: Name
+    broker: BrokerNumber
+
+
+class StopBroker(Command, frozen=True):
+    """A broker of a Kafka cluster stops with a controlled shutdown."""
+
+    system: Name
+    broker: BrokerNumber
+
+
+class StartBroker(Command, frozen=True):
+    """A broker that is down starts again and catches up."""
+
+    system: Name
+    broker: BrokerNumber
+
+
+class AddPartitions(Command, frozen=True):
+    """An administrator adds partitions to a topic: it has `count` then. Keys may move."""
+
+    system: Name
+    topic: Name
+    count: Annotated[int, Meta(ge=1, le=limits.PARTITIONS_MAX)]
+
+
+class SeekGroup(Command, frozen=True):
+    """An administrator commits for a group without members where it will begin: kafka-consumer-groups
+    --reset-offsets --to-earliest or --to-latest, of every partition that it has read."""
+
+    system: Name
+    group: Name
+    to: Literal["earliest", "latest"]
+
+
 class Reseed(Command, frozen=True):
     """From now on chance comes from `seed`: the past stays, what was drawn for timers already set too."""
 
@@ -250,7 +303,8 @@ AnyCommand = (
     | PauseProducer | ResumeProducer | PoisonNext | PublishNow | SetRate | DropNextAck | CutLink
     | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
-    | PurgeQueue | Redrive | Reseed
+    | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker | StartBroker
+    | AddPartitions | SeekGroup | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}
@@ -298,9 +352,15 @@ def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], s
         case "set rate":
             return SetRate(name, int(fault.rate or 0) * UNITS_US["m"] // UNITS_US["h"])
         case "pause":
-            return PauseProducer(name)
+            return PauseProducer(name) if producer else PauseConsumer(name)
         case "resume":
-            return ResumeProducer(name)
+            return ResumeProducer(name) if producer else ResumeConsumer(name)
+        case "kill broker":
+            return KillBroker(name, fault.broker or 1)
+        case "stop broker":
+            return StopBroker(name, fault.broker or 1)
+        case "start broker":
+            return StartBroker(name, fault.broker or 1)
         case "stop":
             return StopConsumer(name)
         case "purge":

@@ -62,7 +62,7 @@ def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
             else units_read(kind.type, data, path, problems)
         )
     if isinstance(kind, inspect.UnionType):
-        for choice in kind.types:
+        for choice in meant(kind, data):
             data = units_read(choice, data, path, problems)
         return data
     if isinstance(kind, inspect.ListType | inspect.VarTupleType) and isinstance(data, list):
@@ -79,6 +79,16 @@ def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
             for name, value in data.items()
         }  # fmt: skip
     return data
+
+
+def meant(kind: inspect.UnionType, data: Any) -> list[Any]:
+    """The types of a union that `data` can be of: of several Structs the one with its tag, if any."""
+    return [
+        choice
+        for choice in kind.types
+        if not (isinstance(choice, inspect.StructType) and choice.tag is not None and isinstance(data, dict))
+        or data.get(choice.tag_field) == choice.tag
+    ]
 
 
 def _unit_read(written: str, data: Any, path: str, problems: list[str]) -> Any:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from engine import commands as c
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
 from engine.errors import CommandError
 from engine.events import Commanded
+from engine.kafka.link import KafkaLink
 from engine.link import Link
 
 if TYPE_CHECKING:
+    from engine.kafka.broker import Kafka
     from engine.rabbitmq.broker import RabbitMQ
     from engine.simulation import Simulation
 
@@ -19,14 +23,18 @@ ADMIN = "administrator"
 """The channel by which operations come that no actor asks for."""
 
 
-def actor_of(simulation: Simulation, name: str, kind: type) -> Any:
+CONSUMERS = AmqpConsumer | KafkaConsumer
+PRODUCERS = AmqpProducer | KafkaProducer
+
+
+def actor_of(simulation: Simulation, name: str, kind: Any) -> Any:
     """The actor on the stage of this name and kind. Raises `CommandError`."""
     there = [a for a in simulation.actors if isinstance(a, kind) and not a.gone]
     for actor in there:
         if actor.spec.name == name:
             return actor
     known = ", ".join(a.spec.name for a in there)
-    what = "consumer" if kind is AmqpConsumer else "producer" if kind is AmqpProducer else "actor"
+    what = "consumer" if kind is CONSUMERS else "producer" if kind is PRODUCERS else "actor"
     raise CommandError(f"there is no {what} {name!r}; there is {known or 'none'}")
 
 
@@ -36,17 +44,41 @@ def _staying(actor: Any) -> Any:
     return actor
 
 
-def consumer_of(simulation: Simulation, name: str) -> AmqpConsumer:
+def consumer_of(simulation: Simulation, name: str) -> AmqpConsumer | KafkaConsumer:
     """The consumer, if it is there to stay. Raises `CommandError`."""
-    return _staying(actor_of(simulation, name, AmqpConsumer))  # type: ignore[no-any-return]
+    return _staying(actor_of(simulation, name, CONSUMERS))  # type: ignore[no-any-return]
 
 
-def producer_of(simulation: Simulation, name: str) -> AmqpProducer:
+def amqp_consumer_of(simulation: Simulation, name: str) -> AmqpConsumer:
+    """The consumer, if it reads a queue. Raises `CommandError`."""
+    consumer = consumer_of(simulation, name)
+    if not isinstance(consumer, AmqpConsumer):
+        raise CommandError(f"{name} reads topics: this is for consumers of queues")
+    return consumer
+
+
+def kafka_consumer_of(simulation: Simulation, name: str) -> KafkaConsumer:
+    """The consumer, if it is a member of a group. Raises `CommandError`."""
+    consumer = consumer_of(simulation, name)
+    if not isinstance(consumer, KafkaConsumer):
+        raise CommandError(f"{name} reads a queue: this is for members of a consumer group")
+    return consumer
+
+
+def producer_of(simulation: Simulation, name: str) -> AmqpProducer | KafkaProducer:
     """The producer, if it is there to stay. Raises `CommandError`."""
-    return _staying(actor_of(simulation, name, AmqpProducer))  # type: ignore[no-any-return]
+    return _staying(actor_of(simulation, name, PRODUCERS))  # type: ignore[no-any-return]
 
 
-def link_of(simulation: Simulation, name: str) -> Link:
+def cluster_of(simulation: Simulation, system: str) -> Kafka:
+    """Raises `CommandError`."""
+    for cluster in simulation.clusters:
+        if cluster.name == system:
+            return cluster
+    raise CommandError(f"there is no Kafka cluster {system!r}")
+
+
+def link_of(simulation: Simulation, name: str) -> Link | KafkaLink:
     """The link of an actor, be it leaving. Raises `CommandError`."""
     return simulation.kernel.parts[actor_of(simulation, name, object).link]  # type: ignore[no-any-return]
 
@@ -56,6 +88,8 @@ def broker_of(simulation: Simulation, system: str) -> RabbitMQ:
     for broker in simulation.brokers:
         if broker.name == system:
             return broker
+    if any(cluster.name == system for cluster in simulation.clusters):
+        raise CommandError(f"{system} is a Kafka cluster: it has no queues")
     raise CommandError(f"there is no system {system!r}")
 
 

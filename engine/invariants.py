@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
 from engine.errors import InvariantBroken
 from engine.rabbitmq import operations as amqp
 from engine.world import POISON
@@ -38,6 +40,10 @@ def check(simulation: Simulation) -> None:
         in_brokers += sum(map(sum, broker.queue_counts().values()))
     if not held <= in_brokers <= held + ledger.superseded:
         _broken(simulation, f"the ledger counts {held} copies in brokers, the brokers hold {in_brokers}")
+    if simulation.counting is not None:
+        contradiction = simulation.counting.adds_up()
+        if contradiction:
+            _broken(simulation, contradiction)
     if alive + ledger.superseded != len(ledger.copies):
         _broken(simulation, f"{len(ledger.copies)} copies are alive, the places say {alive}")
 
@@ -48,6 +54,7 @@ def check_wholly(simulation: Simulation) -> None:
     _check_queues(simulation)
     _check_bodies(simulation)
     _check_messages(simulation)
+    _check_groups(simulation)
     for broker in simulation.brokers:
         contradiction = broker.contradiction()
         if contradiction:
@@ -116,10 +123,39 @@ def _check_messages(simulation: Simulation) -> None:
 def _unsent(simulation: Simulation) -> Iterator[int]:
     for link in simulation.links:
         yield from link.publishes()
+    for kafka_link in simulation.kafka_links:
+        yield from kafka_link.publishes()
     for actor in simulation.actors:
         if isinstance(actor, AmqpProducer):
             for pending in actor.pending.values():
                 yield pending.operation.message
+        elif isinstance(actor, KafkaProducer):
+            yield from actor.unsent()
+
+
+def _check_groups(simulation: Simulation) -> None:
+    """What is counted by group and partition: as the logs have it, and as the members have it."""
+    counting = simulation.counting
+    if counting is None:
+        return
+    contradiction = counting.contradiction()
+    if contradiction:
+        _broken(simulation, contradiction)
+    for cluster in simulation.clusters:
+        for topic in cluster.topics.values():
+            for partition in topic.partitions:
+                written = counting.state.partitions[partition.node]
+                if written.mark != partition.marks[partition.shown()]:
+                    what = f"events put {topic.name}-{partition.number}'s high watermark at {written.mark}"
+                    _broken(simulation, f"{what}, it is at {partition.marks[partition.shown()]}")
+    for actor in simulation.actors:
+        if isinstance(actor, KafkaConsumer):
+            held: dict[int, tuple[int, int]] = {}
+            for node, first, next_ in actor.unworked():
+                held[node] = (held.get(node, (first, 0))[0], next_)
+            told = counting.held_by(actor.group_node, actor.node)
+            if held != told:
+                _broken(simulation, f"{actor.spec.name} has {held} unworked, events told of {told}")
 
 
 def _broken(simulation: Simulation, what: str) -> None:

@@ -543,7 +543,7 @@ class Ledger:
                 if record.bodies > 0:
                     self.stale[copy] = record
             if now != DONE:
-                self._broken(PROMISE_OF_PLACE[now], destination, cause)
+                self.promise_broken(PROMISE_OF_PLACE[now], destination, cause)
 
     def _say_settled(self, copy: int, destination: int, was: int, now: int, cause: int) -> None:
         kernel = self.kernel
@@ -555,16 +555,16 @@ class Ledger:
         account.owed += 1
         account.places[place] += 1
         self._say_settled(self.kernel.next_copy(), destination, NOWHERE, place, cause)
-        self._broken(PROMISE_OF_PLACE[place], destination, cause)
+        self.promise_broken(PROMISE_OF_PLACE[place], destination, cause)
 
     def _tally(self, destination: int, what: Tally, copy: int, other: int, cause: int) -> None:
         kernel = self.kernel
         self._account(destination).tallies[TALLY[what]] += 1
         kernel.emit(Tallied(kernel.now_us, cause, destination, what, copy, other))
         if what in PROMISE_OF_TALLY:
-            self._broken(PROMISE_OF_TALLY[what], destination, cause)
+            self.promise_broken(PROMISE_OF_TALLY[what], destination, cause)
 
-    def _broken(self, promise: str, destination: int, cause: int) -> None:
+    def promise_broken(self, promise: str, destination: int, cause: int) -> None:
         name = f"{promise}/{destination}"
         if promise in self.promises and name not in self.broken:
             self.broken.append(name)

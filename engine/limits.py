@@ -16,6 +16,9 @@ CONSUMERS_MAX = 50
 EXCHANGES_MAX = 40
 QUEUES_MAX = 40
 BINDINGS_MAX = 200
+TOPICS_MAX = 20
+PARTITIONS_MAX = 50
+BROKERS_MAX = 9
 FAULTS_MAX = 100
 KINDS_MAX = 50
 """What a stage can show and one process can drive."""
@@ -54,3 +57,9 @@ COPIES_OF_EVENT_MAX = 1_000
 
 SEED_MAX = (1 << 53) - 1
 """A seed given to a running room: browsers keep whole numbers exactly up to here."""
+
+BATCH_BYTES_MAX = 1_048_576
+"""message.max.bytes, about: no broker takes a larger batch."""
+
+POLL_RECORDS_MAX = 10_000
+"""max.poll.records; twenty times Kafka's default, and what one event may tell of."""

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from engine.actors.amqp_consumer import AmqpConsumer, settings_of
 from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
+from engine.clusters import bodies
 from engine.events import (
     Event,
     MessageCreated,
@@ -21,7 +24,7 @@ from engine.events import (
 )
 
 if TYPE_CHECKING:
-    from engine.simulation import Simulation
+    from engine.simulation import AnyActor, Simulation
 
 
 def state_events(simulation: Simulation) -> list[Event]:
@@ -35,12 +38,15 @@ def state_events(simulation: Simulation) -> list[Event]:
     for actor in actors:
         told += _actor(simulation, actor, now_us)
     said = [event for broker in simulation.brokers for event in broker.state_events()]
+    said += [event for cluster in simulation.clusters for event in cluster.state_events()]
     stage = [dated for event in said for dated in _dated(simulation, event)]
     told += [event for event in stage if isinstance(event, NodeAdded)]
     on_stage = {event.node for event in told if isinstance(event, NodeAdded)}
     for actor in actors:
         if isinstance(actor, AmqpProducer) and actor.exchange_node in on_stage:
             told.append(_publish_wire(actor, now_us))
+        elif isinstance(actor, KafkaProducer):
+            told.append(WireAdded(now_us, 0, actor.node, actor.topic_node, "publish", ""))
     told += _messages(simulation, now_us)
     told += [event for event in stage if not isinstance(event, NodeAdded)]
     told += _bodies_only(simulation, stage, now_us)
@@ -49,25 +55,29 @@ def state_events(simulation: Simulation) -> list[Event]:
     for actor in actors:
         if isinstance(actor, AmqpConsumer):
             told += _bodies(actor, now_us)
+        elif isinstance(actor, KafkaConsumer):
+            told += bodies(simulation, actor, now_us)
     told += simulation.ledger.state_events(now_us)
+    if simulation.counting is not None:
+        told += simulation.counting.state_events(now_us)
     told += simulation.world.state_events(now_us)
     if simulation.ended:
         told.append(RunEnded(simulation.world.over_us, 0, simulation.world.over))  # type: ignore[arg-type]
     return told
 
 
-def _actor(simulation: Simulation, actor: AmqpProducer | AmqpConsumer, now_us: int) -> list[Event]:
-    kind: NodeKind = "producer" if isinstance(actor, AmqpProducer) else "consumer"
+def _actor(simulation: Simulation, actor: AnyActor, now_us: int) -> list[Event]:
+    kind: NodeKind = "producer" if isinstance(actor, AmqpProducer | KafkaProducer) else "consumer"
     about = actor.about()
     spec = actor.spec
     told: list[Event] = [NodeAdded(now_us, 0, actor.node, kind, spec.name, spec.system, about)]
-    if isinstance(actor, AmqpConsumer):
+    if isinstance(actor, AmqpConsumer | KafkaConsumer):
         told.append(actor.handler(now_us, 0))
     state = actor.shown_state()
     if state != "up":
         told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]
     if isinstance(actor, AmqpConsumer) and actor.stated:
-        told.append(settings_of(spec, now_us, 0, actor.node, actor.queue_node))  # type: ignore[arg-type]
+        told.append(settings_of(actor.spec, now_us, 0, actor.node, actor.queue_node))
     return told
 
 

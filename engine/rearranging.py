@@ -15,9 +15,20 @@ import msgspec
 from engine import commands as c
 from engine import limits
 from engine.actors.amqp_consumer import AmqpConsumer
-from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
 from engine.errors import CommandError
-from engine.finding import ADMIN, broker_of, consumer_of, producer_of, queue_of, say
+from engine.finding import (
+    ADMIN,
+    CONSUMERS,
+    PRODUCERS,
+    amqp_consumer_of,
+    broker_of,
+    consumer_of,
+    kafka_consumer_of,
+    producer_of,
+    queue_of,
+    say,
+)
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.exchanges import Binding, Exchange
 from engine.scenario import ConsumerSpec, From
@@ -60,7 +71,7 @@ def _first_name(simulation: Simulation, queue: str) -> str:
     return "" if any(actor.spec.name == name for actor in simulation.actors) else name
 
 
-def _room_for(simulation: Simulation, kind: type, what: str, most: int) -> None:
+def _room_for(simulation: Simulation, kind: Any, what: str, most: int) -> None:
     if sum(isinstance(actor, kind) and not actor.gone for actor in simulation.actors) >= most:
         raise CommandError(f"there are {most} {what} already, as many as there is room for: remove one first")
     if len(simulation.actors) >= limits.ACTORS_EVER_MAX:
@@ -74,7 +85,10 @@ def _room_for(simulation: Simulation, kind: type, what: str, most: int) -> None:
 
 
 def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
-    like = consumer_of(simulation, command.like).spec if command.like else None
+    if command.like and isinstance(consumer_of(simulation, command.like), KafkaConsumer):
+        _add_member(simulation, command)
+        return
+    like = amqp_consumer_of(simulation, command.like).spec if command.like else None
     if like is None and not (command.queue and command.system):
         raise CommandError("AddConsumer: expected either like, or queue and system")
     system = command.system or (like.system if like is not None else "")
@@ -82,7 +96,7 @@ def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
         raise CommandError(f"{command.like} belongs to {like.system}: expected no other system")
     queue = command.queue or (like.from_.queue if like is not None else "")
     node = queue_of(simulation, system, queue)[1]
-    _room_for(simulation, AmqpConsumer, "consumers", limits.CONSUMERS_MAX)
+    _room_for(simulation, CONSUMERS, "consumers", limits.CONSUMERS_MAX)
     name = command.name if command.like else command.name or _first_name(simulation, queue)
     name = _new_name(simulation, name, command.like or f"{queue} worker")
     if like is None:
@@ -93,8 +107,22 @@ def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
         spec = msgspec.structs.replace(like, name=name, from_=From(queue), start=0, consumer_timeout=patience)
     say(simulation, command, node, name)
     consumer = simulation.add_consumer(spec)
+    assert isinstance(consumer, AmqpConsumer)
     consumer.tell(simulation.kernel)
     consumer.begin(simulation.kernel)
+
+
+def _add_member(simulation: Simulation, command: c.AddConsumer) -> None:
+    """One more in the group of `like`."""
+    like = kafka_consumer_of(simulation, command.like)
+    if command.queue or command.system not in ("", like.spec.system):
+        raise CommandError(f"{command.like} is a member of a group: expected no queue and no other system")
+    _room_for(simulation, CONSUMERS, "consumers", limits.CONSUMERS_MAX)
+    name = _new_name(simulation, command.name, command.like)
+    say(simulation, command, like.group_node, name)
+    # Two members with one group.instance.id would fence each other.
+    spec = msgspec.structs.replace(like.spec, name=name, start=0, instance="")
+    simulation.add_consumer(spec).begin(simulation.kernel)
 
 
 def remove_consumer(simulation: Simulation, command: c.RemoveConsumer) -> None:
@@ -105,7 +133,7 @@ def remove_consumer(simulation: Simulation, command: c.RemoveConsumer) -> None:
 
 def add_producer(simulation: Simulation, command: c.AddProducer) -> None:
     like = producer_of(simulation, command.like)
-    _room_for(simulation, AmqpProducer, "producers", limits.PRODUCERS_MAX)
+    _room_for(simulation, PRODUCERS, "producers", limits.PRODUCERS_MAX)
     name = _new_name(simulation, command.name, command.like)
     say(simulation, command, like.node, name)
     spec = msgspec.structs.replace(like.spec, name=name, start=simulation.now_us)

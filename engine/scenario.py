@@ -73,6 +73,29 @@ class RabbitMQSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     bindings: Annotated[list[Binding], Meta(max_length=limits.BINDINGS_MAX)] = []
 
 
+class Topic(Struct, frozen=True, forbid_unknown_fields=True):
+    """`replication`: on how many brokers each partition is. `config` as Kafka's topic configuration."""
+
+    name: Name
+    partitions: Annotated[int, Meta(ge=1, le=limits.PARTITIONS_MAX)] = 1
+    replication: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] = 1
+    config: dict[str, str | int | bool] = {}
+
+
+class KafkaSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="kafka"):
+    """One Kafka cluster of `brokers` brokers, numbered from 1. `link` is the latency each way between it and
+    its clients, `request_timeout` (request.timeout.ms) how long a client hears nothing before it takes a
+    connection for lost. `config` holds what the brokers have otherwise than Kafka, by its keys."""
+
+    name: Name
+    version: Literal["4.4"] = "4.4"
+    link: Duration = 200_000
+    request_timeout: Duration = 30_000_000
+    brokers: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] = 1
+    topics: Annotated[list[Topic], Meta(max_length=limits.TOPICS_MAX)] = []
+    config: dict[str, str | int | bool] = {}
+
+
 class To(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a producer publishes: an exchange with a routing key, or a queue by the default exchange.
 
@@ -103,8 +126,11 @@ class PoisonRule(Struct, frozen=True, forbid_unknown_fields=True):
     probability: Probability = 0.0
 
 
-class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """`keys` of its messages in turn (or drawn, with `draw_keys`); empty: no key. `count` ends it."""
+class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="amqp"):
+    """A producer that speaks AMQP.
+
+    `keys` of its messages in turn (or drawn, with `draw_keys`); empty: no key. `count` ends it.
+    """
 
     name: Name
     system: Name
@@ -122,6 +148,38 @@ class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: bool = False
     confirm_timeout: Duration = 5_000_000
     poison: PoisonRule | None = None
+
+
+class ToTopic(Struct, frozen=True, forbid_unknown_fields=True):
+    topic: Name
+
+
+class KafkaProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
+    """A producer of a Kafka system; messages, keys and times as in `ProducerSpec`.
+
+    `linger`, `batch_size`, `retry_backoff`, `delivery_timeout`, `metadata_max_age`, `acks` and `idempotence`
+    are Kafka's own settings with its defaults; a record counts `record_bytes` towards a batch.
+    """
+
+    name: Name
+    system: Name
+    to: ToTopic
+    arrivals: Arrivals
+    start: Duration = 0
+    count: Count | None = None
+    keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
+    draw_keys: bool = False
+    poison: PoisonRule | None = None
+    acks: Literal["all", 1, 0] = "all"
+    idempotence: bool | None = None
+    """None as Kafka has it: on where `acks` is all."""
+    partitioner: Literal["murmur2", "consistent"] = "murmur2"
+    linger: Duration = 5_000
+    batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
+    record_bytes: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 100
+    retry_backoff: Duration = 100_000
+    delivery_timeout: Duration = 120_000_000
+    metadata_max_age: Duration = 300_000_000
 
 
 class From(Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,8 +254,11 @@ class Idempotency(Struct, frozen=True, forbid_unknown_fields=True):
     keep: Literal["with the effect", "check then act"]
 
 
-class ConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """One worker, one message at a time. `wrap_up` is the time between effect and acknowledgement."""
+class ConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="amqp"):
+    """A consumer that speaks AMQP.
+
+    One worker, one message at a time. `wrap_up` is the time between effect and acknowledgement.
+    """
 
     name: Name
     system: Name
@@ -216,6 +277,52 @@ class ConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True):
     consumer_timeout: Duration | None = None
 
 
+class FromTopics(Struct, frozen=True, forbid_unknown_fields=True):
+    topics: Annotated[list[Name], Meta(min_length=1, max_length=limits.TOPICS_MAX)]
+    group: Name
+
+
+class KafkaRetry(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a handler does after it failed on a record. "again": the same one after `delay`, and what lies
+    behind it waits; after `limit` failed attempts it goes on without. "skip": it goes on without at once."""
+
+    do: Literal["again", "skip"] = "again"
+    delay: Duration = 1_000_000
+    limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+
+
+class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
+    """A member of a consumer group (classic protocol), one record at a time.
+
+    `acknowledge`: "automatic" is enable.auto.commit (a later poll commits what earlier ones returned); "after
+    work" commits when all that a poll returned is worked, "before work" as soon as it has returned. All else
+    are Kafka's own settings with its defaults.
+    """
+
+    name: Name
+    system: Name
+    from_: FromTopics = msgspec.field(name="from")
+    acknowledge: Acknowledge = "automatic"
+    assignors: Annotated[
+        list[Literal["range", "roundrobin", "sticky", "cooperative-sticky"]], Meta(min_length=1, max_length=4)
+    ] = msgspec.field(default_factory=lambda: ["range", "cooperative-sticky"])  # fmt: skip
+    instance: MaybeName = ""
+    reset: Literal["earliest", "latest"] = "latest"
+    max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] = 500
+    max_poll_interval: Duration = 300_000_000
+    session_timeout: Duration = 45_000_000
+    heartbeat: Duration = 3_000_000
+    fetch_max_wait: Duration = 500_000
+    auto_commit_interval: Duration = 5_000_000
+    metadata_max_age: Duration = 300_000_000
+    work: Work = Work(constant=1_000_000)
+    effect: Effect = Effect(name="work", amount=1)
+    fail: Failure | None = None
+    retry: KafkaRetry = KafkaRetry()
+    idempotency: Idempotency | None = None
+    start: Duration = 0
+
+
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     """A command that the scenario gives by itself at `at`; `do` as in `engine.commands.FAULTS`."""
 
@@ -223,11 +330,17 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     do: Literal[
         "crash", "restart", "slow", "poison next", "drop ack", "cut network", "restore network",
         "set prefetch", "set rate", "pause", "resume", "purge", "stop",
+        "kill broker", "stop broker", "start broker",
     ]  # fmt: skip
     target: Name
     factor: Annotated[int, Meta(ge=1, le=100)] | None = None
     prefetch: Annotated[int, Meta(ge=0, le=limits.PREFETCH_MAX)] | None = None
     rate: PerHour | None = None
+    broker: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] | None = None
+
+
+AnyProducerSpec = ProducerSpec | KafkaProducerSpec
+AnyConsumerSpec = ConsumerSpec | KafkaConsumerSpec
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,19 +349,29 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
 
     format: Literal[1]
     title: Title
-    system: Annotated[list[RabbitMQSystem], Meta(min_length=1, max_length=limits.SYSTEMS_MAX)]
+    system: Annotated[list[RabbitMQSystem | KafkaSystem], Meta(min_length=1, max_length=limits.SYSTEMS_MAX)]
     about: Text = ""
     length: Duration = 60_000_000
     seed: Annotated[int, Meta(ge=0, lt=1 << 53)] = 1
     promises: list[Promise] = []
     kinds: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
-    producer: Annotated[list[ProducerSpec], Meta(max_length=limits.PRODUCERS_MAX)] = []
-    consumer: Annotated[list[ConsumerSpec], Meta(max_length=limits.CONSUMERS_MAX)] = []
+    producer: Annotated[list[AnyProducerSpec], Meta(max_length=limits.PRODUCERS_MAX)] = []
+    consumer: Annotated[list[AnyConsumerSpec], Meta(max_length=limits.CONSUMERS_MAX)] = []
     fault: Annotated[list[Fault], Meta(max_length=limits.FAULTS_MAX)] = []
 
     @property
     def length_us(self) -> int:
         return self.length
+
+    @property
+    def rabbitmq(self) -> list[RabbitMQSystem]:
+        """Its RabbitMQ systems."""
+        return [system for system in self.system if isinstance(system, RabbitMQSystem)]
+
+    @property
+    def amqp_consumers(self) -> list[ConsumerSpec]:
+        """Its consumers that read queues."""
+        return [consumer for consumer in self.consumer if isinstance(consumer, ConsumerSpec)]
 
 
 def load(source: str | bytes | Path) -> Scenario:
@@ -287,7 +410,8 @@ def from_data(data: Any) -> Scenario:
 
     unread: list[str] = []
     try:
-        read_data = units_read(msgspec.inspect.type_info(Scenario), data, "", unread)
+        told_apart = _told_apart(data, unread)
+        read_data = units_read(msgspec.inspect.type_info(Scenario), told_apart, "", unread)
         scenario = msgspec.convert(read_data, Scenario)
     except (msgspec.ValidationError, RecursionError) as error:
         raise ScenarioError([*unread, explained(str(error), data)]) from None
@@ -295,3 +419,39 @@ def from_data(data: Any) -> Scenario:
     if problems:
         raise ScenarioError(problems)
     return scenario
+
+
+CLIENTS = {"rabbitmq": "amqp", "kafka": "kafka"}
+
+
+def _told_apart(data: Any, problems: list[str]) -> Any:
+    """`data` with each producer and consumer marked by what its system speaks: that says which Struct it is.
+    One whose system is not there counts as RabbitMQ's."""
+    systems = data.get("system") if isinstance(data, dict) else None
+    if not isinstance(systems, list):
+        systems = []
+    kinds = {
+        system["name"]: str(system.get("kind"))
+        for system in systems
+        if isinstance(system, dict) and isinstance(system.get("name"), str)
+    }
+    marked: dict[str, list[Any]] = {}
+    if systems:
+        marked["system"] = [
+            {"kind": "rabbitmq", **system} if isinstance(system, dict) else system for system in systems
+        ]
+    for field in ("producer", "consumer"):
+        actors = data.get(field) if isinstance(data, dict) else None
+        if not isinstance(actors, list):
+            continue
+        marked[field] = [
+            {**actor, "client": CLIENTS.get(kinds.get(str(actor.get("system")), ""), "amqp")}
+            if isinstance(actor, dict) else actor
+            for actor in actors
+        ]  # fmt: skip
+        problems += [
+            f"{field}[{i}].client: expected no such field"
+            for i, actor in enumerate(actors)
+            if isinstance(actor, dict) and "client" in actor
+        ]
+    return {**data, **marked} if marked else data

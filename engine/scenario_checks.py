@@ -15,6 +15,9 @@ from engine.scenario import (
     Arrivals,
     ConsumerSpec,
     Fault,
+    KafkaConsumerSpec,
+    KafkaProducerSpec,
+    KafkaSystem,
     ProducerSpec,
     RabbitMQSystem,
     Scenario,
@@ -28,7 +31,7 @@ STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 def problems_of(scenario: Scenario) -> list[str]:
     """One line for each thing that is wrong; empty for a scenario that can be run."""
     return [*_durations(scenario), *_names(scenario), *_systems(scenario), *_producers(scenario),
-            *_consumers(scenario), *_faults(scenario)]  # fmt: skip
+            *_consumers(scenario), *_faults(scenario), *kafka_problems(scenario)]  # fmt: skip
 
 
 # -- messages of the type check -----------------------------------------------------------------
@@ -82,12 +85,13 @@ def _bounds(kind: Any) -> tuple[int, int] | None:
 
 def _known(kind: Any) -> list[str]:
     """The values of a closed type: a literal, or the tag of a Struct."""
+    tags: list[str] = []
     for choice in _choices(kind):
         if isinstance(choice, msgspec.inspect.LiteralType):
             return [str(value) for value in choice.values]
         if isinstance(choice, msgspec.inspect.StructType) and choice.tag is not None:
-            return [str(choice.tag)]
-    return ["something else"]
+            tags.append(str(choice.tag))
+    return tags or ["something else"]
 
 
 def _child(kind: Any, name: str) -> Any:
@@ -97,7 +101,7 @@ def _child(kind: Any, name: str) -> Any:
                 if field.encode_name == name:
                     return field.type
             if name == choice.tag_field:
-                return choice
+                return kind
         if not name and isinstance(choice, msgspec.inspect.ListType):
             return choice.item_type
     return None
@@ -161,6 +165,9 @@ def _names(scenario: Scenario) -> Iterator[str]:
     if len(set(scenario.kinds)) != len(scenario.kinds):
         yield "kinds: expected each key once"
     for i, system in enumerate(scenario.system):
+        if isinstance(system, KafkaSystem):
+            yield from _unique(f"system[{i}].topics", system.topics)
+            continue
         yield from _unique(f"system[{i}].exchanges", system.exchanges)
         yield from _unique(f"system[{i}].queues", system.queues)
 
@@ -193,6 +200,8 @@ def _systems(scenario: Scenario) -> Iterator[str]:
     for i, system in enumerate(scenario.system):
         path = f"system[{i}]"
         yield from _within(f"{path}.link", system.link, limits.LINK_US_MIN, limits.LINK_US_MAX)
+        if isinstance(system, KafkaSystem):
+            continue  # the rest of it: `kafka_problems`
         yield from _within(f"{path}.heartbeat", system.heartbeat, 1_000_000, limits.DURATION_US_MAX)
         queues = [q.name for q in system.queues]
         exchanges = [e.name for e in system.exchanges]
@@ -216,7 +225,7 @@ def _systems(scenario: Scenario) -> Iterator[str]:
 
 
 def _system(scenario: Scenario, name: str) -> RabbitMQSystem | None:
-    return next((s for s in scenario.system if s.name == name), None)
+    return next((s for s in scenario.rabbitmq if s.name == name), None)
 
 
 def _producers(scenario: Scenario) -> Iterator[str]:
@@ -224,7 +233,7 @@ def _producers(scenario: Scenario) -> Iterator[str]:
         path = f"producer[{i}]"
         yield from _one_of(f"{path}.system", producer.system, [s.name for s in scenario.system])
         system = _system(scenario, producer.system)
-        if system is not None:
+        if system is not None and isinstance(producer, ProducerSpec):
             yield from _to(f"{path}.to", producer, system)
         yield from _arrivals(f"{path}.arrivals", producer.arrivals)
         for j, key in enumerate(producer.keys):
@@ -265,7 +274,7 @@ def _consumers(scenario: Scenario) -> Iterator[str]:
         path = f"consumer[{i}]"
         yield from _one_of(f"{path}.system", consumer.system, [s.name for s in scenario.system])
         system = _system(scenario, consumer.system)
-        if system is not None:
+        if system is not None and isinstance(consumer, ConsumerSpec):
             queues = [q.name for q in system.queues]
             yield from _one_of(f"{path}.from.queue", consumer.from_.queue, queues)
             yield from _retry(f"{path}.retry", consumer, queues)
@@ -306,7 +315,8 @@ def _retry(path: str, consumer: ConsumerSpec, queues: list[str]) -> Iterator[str
             yield f"{path}.then: expected a limit with it"
 
 
-NEEDS = {"slow": "factor", "set prefetch": "prefetch", "set rate": "rate"}
+NEEDS = {"slow": "factor", "set prefetch": "prefetch", "set rate": "rate",
+         "kill broker": "broker", "stop broker": "broker", "start broker": "broker"}  # fmt: skip
 ON_PRODUCERS = ("poison next", "set rate", "pause", "resume")
 ON_CONSUMERS = ("slow", "set prefetch", "stop")
 
@@ -314,7 +324,10 @@ ON_CONSUMERS = ("slow", "set prefetch", "stop")
 def _faults(scenario: Scenario) -> Iterator[str]:
     producers = [p.name for p in scenario.producer]
     consumers = [c.name for c in scenario.consumer]
-    queues = [q.name for s in scenario.system for q in s.queues]
+    frozen = [c.name for c in scenario.consumer if isinstance(c, KafkaConsumerSpec)]
+    subscribers = [c.name for c in scenario.amqp_consumers]
+    queues = [q.name for s in scenario.rabbitmq for q in s.queues]
+    clusters = [s.name for s in scenario.system if isinstance(s, KafkaSystem)]
     for i, fault in enumerate(scenario.fault):
         path = f"fault[{i}]"
         if fault.at >= scenario.length:
@@ -322,6 +335,9 @@ def _faults(scenario: Scenario) -> Iterator[str]:
             yield f"{path}.at: expected a time before the end, {end}, got {spoken(fault.at)}"
         known = (
             queues if fault.do == "purge"
+            else clusters if NEEDS.get(fault.do) == "broker"
+            else [*producers, *frozen] if fault.do in ("pause", "resume")
+            else subscribers if fault.do == "set prefetch"
             else producers if fault.do in ON_PRODUCERS
             else consumers if fault.do in ON_CONSUMERS
             else [*producers, *consumers]
@@ -332,9 +348,83 @@ def _faults(scenario: Scenario) -> Iterator[str]:
 
 def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
     need = NEEDS.get(fault.do)
-    for name in NEEDS.values():
+    for name in dict.fromkeys(NEEDS.values()):
         given = getattr(fault, name) is not None
         if given and name != need:
             yield f'{path}.{name}: expected no such field with do = "{fault.do}"'
         if not given and name == need:
             yield f'{path}.{name}: expected a value with do = "{fault.do}", got none'
+
+
+# -- Kafka --------------------------------------------------------------------------------------
+
+OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes",
+             "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
+OF_BROKERS = ("group.initial.rebalance.delay.ms", "replica.lag.time.max.ms")
+WORDS = {
+    "cleanup.policy": ("delete", "compact", "compact,delete", "delete,compact"),
+    "unclean.leader.election.enable": ("true", "false"),
+}
+
+
+def kafka_problems(scenario: Scenario) -> Iterator[str]:
+    """Clusters, and who produces to them and reads them."""
+    clusters = {s.name: s for s in scenario.system if isinstance(s, KafkaSystem)}
+    for i, system in enumerate(scenario.system):
+        if isinstance(system, KafkaSystem):
+            yield from _cluster(f"system[{i}]", system)
+    for i, producer in enumerate(scenario.producer):
+        if isinstance(producer, KafkaProducerSpec) and producer.system in clusters:
+            topics = [topic.name for topic in clusters[producer.system].topics]
+            yield from _one_of(f"producer[{i}].to.topic", producer.to.topic, topics)
+            if producer.idempotence and producer.acks != "all":
+                got = f"acks = {producer.acks}"
+                yield f'producer[{i}].idempotence: expected false, or acks = "all", got {got}'
+    for i, consumer in enumerate(scenario.consumer):
+        if isinstance(consumer, KafkaConsumerSpec) and consumer.system in clusters:
+            topics = [topic.name for topic in clusters[consumer.system].topics]
+            for j, name in enumerate(consumer.from_.topics):
+                yield from _one_of(f"consumer[{i}].from.topics[{j}]", name, topics)
+            yield from _member(f"consumer[{i}]", consumer)
+    for i, fault in enumerate(scenario.fault):
+        if fault.broker is not None and fault.target in clusters:
+            count = clusters[fault.target].brokers
+            if fault.broker > count:
+                yield f"fault[{i}].broker: expected 1..{count}, got {fault.broker}"
+
+
+def _cluster(path: str, system: KafkaSystem) -> Iterator[str]:
+    yield from _within(f"{path}.request_timeout", system.request_timeout, 1_000_000, limits.DURATION_US_MAX)
+    yield from _config(f"{path}.config", system.config, OF_BROKERS)
+    for j, topic in enumerate(system.topics):
+        if topic.replication > system.brokers:
+            where = f"{path}.topics[{j}].replication"
+            most = f"expected at most {system.brokers}, the number of brokers"
+            yield f"{where}: {most}, got {topic.replication}"
+        yield from _config(f"{path}.topics[{j}].config", topic.config, OF_TOPICS)
+
+
+def _config(path: str, config: dict[str, str | int | bool], known: Iterable[str]) -> Iterator[str]:
+    for key, value in config.items():
+        where, text = f"{path}.{key}", str(value).lower()
+        if key not in known:
+            yield f"{where}: expected one of {', '.join(known)}"
+        elif key in WORDS:
+            yield from _one_of(where, text, WORDS[key])
+        elif not re.fullmatch(r"-1|\d{1,15}", text):
+            yield f"{where}: expected a whole number, got {shown(value)}"
+
+
+def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
+    if len(set(consumer.assignors)) != len(consumer.assignors):
+        yield f"{path}.assignors: expected each once"
+    if len(set(consumer.from_.topics)) != len(consumer.from_.topics):
+        yield f"{path}.from.topics: expected each once"
+    yield from _within(f"{path}.heartbeat", consumer.heartbeat, 1_000, limits.DURATION_US_MAX)
+    if consumer.heartbeat >= consumer.session_timeout:
+        most = f"expected less than session_timeout, {spoken(consumer.session_timeout)}"
+        yield f"{path}.heartbeat: {most}, got {spoken(consumer.heartbeat)}"
+    yield from _within(f"{path}.retry.delay", consumer.retry.delay, 1_000, limits.DURATION_US_MAX)
+    yield from _within(f"{path}.fetch_max_wait", consumer.fetch_max_wait, 1_000, limits.DURATION_US_MAX)
+    yield from _within(f"{path}.auto_commit_interval", consumer.auto_commit_interval, 1_000,
+                       limits.DURATION_US_MAX)  # fmt: skip

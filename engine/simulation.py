@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
-from engine import RULES, aggregated
+from engine import RULES, aggregated, clusters
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
 from engine.applying import apply
 from engine.broker import Push
 from engine.commands import AnyCommand, of_fault
@@ -24,6 +26,9 @@ from engine.errors import CommandError, EndlessInstant, InvariantBroken, RunOver
 from engine.events import Event, NodeAdded, StandsFor, WireAdded
 from engine.finding import ADMIN
 from engine.invariants import check, check_wholly
+from engine.kafka.broker import Kafka, KafkaState
+from engine.kafka.counting import Counting, CountingState
+from engine.kafka.link import KafkaLink
 from engine.kernel import Kernel, KernelState
 from engine.ledger import Ledger
 from engine.link import Link
@@ -32,11 +37,22 @@ from engine.presence import state_events
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.broker import RabbitMQ, RabbitMQState
 from engine.rabbitmq.versions import VERSIONS
-from engine.scenario import ConsumerSpec, ProducerSpec, Queue, RabbitMQSystem, Scenario
+from engine.scenario import (
+    AnyConsumerSpec,
+    AnyProducerSpec,
+    KafkaConsumerSpec,
+    KafkaProducerSpec,
+    KafkaSystem,
+    Queue,
+    RabbitMQSystem,
+    Scenario,
+)
 from engine.ticks import TICK_US, Ticks, TicksState
 from engine.world import World
 
 BUDGET_EVENTS = 2_000
+
+AnyActor = AmqpProducer | AmqpConsumer | KafkaProducer | KafkaConsumer
 
 WHOLE_TICKS = 200
 """Every copy is looked at by itself once in so many ticks (5 s), and its counts after every tick."""
@@ -46,7 +62,7 @@ class Switchboard:
     """The brokers' port in a room: what is said to a channel goes to the link behind it."""
 
     def __init__(self) -> None:
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, Link | KafkaLink] = {}
         """By actor's name, and by every channel name ("A#2") that has been spoken to."""
 
     def push(self, kernel: Kernel, client: str, node: int, push: Push) -> None:
@@ -67,11 +83,14 @@ class SimulationState(msgspec.Struct):
     world: World
     brokers: list[RabbitMQState]
     links: list[Link]
-    actors: list[AmqpProducer | AmqpConsumer]
+    actors: list[AnyActor]
     ledger: LedgerState
     ticks: TicksState | None
     faults_given: int
     journal: int
+    clusters: list[KafkaState] = []
+    kafka_links: list[KafkaLink] = []
+    counting: CountingState | None = None
 
 
 _snapshots = msgspec.msgpack.Decoder(SimulationState)
@@ -86,11 +105,17 @@ class Simulation:
         self.kernel = Kernel(seed)
         self.ticks: Ticks | None = Ticks(self.kernel.log) if watched else None
         self.world = World(list(scenario.kinds))
-        leaks = any(VERSIONS[system.version].slot_too_many for system in scenario.system)
+        leaks = any(VERSIONS[system.version].slot_too_many for system in scenario.rabbitmq)
         self.ledger = Ledger.empty(self.kernel, self.world, list(scenario.promises), slots_leak=leaks)
         self.brokers: list[RabbitMQ] = []
+        self.clusters: list[Kafka] = []
         self.links: list[Link] = []
-        self.actors: list[AmqpProducer | AmqpConsumer] = []
+        self.kafka_links: list[KafkaLink] = []
+        self.actors: list[AnyActor] = []
+        self.counting: Counting | None = None
+        """Kafka's part of the ledger, where there is a cluster."""
+        if len(scenario.rabbitmq) < len(scenario.system):
+            self.counting = Counting(self.kernel, self.world, self.ledger.promise_broken)
         self.listener: Callable[[list[Event]], None] | None = None
         """Who hears what happens in a run that keeps no ticks, before it is forgotten."""
         self.journal = 0
@@ -108,6 +133,9 @@ class Simulation:
     def _build(self) -> None:
         kernel, scenario = self.kernel, self.scenario
         for index, system in enumerate(scenario.system):
+            if isinstance(system, KafkaSystem):
+                self.clusters.append(clusters.build_cluster(self, f"system[{index}]", system))
+                continue
             broker = RabbitMQ(kernel, system.name, system.version, len(kernel.parts), self.switchboard)
             self.brokers.append(broker)
             kernel.parts.append(broker)
@@ -164,7 +192,7 @@ class Simulation:
     def _link(self, name: str, system_name: str, node: int) -> Link:
         """A link to the named system and, right behind it in the list of parts, room for its actor."""
         index = next(i for i, s in enumerate(self.scenario.system) if s.name == system_name)
-        system = self.scenario.system[index]
+        system: Any = self.scenario.system[index]
         owner = len(self.kernel.parts)
         link = Link(owner, 1 + index, owner + 1, node, int(system.link), int(system.heartbeat))
         self.links.append(link)
@@ -172,8 +200,10 @@ class Simulation:
         self.switchboard.links[name] = link
         return link
 
-    def add_producer(self, spec: ProducerSpec) -> AmqpProducer:
+    def add_producer(self, spec: AnyProducerSpec) -> AmqpProducer | KafkaProducer:
         """A producer on the stage, with its link. The caller lets it begin."""
+        if isinstance(spec, KafkaProducerSpec):
+            return clusters.add_producer(self, spec)
         kernel = self.kernel
         now_us, cause = kernel.now_us, kernel.cause
         node = kernel.next_node()
@@ -196,8 +226,10 @@ class Simulation:
             broker.show_default_wire(exchange, target)
         return exchange.node
 
-    def add_consumer(self, spec: ConsumerSpec) -> AmqpConsumer:
+    def add_consumer(self, spec: AnyConsumerSpec) -> AmqpConsumer | KafkaConsumer:
         """A consumer on the stage, with its link. The caller lets it begin."""
+        if isinstance(spec, KafkaConsumerSpec):
+            return clusters.add_consumer(self, spec)
         kernel = self.kernel
         node = kernel.next_node()
         link = self._link(spec.name, spec.system, node)
@@ -270,7 +302,7 @@ class Simulation:
         kinds: dict[str, Any] = {p.name: "producer" for p in self.scenario.producer}
         kinds.update({c.name: "consumer" for c in self.scenario.consumer})
         system = next(
-            (s.name for s in self.scenario.system if any(q.name == fault.target for q in s.queues)), ""
+            (s.name for s in self.scenario.rabbitmq if any(q.name == fault.target for q in s.queues)), ""
         )
         with suppress(CommandError):  # a person was quicker: what is crashed already cannot crash again
             self._apply(of_fault(fault, kinds, system), 0)
@@ -337,9 +369,9 @@ class Simulation:
     def part_name(self, index: int) -> str:
         """What people call a part."""
         part = self.kernel.parts[index]
-        if isinstance(part, AmqpProducer | AmqpConsumer):
+        if isinstance(part, AnyActor):
             return part.spec.name
-        if isinstance(part, Link):
+        if isinstance(part, Link | KafkaLink):
             return f"link of {self.part_name(part.actor)}"
         return getattr(part, "name", "the world")
 
@@ -359,7 +391,11 @@ class Simulation:
 
     def totals(self) -> dict[str, int]:
         """The ledger's counts over all destinations, by name, and how many messages were sent."""
-        return {"sent": self.kernel.messages, **self.ledger.totals()}
+        totals = {"sent": self.kernel.messages, **self.ledger.totals()}
+        if self.counting is not None:
+            for name, count in self.counting.totals().items():
+                totals[name] += count
+        return totals
 
     def digest(self) -> str:
         """The digest of the last closed tick, in hex."""
@@ -372,7 +408,8 @@ class Simulation:
             SimulationState(
                 RULES, self.kernel.state(), self.world, [b.state() for b in self.brokers], self.links,
                 self.actors, self.ledger.state(), None if self.ticks is None else self.ticks.state(),
-                self.faults_given, self.journal,
+                self.faults_given, self.journal, [c.state() for c in self.clusters], self.kafka_links,
+                None if self.counting is None else self.counting.state,
             )
         )  # fmt: skip
 
@@ -385,18 +422,30 @@ class Simulation:
         self.kernel = Kernel.from_state(state.kernel)
         self.world = state.world
         self.ledger = Ledger(self.kernel, self.world, state.ledger)
-        self.links, self.actors = state.links, state.actors
+        self.links, self.kafka_links, self.actors = state.links, state.kafka_links, state.actors
+        self.counting = None
+        if state.counting is not None:
+            broken = self.ledger.promise_broken
+            self.counting = Counting(self.kernel, self.world, broken, state.counting)
         self.listener = None
         self.ticks = None if state.ticks is None else Ticks.from_state(state.ticks, self.kernel.log)
         self.faults = sorted(scenario.fault, key=lambda fault: fault.at)
         self.faults_given, self.journal = state.faults_given, state.journal
         self.switchboard = Switchboard()
-        self.brokers = [
-            RabbitMQ.from_state(broker, 1 + index, self.switchboard, self.kernel)
-            for index, broker in enumerate(state.brokers)
-        ]
-        parts: list[Any] = [self.world, *self.brokers]
-        for link, actor in zip(self.links, self.actors, strict=True):
+        self.brokers, self.clusters = [], []
+        parts: list[Any] = [self.world]
+        for index, system in enumerate(scenario.system):
+            if isinstance(system, KafkaSystem):
+                kept = state.clusters[len(self.clusters)]
+                self.clusters.append(Kafka.from_state(self.kernel, kept, 1 + index, self.switchboard))
+                parts.append(self.clusters[-1])
+            else:
+                broker = state.brokers[len(self.brokers)]
+                self.brokers.append(RabbitMQ.from_state(broker, 1 + index, self.switchboard, self.kernel))
+                parts.append(self.brokers[-1])
+        of_kind: dict[type, Any] = {Link: iter(self.links), KafkaLink: iter(self.kafka_links)}
+        for actor in self.actors:
+            link = next(of_kind[Link if isinstance(actor, AmqpProducer | AmqpConsumer) else KafkaLink])
             parts += [link, actor]
             self.switchboard.links[actor.spec.name] = link
         self.kernel.parts = parts

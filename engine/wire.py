@@ -9,9 +9,10 @@ import msgspec
 
 from engine import events as common
 from engine.events import Event
+from engine.kafka import events as kafka
 from engine.rabbitmq import events as rabbitmq
 
-EVENT_TYPES: tuple[type[Event], ...] = (*common.COMMON, *rabbitmq.RABBITMQ)
+EVENT_TYPES: tuple[type[Event], ...] = (*common.COMMON, *rabbitmq.RABBITMQ, *kafka.KAFKA)
 
 AnyEvent = (
     common.NodeAdded | common.NodeRemoved | common.NodeStateChanged | common.WireAdded
@@ -26,6 +27,12 @@ AnyEvent = (
     | rabbitmq.ConsumerCancelled | rabbitmq.ActiveConsumerChanged | rabbitmq.ChannelOpened
     | rabbitmq.ChannelClosed | rabbitmq.Unroutable | rabbitmq.PublishRefused | rabbitmq.Requeued
     | rabbitmq.DeadLettered | rabbitmq.ConsumerTimedOut | rabbitmq.QueuePurged | rabbitmq.QueueExpired
+    | kafka.PartitionDeclared | kafka.PartitionLed | kafka.RecordsAppended | kafka.LogMarked
+    | kafka.ReplicaReached | kafka.RecordsGone | kafka.GroupChanged | kafka.MemberJoined | kafka.MemberGone
+    | kafka.OffsetCommitted | kafka.TransactionChanged | kafka.RecordsLent | kafka.RecordsSettled
+    | kafka.PartitionsAssigned | kafka.PartitionsRevoked | kafka.PositionSet | kafka.BatchSent
+    | kafka.BatchAcknowledged | kafka.RecordsSent | kafka.RecordsDelivered | kafka.RecordsWorked
+    | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

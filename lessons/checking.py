@@ -217,7 +217,7 @@ def _check_prose(lesson: Lesson, where: str, problems: Problems) -> None:
 def nodes_of(scenario: Scenario) -> set[str]:
     """The names of everything that stands on the stage."""
     names = {each.name for each in scenario.producer} | {each.name for each in scenario.consumer}
-    for system in scenario.system:
+    for system in scenario.rabbitmq:
         names |= {queue.name for queue in system.queues} | {each.name for each in system.exchanges}
     return names
 

@@ -29,7 +29,7 @@ def places_of(item: PlaceItem, scenario: Scenario) -> list[dict[str, str]]:
     ]
     found = [
         _place(queue.name, zone, AT_QUEUE[zone])
-        for system in scenario.system
+        for system in scenario.rabbitmq
         for queue in system.queues
         for zone in zones
     ]

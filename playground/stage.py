@@ -77,7 +77,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "promises": json.dumps(list(scenario.promises)),
         "workers": json.dumps(workers_of(scenario), ensure_ascii=False),
         "length_us": scenario.length_us,
-        "strips": len({consumer.from_.queue for consumer in scenario.consumer}),
+        "strips": len({consumer.from_.queue for consumer in scenario.amqp_consumers}),
         "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.consumer),
         "epoch": 0,
         "rules": RULES,
@@ -88,5 +88,5 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     """What each consumer of the scenario does until a `ConsumerSettings` says otherwise, field for field."""
     away = ("at_us", "cause", "node", "queue")
-    said = {each.name: msgspec.structs.asdict(settings_of(each)) for each in scenario.consumer}
+    said = {each.name: msgspec.structs.asdict(settings_of(each)) for each in scenario.amqp_consumers}
     return {name: {k: v for k, v in fields.items() if k not in away} for name, fields in said.items()}

@@ -26,23 +26,13 @@ from engine.events import (
 )
 from engine.kernel import Kernel, Timer
 from engine.policies.retry import Decision, decide
-from engine.policies.service import NORMAL, failure, work_us
+from engine.policies.service import NORMAL, failure, mean_us, work_us
 from engine.rabbitmq import operations as amqp
 from engine.scenario import Acknowledge, ConsumerSpec, Idempotency, Retry, Work
 from engine.world import POISON, World
 
 RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
-
-
-def mean_us(work: Work) -> int:
-    """How long the work takes in the middle, at normal speed."""
-    if work.constant is not None:
-        return int(work.constant)
-    if work.exponential is not None:
-        return int(work.exponential)
-    assert work.uniform is not None
-    return sum(work.uniform) // 2
 
 
 def settings_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.events import Event
+from engine.events import Event, Place, Tally
 
 GroupState = Literal["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Reconciling"]
 Gone = Literal["left", "session", "late", "away"]
@@ -147,7 +147,137 @@ class RecordsSettled(Event, frozen=True, array_like=True, tag=112):
     start: int
 
 
+# -- clients ------------------------------------------------------------------------------------------
+
+
+class PartitionsAssigned(Event, frozen=True, array_like=True, tag=113):
+    """Consumer `node` has taken these partitions as its own: its group's coordinator has given them to it."""
+
+    group: int
+    node: int
+    partitions: tuple[int, ...]
+
+
+class PartitionsRevoked(Event, frozen=True, array_like=True, tag=114):
+    """Consumer `node` has given them up, with what it had fetched of them and not worked; or it crashed,
+    and the coordinator does not know yet."""
+
+    group: int
+    node: int
+    partitions: tuple[int, ...]
+    why: Literal["revoked", "crashed"]
+
+
+class PositionSet(Event, frozen=True, array_like=True, tag=115, gc=False):
+    """Consumer `node` will read partition `partition` from `offset` on: from what its group has committed,
+    or from where it was told to begin. What it had fetched before and not worked is thrown away."""
+
+    group: int
+    node: int
+    partition: int
+    offset: int
+
+
+class BatchSent(Event, frozen=True, array_like=True, tag=116):
+    """A produce request departs `source` (a producer) for partition `target`, and is gone at `arrive_us` by
+    itself, unless a `SignalLost` says so."""
+
+    signal: int
+    source: int
+    target: int
+    messages: tuple[int, ...]
+    arrive_us: int
+
+
+class BatchAcknowledged(Event, frozen=True, array_like=True, tag=117, gc=False):
+    """The answer to a produce request departs partition `source` for producer `target`: the `count` records
+    from `base` on are written, as safely as its acks asks."""
+
+    signal: int
+    source: int
+    target: int
+    base: int
+    count: int
+    arrive_us: int
+
+
+class RecordsSent(Event, frozen=True, array_like=True, tag=118, gc=False):
+    """The answer to a fetch departs partition `source` for consumer `target`: `count` records of the offsets
+    [first, next). A `RecordsDelivered` follows when the consumer takes them."""
+
+    signal: int
+    source: int
+    target: int
+    first: int
+    next: int
+    count: int
+    arrive_us: int
+
+
+class RecordsDelivered(Event, frozen=True, array_like=True, tag=119, gc=False):
+    """Consumer `node` has them now, and works on them in order."""
+
+    group: int
+    node: int
+    partition: int
+    first: int
+    next: int
+
+
+class RecordsWorked(Event, frozen=True, array_like=True, tag=120):
+    """Consumer `node` has handled the offsets [first, next), `amount` of `effect` each, but for those that
+    `failed` for good, and those that it `skipped` because its idempotency store remembered them.
+
+    `total` sums the amounts of this effect so far, `due` is what it would be if each message had had it once.
+    """
+
+    group: int
+    node: int
+    partition: int
+    first: int
+    next: int
+    failed: tuple[int, ...]
+    skipped: tuple[int, ...]
+    effect: str
+    amount: int
+    total: int
+    due: int
+
+
+class RecordFailed(Event, frozen=True, array_like=True, tag=121, gc=False):
+    """The handler has failed on this record, for the `attempt`-th time in a row. `until_us`: when it tries
+    again, and all that lies behind it in the partition waits; 0 when it goes on without."""
+
+    group: int
+    node: int
+    partition: int
+    offset: int
+    attempt: int
+    why: str
+    until_us: int
+
+
+class Counted(Event, frozen=True, array_like=True, tag=122, gc=False):
+    """The ledger counts `count` records that `destination` (a group, or a topic) is owed in place `now` and
+    no longer in `was`."""
+
+    destination: int
+    was: Place
+    now: Place
+    count: int
+
+
+class TalliedMore(Event, frozen=True, array_like=True, tag=123, gc=False):
+    """`count` more of what the ledger counts beside its places."""
+
+    destination: int
+    what: Tally
+    count: int
+
+
 KAFKA: tuple[type[Event], ...] = (
     PartitionDeclared, PartitionLed, RecordsAppended, LogMarked, ReplicaReached, RecordsGone, GroupChanged,
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsLent, RecordsSettled,
+    PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
+    RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
 )  # fmt: skip

@@ -185,12 +185,14 @@ class WriteMarker(Operation, frozen=True, gc=False):
 
 
 class Produced(Answer, frozen=True, gc=False):
-    """`base` is the first record's offset, also where the answer is REQUEST_TIMED_OUT; -1 for acks=0."""
+    """`base` is the first record's offset, also where the answer is REQUEST_TIMED_OUT; -1 for acks=0.
+    `count`: how many records the batch has."""
 
     topic: str = ""
     partition: int = 0
     base: int = -1
     request: int = 0
+    count: int = 0
 
 
 class ProduceAnswered(Push, frozen=True, gc=False):
@@ -484,3 +486,15 @@ class ShareGroupDescribed(Answer, frozen=True):
 
     start: int = 0
     states: tuple[tuple[int, str, int], ...] = ()
+
+
+# -- what a room's clients say and hear ---------------------------------------------------------------
+
+AnyRequest = (
+    Metadata | Produce | InitProducerId | Fetch | ListOffsets | JoinGroup | SyncGroup | Heartbeat | LeaveGroup
+    | OffsetCommit | OffsetFetch
+)  # fmt: skip
+AnyAnswer = (
+    Done | MetadataAnswered | Produced | ProducerIdGiven | Fetched | OffsetListed | Joined | Synced
+    | OffsetsFetched
+)  # fmt: skip

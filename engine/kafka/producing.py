@@ -36,7 +36,7 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
         last = last_sequence(asked.sequence, count)
         known = log.duplicate_of(asked.pid, asked.epoch, asked.sequence, last)
         if known >= 0:
-            return ops.Produced("", asked.topic, asked.partition, known, asked.request)
+            return ops.Produced("", asked.topic, asked.partition, known, asked.request, count)
         log.check(asked.pid, asked.epoch, asked.sequence, bool(asked.transactional_id))
     batch = Batch(
         base, base + count - 1, cluster.kernel.now_us,
@@ -48,9 +48,9 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
     )  # fmt: skip
     append(cluster, partition, batch)
     if asked.acks == 0:
-        return ops.Produced("", asked.topic, asked.partition, -1, asked.request)
+        return ops.Produced("", asked.topic, asked.partition, -1, asked.request, count)
     if asked.acks == 1 or partition.high_watermark() > batch.last:
-        return ops.Produced("", asked.topic, asked.partition, base, asked.request)
+        return ops.Produced("", asked.topic, asked.partition, base, asked.request, count)
     timer = cluster.schedule(
         asked.timeout_us, "produce", partition_number(cluster, partition), batch.last + 1
     )
@@ -113,7 +113,8 @@ def answer_waiting(cluster: Kafka, partition: PartitionState) -> None:
 
 
 def _answer(cluster: Kafka, partition: PartitionState, waiting: Waiting, error: str) -> None:
-    answer = ops.Produced(error, partition.topic, partition.number, waiting.base, waiting.request)
+    answer = ops.Produced(error, partition.topic, partition.number, waiting.base, waiting.request,
+                          waiting.until - waiting.base)  # fmt: skip
     cluster.push(waiting.client, ops.ProduceAnswered(answer), partition.node)
 
 

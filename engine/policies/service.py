@@ -21,6 +21,16 @@ def work_us(kernel: Kernel, stream: str, work: Work, factor: int) -> int:
     return us if factor == NORMAL else us * factor // NORMAL
 
 
+def mean_us(work: Work) -> int:
+    """How long the work takes in the middle, at normal speed."""
+    if work.constant is not None:
+        return int(work.constant)
+    if work.exponential is not None:
+        return int(work.exponential)
+    assert work.uniform is not None
+    return sum(work.uniform) // 2
+
+
 def failure(kernel: Kernel, stream: str, fail: Failure | None, key: str, poison: bool) -> str:
     """Why the handler fails this time, "" when it does not."""
     if poison:

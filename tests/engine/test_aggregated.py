@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine import aggregated, commands
 from engine.errors import CommandError, RunOver
 from engine.events import (
+    COMMON,
     LedgerStands,
     Left,
     Moved,
@@ -24,9 +25,10 @@ from engine.events import (
     WorkStarted,
 )  # fmt: skip
 from engine.limits import COPIES_OF_EVENT_MAX
+from engine.rabbitmq.events import RABBITMQ
 from engine.simulation import Simulation
 from engine.ticks import TICK_US
-from engine.wire import EVENT_TYPES, decode
+from engine.wire import decode
 from tests.engine.playing import BUSY, Journal
 from tests.engine.rooms import journal
 
@@ -85,7 +87,7 @@ def test_what_flows_is_what_was_sent_routed_and_handed_out() -> None:
 
 
 def test_what_is_of_no_message_stays() -> None:
-    names = {kind.__name__ for kind in EVENT_TYPES if kind not in aggregated.SINGLE}
+    names = {kind.__name__ for kind in (*COMMON, *RABBITMQ) if kind not in aggregated.SINGLE}
     assert names == {
         "NodeAdded", "NodeRemoved", "NodeStateChanged", "WireAdded", "WireRemoved", "LinkStateChanged", "StandsFor", "ConsumerSettings",
         "Commanded", "RunEnded", "PromiseBroken", "LedgerStands", "ExchangeDeclared", "QueueDeclared",

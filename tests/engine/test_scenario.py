@@ -95,7 +95,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("length", "soon", 'length: expected a duration such as "200ms", "1.5s" or "2m", got "soon"'),
         ("system.0.link", "0ms", "system[0].link: expected 1 ms to 60 s, got 0 ms"),
         ("format", 2, "format: expected one of 1, got 2"),
-        ("system.0.kind", "kafkaesque", 'system[0].kind: expected one of rabbitmq, got "kafkaesque"'),
+        ("system.0.kind", "kafkaesque", 'system[0].kind: expected one of rabbitmq, kafka, got "kafkaesque"'),
     ],
 )  # fmt: skip
 def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, said: str) -> None:

@@ -1,0 +1,352 @@
+"""What a member of a consumer group does in a poll: it acts on answers, takes records, fetches, commits.
+
+The application around it, with its work and its process, is `engine.actors.kafka_consumer`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from engine.kafka import operations as ops
+from engine.kafka.assignors import Partition
+from engine.kafka.clients.consumer import Consumer, Settings
+from engine.kafka.events import PartitionsAssigned, PartitionsRevoked, PositionSet, RecordsDelivered
+from engine.kernel import Kernel
+from engine.policies.service import NORMAL
+from engine.scenario import KafkaConsumerSpec
+
+RETRY_US = 100_000
+"""retry.backoff.ms: how long a client waits when a partition has no leader."""
+
+
+class Fetched(msgspec.Struct, array_like=True):
+    """What a fetch has brought of one partition, from `at` (a place in `offsets`) on."""
+
+    partition: Partition
+    node: int
+    first: int
+    next: int
+    offsets: tuple[int, ...]
+    messages: tuple[int, ...]
+    at: int = 0
+
+
+class GroupMember(msgspec.Struct):
+    """`spec` is what the scenario says, as changed by commands; `owner`, `link` are indices of parts."""
+
+    spec: KafkaConsumerSpec
+    owner: int
+    link: int
+    node: int
+    group_node: int
+    work_stream: str
+    """The random stream of its service times."""
+    effect_key: str
+    """What the world counts its effects by: effect and group."""
+    library: Consumer
+    request_timeout_us: int
+    state: str = "up"
+    factor: int = NORMAL
+    life: int = 0
+    """Goes up when the process starts; a timer of an earlier life is nobody's."""
+    incarnation: int = 0
+    paused: bool = False
+    """The process stands still, heartbeats too."""
+    stopping: bool = False
+    removed: bool = False
+    """It stops, and its node goes with the last that travels."""
+    gone: bool = False
+    """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
+    numbers: int = 0
+    """Requests so far."""
+    unanswered: dict[int, ops.AnyRequest] = {}
+    owned: list[Partition] = []
+    """As events have told; the library forgets at once what it leaves."""
+    buffer: list[Fetched] = []
+    """What no poll has returned yet."""
+    hand: list[Fetched] = []
+    """What the last poll returned and is not worked."""
+    chunk: int = 0
+    """How many records of `hand[0]` are being worked on."""
+    known: list[bool] = []
+    """Of these, which the idempotency store remembered when it was asked ("check then act")."""
+    attempt: int = 0
+    """Failures in a row on the record that is next."""
+    committing: int = 0
+    """The request of a commit that it waits for."""
+    then: Literal["poll", "work"] = "poll"
+    committed: dict[Partition, int] = {}
+    committed_us: int = 0
+    polled_us: int = 0
+    expired: bool = False
+    """It has not polled for too long, and has left its group by itself."""
+    inbox: list[tuple[ops.AnyRequest | None, ops.AnyAnswer]] = []
+    """Answers of the coordinator that the next poll acts upon."""
+    frozen: list[tuple[str, int]] = []
+    """Timers that were due while it stood still."""
+    frozen_said: list[tuple[int, ops.AnyAnswer]] = []
+    quiet_until_us: int = 0
+    """Until then it asks for no records: a partition had no leader."""
+    store: str = ""
+    """The idempotency store that it had, while it keeps none."""
+
+    def _work(self, kernel: Kernel) -> None:
+        """The application begins with what the poll has returned."""
+        raise NotImplementedError
+
+    def _stopped(self, kernel: Kernel) -> None:
+        """It has left its group."""
+        raise NotImplementedError
+
+    # -- requests and answers -----------------------------------------------------------------------
+
+    def _node(self, kernel: Kernel, partition: Partition) -> int:
+        topics = kernel.parts[kernel.parts[self.link].broker].topics
+        return topics[partition[0]].partitions[partition[1]].node  # type: ignore[no-any-return]
+
+    def _ask(self, kernel: Kernel, request: ops.AnyRequest) -> int:
+        self.numbers += 1
+        if isinstance(request, ops.Fetch):
+            request = msgspec.structs.replace(
+                request, request=self.numbers, wait_us=int(self.spec.fetch_max_wait)
+            )
+        self.unanswered[self.numbers] = request
+        losable = isinstance(request, ops.OffsetCommit) and self.library.state != "committing"
+        kernel.parts[self.link].send(kernel, self.numbers, request, losable)
+        return self.numbers
+
+    def _flush(self, kernel: Kernel) -> int:
+        """What the library wants to say, and what has happened to it. Returns its last request."""
+        library, cause, number = self.library, kernel.cause, 0
+        happened, library.happened = library.happened, []
+        for what, partitions in happened:
+            if what == "revoked":
+                self._drop(partitions)
+                self.owned = [partition for partition in self.owned if partition not in partitions]
+                self._revoked(kernel, partitions, "revoked")
+            else:
+                self.owned = [*self.owned, *partitions]
+                nodes = tuple(self._node(kernel, partition) for partition in partitions)
+                kernel.emit(
+                    PartitionsAssigned(kernel.now_us, cause, self.group_node, self.node, nodes)
+                )  # fmt: skip
+        outbox, library.outbox = library.outbox, []
+        for request in outbox:
+            number = self._ask(kernel, request)
+        return number
+
+    def _drop(self, partitions: tuple[Partition, ...]) -> None:
+        """They are not its own any more, or it reads them from elsewhere."""
+        self.buffer = [each for each in self.buffer if each.partition not in partitions]
+        for partition in partitions:
+            self.committed.pop(partition, None)
+
+    def told(self, kernel: Kernel, number: int, answer: Any) -> None:
+        """The answer to request `number`; 0: to a join or a sync."""
+        if self.paused:
+            self.frozen_said.append((number, answer))
+            return
+        if number:
+            asked = self.unanswered.pop(number, None)
+            if asked is None:
+                return
+        else:
+            asked = self._joining(answer)
+        if type(asked) is ops.Fetch and not answer.error:
+            self._fetched(kernel, asked, answer)
+        elif number and number == self.committing:
+            self._commit_answered(kernel, asked, answer)
+        elif self._busy():
+            self.inbox.append((asked, answer))
+            return
+        else:
+            self._receive(kernel, asked, answer)
+        if not self._busy() and self.state == "up":
+            self._poll(kernel)
+
+    def _joining(self, answer: Any) -> Any:
+        """The request that a pushed answer is of."""
+        kind = ops.JoinGroup if isinstance(answer, ops.Joined) else ops.SyncGroup
+        numbers = [n for n, request in self.unanswered.items() if isinstance(request, kind)]
+        return self.unanswered.pop(numbers[0]) if numbers else None
+
+    def _receive(self, kernel: Kernel, asked: Any, answer: Any) -> None:
+        """Have the library act upon an answer, and say what came of it."""
+        library, error = self.library, answer.error
+        if isinstance(asked, ops.Fetch):
+            answer = ops.Done(error)
+            if error != "OFFSET_OUT_OF_RANGE":
+                self._wait_for_leader(kernel)
+                return
+        elif isinstance(asked, ops.ListOffsets) and error:
+            kernel.schedule(kernel.now_us + RETRY_US, self.owner, "list", asked.partition, self.life)
+            return
+        library.receive(answer, asked)
+        if isinstance(asked, ops.Fetch):
+            library.positions.pop((asked.topic, asked.partition), None)
+        elif isinstance(asked, ops.OffsetCommit) and not error:
+            self.committed.update(dict(asked.offsets))
+        self._flush(kernel)
+        if isinstance(asked, ops.OffsetFetch):
+            self.committed.update(dict(answer.offsets))
+            self._positioned(kernel, asked.partitions)
+        elif isinstance(asked, ops.ListOffsets):
+            self._positioned(kernel, ((asked.topic, asked.partition),))
+
+    def _positioned(self, kernel: Kernel, partitions: tuple[Partition, ...]) -> None:
+        for partition in partitions:
+            offset = self.library.positions.get(partition)
+            if offset is not None and partition in self.library.owned:
+                self.buffer = [each for each in self.buffer if each.partition != partition]
+                node = self._node(kernel, partition)
+                kernel.emit(
+                    PositionSet(kernel.now_us, kernel.cause, self.group_node, self.node, node, offset)
+                )
+
+    def _wait_for_leader(self, kernel: Kernel) -> None:
+        self.quiet_until_us = kernel.now_us + RETRY_US
+        kernel.schedule(self.quiet_until_us, self.owner, "poll", 0, self.life)
+
+    # -- polling --------------------------------------------------------------------------------------
+
+    def _busy(self) -> bool:
+        """Whether the application is at work, or waits for a commit: it does not poll."""
+        return bool(self.hand) or bool(self.committing)
+
+    def _fetched(self, kernel: Kernel, asked: ops.Fetch, answer: ops.Fetched) -> None:
+        """Records have come, if they are (still) what would be read next."""
+        partition = (asked.topic, asked.partition)
+        buffered = any(each.partition == partition for each in self.buffer)
+        if buffered or self.library.positions.get(partition) != asked.offset:
+            return
+        if not answer.offsets:
+            self.library.positions[partition] = answer.next
+            return
+        node = self._node(kernel, partition)
+        messages = tuple(record.message for record in answer.records)
+        self.buffer.append(Fetched(partition, node, asked.offset, answer.next, answer.offsets, messages))
+        kernel.cause = kernel.emit(
+            RecordsDelivered(kernel.now_us, kernel.cause, self.group_node, self.node, node, asked.offset,
+                             answer.next)
+        )  # fmt: skip
+
+    def _poll(self, kernel: Kernel) -> None:
+        """One call of poll: what the coordinator said, a commit where it is time, records, fetches."""
+        library = self.library
+        self.polled_us = kernel.now_us
+        if self.expired:
+            self.expired, self.inbox = False, []
+            library.receive(ops.Done("UNKNOWN_MEMBER_ID"), ops.Heartbeat(self.spec.from_.group, "", -1))
+            self._flush(kernel)
+        inbox, self.inbox = self.inbox, []
+        for asked, answer in inbox:
+            self._receive(kernel, asked, answer)
+        if self.stopping:
+            self._close(kernel)
+            return
+        if library.state == "out" and library.refused:
+            library.refused = ""
+            kernel.schedule(kernel.now_us + RETRY_US, self.owner, "join", 0, self.life)
+        if library.state != "committing":
+            due = kernel.now_us - self.committed_us >= self.spec.auto_commit_interval
+            if self.spec.acknowledge == "automatic" and due:
+                self.committed_us = kernel.now_us
+                self._commit(kernel)
+            self._take(kernel)
+        self._fetch(kernel)
+        if self.hand and self.spec.acknowledge == "before work":
+            self._commit_and(kernel, "work")
+        elif self.hand:
+            self._work(kernel)
+
+    def _close(self, kernel: Kernel) -> None:
+        """Leave politely, which may need a commit first."""
+        if self.library.state not in ("committing", "closed"):
+            self.library.leave()
+            self._flush(kernel)
+        if self.library.state == "closed":
+            self._stopped(kernel)
+
+    def _take(self, kernel: Kernel) -> None:
+        """What this poll returns: at most max.poll.records, of what came first."""
+        left = self.spec.max_poll_records
+        while self.buffer and left:
+            each = self.buffer[0]
+            count = len(each.offsets)
+            if count > left:
+                next_ = each.offsets[left]
+                part = Fetched(each.partition, each.node, each.first, next_, each.offsets[:left],
+                               each.messages[:left])  # fmt: skip
+                each.offsets, each.messages, each.first = each.offsets[left:], each.messages[left:], next_
+            else:
+                part = self.buffer.pop(0)
+            left -= len(part.offsets)
+            self.hand.append(part)
+            self.library.positions[part.partition] = part.next
+
+    def _fetch(self, kernel: Kernel) -> None:
+        """Ask for more of each partition of which nothing is here and nothing is asked."""
+        if kernel.now_us < self.quiet_until_us:
+            return
+        library = self.library
+        asked = {(r.topic, r.partition): True for r in self.unanswered.values() if type(r) is ops.Fetch}
+        asked.update((each.partition, True) for each in self.buffer)
+        for partition, position in sorted(library.positions.items()):
+            if partition not in asked:
+                library.fetch(partition, position)
+        self._flush(kernel)
+
+    # -- commits --------------------------------------------------------------------------------------
+
+    def _commit(self, kernel: Kernel) -> int:
+        """Commit positions that are other ones than were committed. Returns the request, 0 for none."""
+        library = self.library
+        changed = {p: offset for p, offset in library.positions.items() if self.committed.get(p) != offset}
+        if not changed or library.generation < 0 or library.state != "in":
+            return 0
+        library.commit(changed)
+        return self._flush(kernel)
+
+    def _commit_and(self, kernel: Kernel, then: Literal["poll", "work"]) -> None:
+        """commitSync: nothing else happens until it is answered."""
+        self.then = then
+        self.committing = number = self._commit(kernel)
+        if number:
+            due_us = kernel.now_us + self.request_timeout_us
+            kernel.schedule(due_us, self.owner, "request", number, self.life)
+        else:
+            self._go_on(kernel)
+
+    def _commit_answered(self, kernel: Kernel, asked: Any, answer: Any) -> None:
+        """A commit that is refused (the group has gone on without it) is caught, as an application does."""
+        self.committing = 0
+        if not answer.error:
+            self.committed.update(dict(asked.offsets))
+        elif answer.error in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"):
+            self.inbox.append((ops.Heartbeat(self.spec.from_.group, "", -1), ops.Done("UNKNOWN_MEMBER_ID")))
+        self._go_on(kernel)
+
+    def _go_on(self, kernel: Kernel) -> None:
+        if self.then == "work" and self.hand:
+            self._work(kernel)
+        else:
+            self._poll(kernel)
+
+    def _revoked(self, kernel: Kernel, owned: Any, why: Literal["revoked", "crashed"]) -> None:
+        if owned:
+            nodes = tuple(self._node(kernel, partition) for partition in owned)
+            kernel.emit(
+                PartitionsRevoked(kernel.now_us, kernel.cause, self.group_node, self.node, nodes, why)
+            )
+
+
+def new_library(spec: KafkaConsumerSpec, client: str, node: int) -> Consumer:
+    """The client library of a process that has just started."""
+    settings = Settings(
+        spec.from_.group, tuple(spec.from_.topics), tuple(spec.assignors), "classic", spec.instance,
+        spec.reset, "read_uncommitted", spec.acknowledge == "automatic", int(spec.auto_commit_interval),
+        int(spec.session_timeout), int(spec.max_poll_interval), spec.max_poll_records,
+    )  # fmt: skip
+    return Consumer(client, settings, settings.topics, node)

@@ -1,0 +1,468 @@
+"""A producer of Kafka: makes messages, collects them in batches by partition, and sees the batches through.
+
+`org.apache.kafka.clients.producer`: the accumulator (linger.ms, batch.size), the sender (five requests in
+flight, retries until delivery.timeout.ms), the sticky partitioner for records without a key (KIP-794).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine import limits
+from engine.chance import below
+from engine.durations import UNITS_US, spoken
+from engine.events import GivenUp, MessageCreated, NodeStateChanged
+from engine.kafka import operations as ops
+from engine.kafka.clients.producer import Producer
+from engine.kafka.log import NO_PID
+from engine.kernel import Kernel, Timer
+from engine.policies.arrivals import is_poison, next_gap_us
+from engine.scenario import Arrivals, KafkaProducerSpec
+
+IN_FLIGHT_MAX = 5
+"""max.in.flight.requests.per.connection; kept by partition here, since each has one leader to talk to."""
+
+RETRIABLE = frozenset({
+    "REQUEST_TIMED_OUT", "NOT_ENOUGH_REPLICAS", "NOT_ENOUGH_REPLICAS_AFTER_APPEND", "LEADER_NOT_AVAILABLE",
+    "NOT_LEADER_OR_FOLLOWER", "UNKNOWN_TOPIC_OR_PARTITION", "OUT_OF_ORDER_SEQUENCE_NUMBER",
+})  # fmt: skip
+"""Of `org.apache.kafka.common.protocol.Errors`: what a producer tries again after. Never iterated over."""
+
+
+class Batch(msgspec.Struct, array_like=True, gc=False):
+    """Records for one partition. `timer` is its linger's, later its request's; `number` its age."""
+
+    number: int
+    partition: int
+    made_us: int
+    messages: list[int]
+    keys: list[str]
+    size: int = 0
+    timer: int = 0
+    not_before_us: int = 0
+    request: ops.Produce | None = None
+    """As it was sent first: a retry has the same sequence."""
+
+
+class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
+    """`spec` is what the scenario says, as changed by commands; `owner`, `link` are indices of parts."""
+
+    spec: KafkaProducerSpec
+    owner: int
+    link: int
+    node: int
+    topic_node: int
+    arrivals_stream: str
+    """The random stream of its gaps."""
+    library: Producer
+    request_timeout_us: int
+    state: str = "up"
+    life: int = 0
+    """Goes up when the process starts; a timer of an earlier life is nobody's."""
+    incarnation: int = 0
+    made: int = 0
+    paused: bool = False
+    poison_next: bool = False
+    plan: int = 0
+    """Goes up with each plan for the next message: only the latest holds."""
+    stopped: bool = False
+    removed: bool = False
+    """It makes no more messages, and its node goes with the last that travels."""
+    gone: bool = False
+    """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
+    numbers: int = 0
+    """Requests and batches so far."""
+    partitions: int = 0
+    """Of its topic, as the metadata had it last; 0 while it has none."""
+    placed: dict[str, int] = {}
+    """Key → partition, of keys seen since the metadata came."""
+    sticky: int = -1
+    sticky_bytes: int = 0
+    unplaced: list[tuple[int, str]] = []
+    """(message, key) made before the first metadata."""
+    open: dict[int, Batch] = {}
+    """By partition, the batch that still takes records."""
+    queued: dict[int, list[Batch]] = {}
+    """By partition, what is to be sent, oldest first."""
+    flight: dict[int, Batch] = {}
+    """By request."""
+    flying: dict[int, int] = {}
+    """By partition, how many requests are in flight."""
+    unanswered: dict[int, ops.AnyRequest] = {}
+    """Requests for metadata and for a producer id."""
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def begin(self, kernel: Kernel) -> None:
+        """Connect, and plan the first message."""
+        self.connect(kernel)
+        kernel.schedule(self.spec.start, self.owner, "start", 0, self.life)
+
+    def connect(self, kernel: Kernel) -> None:
+        """A new process: it asks for metadata and, if it is idempotent, for a producer id."""
+        spec, link = self.spec, kernel.parts[self.link]
+        self.incarnation += 1
+        link.client = f"{spec.name}#{self.incarnation}"
+        acks: ops.Acks = -1 if spec.acks == "all" else spec.acks
+        self.library = Producer(link.client, "", spec.partitioner, acks)
+        self._ask(kernel, ops.Metadata((spec.to.topic,)))
+        if self._idempotent():
+            self._ask(kernel, ops.InitProducerId())
+        kernel.schedule(kernel.now_us + spec.metadata_max_age, self.owner, "metadata", 0, self.life)
+
+    def _idempotent(self) -> bool:
+        wanted = self.spec.idempotence
+        return self.spec.acks == "all" if wanted is None else wanted
+
+    def _ask(self, kernel: Kernel, request: ops.AnyRequest) -> None:
+        self.numbers += 1
+        self.unanswered[self.numbers] = request
+        kernel.parts[self.link].send(kernel, self.numbers, request)
+
+    def crash(self, kernel: Kernel) -> None:
+        """The process dies with its batches; what it had sent may still arrive."""
+        self.state = "crashed"
+        self.life += 1
+        kernel.cause = kernel.emit(self._said_state(kernel))
+        self._forget(kernel)
+        kernel.parts[self.link].crash(kernel)
+
+    def _forget(self, kernel: Kernel) -> None:
+        batches = self._batches()
+        unplaced, self.unplaced = self.unplaced, []
+        self.open, self.queued, self.flight, self.flying, self.unanswered = {}, {}, {}, {}, {}
+        self.partitions, self.placed, self.sticky = 0, {}, -1
+        lost = [message for batch in batches for message in batch.messages]
+        self._give_up(kernel, [*lost, *(message for message, _ in unplaced)])
+
+    def _batches(self) -> list[Batch]:
+        waiting = [batch for row in self.queued.values() for batch in row]
+        return [*self.flight.values(), *waiting, *self.open.values()]
+
+    def unsent(self) -> list[int]:
+        """Messages that it has, and that the cluster may not have."""
+        collected = [message for batch in self._batches() for message in batch.messages]
+        return [*collected, *(message for message, _ in self.unplaced)]
+
+    def _give_up(self, kernel: Kernel, messages: list[int]) -> None:
+        """It will not send them again; what is on its way may still arrive."""
+        on_their_way = frozenset(kernel.parts[self.link].publishes()) if messages else frozenset()
+        for message in messages:
+            if message not in on_their_way:
+                kernel.emit(GivenUp(kernel.now_us, kernel.cause, message, self.node))
+
+    def refused_unheard(self, kernel: Kernel, request: ops.Produce) -> None:
+        """A request came to nothing and nobody is told. What it still has will be sent again."""
+        still = frozenset(self.unsent())
+        lost = [record.message for record in request.records if record.message not in still]
+        self._give_up(kernel, lost)
+
+    def remove(self, kernel: Kernel) -> None:
+        """Make no more messages, send what there is, wait for its answers, go."""
+        self.removed = True
+        self.plan += 1
+        if self.state == "up":
+            self.state = "stopped"
+            kernel.cause = kernel.emit(self._said_state(kernel))
+        for partition in list(self.open):
+            self._close(kernel, partition)
+        if kernel.parts[self.link].state == "closed":
+            self._forget(kernel)
+        self._leave_when_done(kernel)
+
+    def _leave_when_done(self, kernel: Kernel) -> None:
+        link = kernel.parts[self.link]
+        if not self.removed or link.leaving or self.gone or self._batches() or self.unplaced:
+            return
+        self.life += 1
+        link.client = ""
+        link.leave(kernel)
+
+    def restart(self, kernel: Kernel) -> None:
+        self.state = "up"
+        kernel.cause = kernel.emit(self._said_state(kernel))
+        self.connect(kernel)
+        self._plan(kernel)
+
+    def restored(self, kernel: Kernel, anew: bool) -> None:
+        """The network is back; `anew`: what was asked before is not answered any more."""
+        link = kernel.parts[self.link]
+        if not link.client:
+            return
+        if anew:
+            for number, request in self.unanswered.items():
+                link.send(kernel, number, request)
+        for partition in list(self.queued):
+            self._send(kernel, partition)
+
+    def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
+        """The connection is gone: what was in flight is not known, and will be sent again."""
+        for number in list(self.flight):
+            self._answered(kernel, number, "REQUEST_TIMED_OUT")
+        for request in unsent:
+            if isinstance(request, ops.Produce):
+                self.refused_unheard(kernel, request)
+        if self.removed:
+            self._forget(kernel)
+            self._leave_when_done(kernel)
+
+    # -- making messages ------------------------------------------------------------------------
+
+    def fire(self, kernel: Kernel, timer: Timer) -> None:
+        what = timer[4]
+        if timer[6] != self.life:
+            return
+        if what == "arrival":
+            if timer[5] == self.plan:
+                self.make(kernel, self.next_key(kernel))
+                self._plan(kernel)
+        elif what == "linger":
+            batch = self.open.get(timer[5])
+            if batch is not None and batch.timer == timer[1]:
+                batch.timer = 0
+                self._close(kernel, timer[5])
+        elif what == "request":
+            self._answered(kernel, timer[5], "REQUEST_TIMED_OUT", fired=True)
+        elif what == "retry":
+            self._send(kernel, timer[5])
+        elif what == "start":
+            self._plan(kernel)
+        elif what == "metadata":
+            self._ask(kernel, ops.Metadata((self.spec.to.topic,)))
+            kernel.schedule(kernel.now_us + self.spec.metadata_max_age, self.owner, "metadata", 0, self.life)
+
+    def _stream(self, purpose: str) -> str:
+        return f"{self.spec.name}/{purpose}"
+
+    def _plan(self, kernel: Kernel) -> None:
+        """Schedule the next message, unless there is none."""
+        spec = self.spec
+        self.plan += 1
+        done = spec.count is not None and self.made >= spec.count
+        if self.paused or self.stopped or self.removed or done:
+            return
+        gap_us = next_gap_us(kernel, self.arrivals_stream, spec.arrivals, self.made, spec.start)
+        if gap_us is not None:
+            kernel.schedule(kernel.now_us + gap_us, self.owner, "arrival", self.plan, self.life, 0)
+
+    def make(self, kernel: Kernel, key: str) -> None:
+        """Make one message with this key and put it into a batch."""
+        spec = self.spec
+        if kernel.messages >= limits.MESSAGES_MAX:
+            kernel.schedule(kernel.now_us, 0, "end", 1)
+            return
+        self.made += 1
+        poison = False
+        if self.poison_next:
+            poison, self.poison_next = True, False
+        elif spec.poison is not None:
+            poison = is_poison(kernel, self._stream("poison"), spec.poison, self.made)
+        kernel.messages = message = kernel.messages + 1
+        kernel.cause = kernel.observer.made(
+            MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
+        )
+        if self.partitions:
+            self._collect(kernel, message, key)
+        else:
+            self.unplaced.append((message, key))
+
+    def next_key(self, kernel: Kernel) -> str:
+        """The key of its next message, in turn or drawn."""
+        keys = self.spec.keys
+        if not keys:
+            return ""
+        if self.spec.draw_keys:
+            return keys[below(kernel, self._stream("keys"), len(keys))]
+        return keys[self.made % len(keys)]
+
+    # -- batches ----------------------------------------------------------------------------------
+
+    def _place(self, kernel: Kernel, key: str) -> int:
+        if not key:
+            return self._sticky(kernel)
+        partition = self.placed.get(key)
+        if partition is None:
+            partition = self.placed[key] = self.library.place(key, self.partitions)
+        return partition
+
+    def _sticky(self, kernel: Kernel) -> int:
+        """One partition until batch.size bytes were produced to it, then another one by chance (KIP-794)."""
+        spec = self.spec
+        if self.sticky < 0:
+            self.sticky = below(kernel, self._stream("partition"), self.partitions)
+        elif self.sticky_bytes >= spec.batch_size:
+            self.sticky_bytes = 0
+            if self.partitions > 1:
+                other = below(kernel, self._stream("partition"), self.partitions - 1)
+                self.sticky = other + (other >= self.sticky)
+        self.sticky_bytes += spec.record_bytes
+        return self.sticky
+
+    def _collect(self, kernel: Kernel, message: int, key: str) -> None:
+        spec = self.spec
+        partition = self._place(kernel, key)
+        batch, size = self.open.get(partition), spec.record_bytes
+        if batch is not None and batch.size + size > spec.batch_size:
+            self._close(kernel, partition)
+            batch = None
+        if batch is None:
+            self.numbers += 1
+            batch = Batch(self.numbers, partition, kernel.now_us, [], [])
+            batch.timer = kernel.schedule(kernel.now_us + spec.linger, self.owner, "linger", partition,
+                                          self.life)  # fmt: skip
+            self.open[partition] = batch
+        batch.messages.append(message)
+        batch.keys.append(key)
+        batch.size += size
+        if batch.size >= spec.batch_size:
+            self._close(kernel, partition)
+
+    def _close(self, kernel: Kernel, partition: int) -> None:
+        """The batch takes no more records: it can go."""
+        batch = self.open.pop(partition)
+        if batch.timer:
+            kernel.cancel(batch.timer)
+            batch.timer = 0
+        self.queued.setdefault(partition, []).append(batch)
+        self._send(kernel, partition)
+
+    def _send(self, kernel: Kernel, partition: int) -> None:
+        """What may go now, in order."""
+        link, queue, now_us = kernel.parts[self.link], self.queued.get(partition), kernel.now_us
+        waits_for_id = self.library.pid == NO_PID and self._idempotent()
+        if not queue or link.state != "up" or not link.client or waits_for_id:
+            return
+        while queue and self.flying.get(partition, 0) < IN_FLIGHT_MAX and queue[0].not_before_us <= now_us:
+            batch = queue.pop(0)
+            if now_us - batch.made_us > self.spec.delivery_timeout:
+                self._give_up(kernel, batch.messages)
+                continue
+            request = batch.request
+            if request is None or request.pid != self.library.pid:
+                records = tuple(
+                    ops.Record(key or None, "", message)
+                    for key, message in zip(batch.keys, batch.messages, strict=True)
+                )
+                place = (self.spec.to.topic, partition)
+                request = self.library.produce(place, records, self.request_timeout_us)
+            self.numbers += 1
+            batch.request = request = msgspec.structs.replace(request, request=self.numbers)
+            if request.acks:
+                self.flight[self.numbers] = batch
+                self.flying[partition] = self.flying.get(partition, 0) + 1
+                due_us = now_us + self.request_timeout_us
+                batch.timer = kernel.schedule(due_us, self.owner, "request", self.numbers, self.life)
+            link.send(kernel, self.numbers, request)
+        self._leave_when_done(kernel)
+
+    # -- answers ------------------------------------------------------------------------------------
+
+    def told(self, kernel: Kernel, number: int, answer: Any) -> None:
+        """The answer to request `number`."""
+        asked = self.unanswered.pop(number, None)
+        if isinstance(answer, ops.MetadataAnswered):
+            self._metadata(kernel, dict(answer.partitions).get(self.spec.to.topic, 0))
+        elif isinstance(answer, ops.ProducerIdGiven):
+            self.library.initialized(answer)
+            for partition in list(self.queued):
+                self._send(kernel, partition)
+        elif asked is None:
+            self._answered(kernel, number, answer.error)
+
+    def _metadata(self, kernel: Kernel, partitions: int) -> None:
+        if partitions != self.partitions:
+            self.partitions, self.placed = partitions, {}
+        unplaced, self.unplaced = self.unplaced, []
+        for message, key in unplaced:
+            self._collect(kernel, message, key)
+        if self.removed:
+            for partition in list(self.open):
+                self._close(kernel, partition)
+
+    def _answered(self, kernel: Kernel, number: int, error: str, fired: bool = False) -> None:
+        """Request `number` has its answer, or has none in time. `fired`: its timer is no more."""
+        batch = self.flight.pop(number, None)
+        if batch is None:
+            return
+        partition = batch.partition
+        self.flying[partition] -= 1
+        if not fired:
+            kernel.cancel(batch.timer)
+        batch.timer = 0
+        if error in RETRIABLE:
+            self._again(kernel, batch, error)
+        elif error:
+            self._give_up(kernel, batch.messages)
+        if not error:
+            self._send(kernel, partition)
+        self._leave_when_done(kernel)
+
+    def _again(self, kernel: Kernel, batch: Batch, error: str) -> None:
+        """Back into the queue, at the place of its age. A sequence that is refused though nothing older is
+        under way has no predecessor any more: the producer begins anew with another id (KIP-360)."""
+        queue = self.queued.setdefault(batch.partition, [])
+        batch.not_before_us = kernel.now_us + self.spec.retry_backoff
+        place = sum(other.number < batch.number for other in queue)
+        queue.insert(place, batch)
+        older = place or any(
+            other.partition == batch.partition and other.number < batch.number
+            for other in self.flight.values()
+        )
+        written = batch.request
+        stands = written is not None and written.pid == self.library.pid
+        if error == "OUT_OF_ORDER_SEQUENCE_NUMBER" and not older and stands:
+            self.library.pid, self.library.sequences = NO_PID, {}
+            self._ask(kernel, ops.InitProducerId())
+        kernel.schedule(batch.not_before_us, self.owner, "retry", batch.partition, self.life)
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def set_rate(self, kernel: Kernel, per_minute: int) -> None:
+        """Evenly or by Poisson, as before; 0 stops. The next gap starts now."""
+        spec = self.spec
+        self.stopped = per_minute == 0
+        if not self.stopped:
+            if spec.arrivals.poisson is not None:
+                arrivals = Arrivals(poisson=per_minute * 60)
+            else:
+                arrivals = Arrivals(every=UNITS_US["m"] // per_minute)
+            self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
+        kernel.emit(self._said_state(kernel))
+        if self.state == "up":
+            self._plan(kernel)
+
+    def pause(self, kernel: Kernel) -> None:
+        self.paused = True
+        self.plan += 1
+        kernel.emit(self._said_state(kernel))
+
+    def resume(self, kernel: Kernel) -> None:
+        self.paused = False
+        kernel.emit(self._said_state(kernel))
+        self._plan(kernel)
+
+    # -- the present ----------------------------------------------------------------------------
+
+    def shown_state(self) -> str:
+        """Its `NodeState`."""
+        return "paused" if self.state == "up" and self.paused else self.state
+
+    def _said_state(self, kernel: Kernel) -> NodeStateChanged:
+        state: Any = self.shown_state()
+        return NodeStateChanged(kernel.now_us, kernel.cause, self.node, state, self.about())
+
+    def about(self) -> str:
+        """The node's one-line note: how often it makes messages."""
+        return "none" if self.stopped else how_often(self.spec.arrivals)
+
+
+def how_often(arrivals: Arrivals) -> str:
+    """Arrivals in a few words."""
+    if arrivals.poisson is not None:
+        return f"≈ {arrivals.poisson / 3600:g}/s"
+    if arrivals.every is not None:
+        burst = f"{arrivals.burst} each" if arrivals.burst else "every"
+        return f"{burst} {spoken(arrivals.every)}"
+    return "at set times"

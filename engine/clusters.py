@@ -1,0 +1,120 @@
+"""Kafka's part of a room: its clusters, producers and group members on the stage, now and told anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_member import new_library
+from engine.actors.kafka_producer import KafkaProducer
+from engine.errors import ScenarioError
+from engine.events import Event, NodeAdded, WireAdded
+from engine.finding import ADMIN
+from engine.kafka import operations as ops
+from engine.kafka import telling
+from engine.kafka.broker import Kafka
+from engine.kafka.clients.producer import Producer
+from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsDelivered
+from engine.kafka.link import KafkaLink
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem
+
+if TYPE_CHECKING:
+    from engine.simulation import Simulation
+
+
+def build_cluster(simulation: Simulation, path: str, system: KafkaSystem) -> Kafka:
+    """The cluster with its topics. Raises `ScenarioError` where it refuses one."""
+    kernel = simulation.kernel
+    cluster = Kafka(
+        kernel, system.name, system.version, len(kernel.parts), simulation.switchboard,
+        tuple(range(1, system.brokers + 1)), {key: written(value) for key, value in system.config.items()},
+    )  # fmt: skip
+    kernel.parts.append(cluster)
+    for i, topic in enumerate(system.topics):
+        config = {key: written(value) for key, value in topic.config.items()}
+        config["replication.factor"] = str(topic.replication)
+        answer = cluster.execute(kernel, ADMIN, ops.CreateTopic(topic.name, topic.partitions, config))
+        assert isinstance(answer, ops.Answer)
+        if answer.error:
+            raise ScenarioError([f"{path}.topics[{i}]: refused by the cluster with {answer.error}"])
+    return cluster
+
+
+def written(value: str | int | bool) -> str:
+    """A value of a configuration as Kafka has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _link(simulation: Simulation, name: str, system_name: str, node: int) -> KafkaLink:
+    """A link to the named cluster and, right behind it in the list of parts, room for its actor."""
+    kernel = simulation.kernel
+    index, system = next(
+        (i, s) for i, s in enumerate(simulation.scenario.system) if s.name == system_name
+    )  # fmt: skip
+    assert isinstance(system, KafkaSystem)
+    owner = len(kernel.parts)
+    link = KafkaLink(owner, 1 + index, owner + 1, node, int(system.link), int(system.request_timeout))
+    simulation.kafka_links.append(link)
+    kernel.parts.append(link)
+    simulation.switchboard.links[name] = link
+    return link
+
+
+def add_producer(simulation: Simulation, spec: KafkaProducerSpec) -> KafkaProducer:
+    """A producer on the stage, with its link. The caller lets it begin."""
+    kernel = simulation.kernel
+    node = kernel.next_node()
+    link = _link(simulation, spec.name, spec.system, node)
+    topic = kernel.parts[link.broker].topics[spec.to.topic].node
+    actor = KafkaProducer(
+        spec, link.actor, link.owner, node, topic, f"{spec.name}/arrivals", Producer(""),
+        link.request_timeout_us,
+    )  # fmt: skip
+    now_us, cause = kernel.now_us, kernel.cause
+    kernel.emit(NodeAdded(now_us, cause, node, "producer", spec.name, spec.system, actor.about()))
+    kernel.emit(WireAdded(now_us, cause, node, topic, "publish", ""))
+    simulation.actors.append(actor)
+    kernel.parts.append(actor)
+    return actor
+
+
+def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsumer:
+    """A group member on the stage, with its link. The caller lets it begin."""
+    kernel = simulation.kernel
+    node = kernel.next_node()
+    link = _link(simulation, spec.name, spec.system, node)
+    cluster: Kafka = kernel.parts[link.broker]
+    cluster.kernel = kernel
+    group = telling.group_node(cluster, spec.from_.group)
+    actor = KafkaConsumer(
+        spec, link.actor, link.owner, node, group, f"{spec.name}/work", f"{spec.effect.name}/{group}",
+        new_library(spec, "", node), link.request_timeout_us,
+    )  # fmt: skip
+    now_us, cause = kernel.now_us, kernel.cause
+    kernel.emit(NodeAdded(now_us, cause, node, "consumer", spec.name, spec.system, actor.about()))
+    kernel.emit(actor.handler(now_us, cause))
+    simulation.actors.append(actor)
+    kernel.parts.append(actor)
+    return actor
+
+
+# -- the present ----------------------------------------------------------------------------------
+
+
+def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iterator[Event]:
+    """What a group member has: its partitions, where it reads them, and what it has not worked yet."""
+    owned = consumer.library.owned
+    topics = simulation.kernel.parts[simulation.kernel.parts[consumer.link].broker].topics
+    nodes = {partition: topics[partition[0]].partitions[partition[1]].node for partition in owned}
+    group, node = consumer.group_node, consumer.node
+    if owned:
+        yield PartitionsAssigned(now_us, 0, group, node, tuple(nodes.values()))
+    held: dict[int, tuple[int, int]] = {}
+    for place, first, next_ in consumer.unworked():
+        held[place] = (held.get(place, (first, 0))[0], next_)
+    for partition, position in sorted(consumer.library.positions.items()):
+        first, next_ = held.get(nodes[partition], (position, position))
+        yield PositionSet(now_us, 0, group, node, nodes[partition], first)
+        if next_ > first:
+            yield RecordsDelivered(now_us, 0, group, node, nodes[partition], first, next_)

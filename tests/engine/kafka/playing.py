@@ -1,0 +1,62 @@
+"""Rooms with a Kafka cluster that the engine's tests play, and what people might do to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from engine import commands as c
+from engine.scenario import Scenario, load
+
+HERE = Path(__file__).parent
+USER_EVENTS = load(HERE / "user-events.toml")
+
+MEMBERS = ["A", "B", "lone"]
+PRODUCERS = ["shop", "import"]
+
+
+BUSY: Scenario = load(HERE / "busy.toml")
+
+member = st.sampled_from([*MEMBERS, "A 2", "B 2"])
+producer = st.sampled_from([*PRODUCERS, "shop 2"])
+actor = st.one_of(member, producer)
+broker = st.integers(1, 3)
+log = st.just("log")
+
+command = st.one_of(
+    st.builds(c.CrashConsumer, member),
+    st.builds(c.RestartConsumer, member),
+    st.builds(c.StopConsumer, member),
+    st.builds(c.PauseConsumer, member),
+    st.builds(c.ResumeConsumer, member),
+    st.builds(c.SlowConsumer, member, st.sampled_from([100, 1_000, 50_000])),
+    st.builds(c.SetWork, member, st.sampled_from([0, 3_000, 900_000])),
+    st.builds(c.SetAcknowledge, member, st.sampled_from(["after work", "before work", "automatic"])),
+    st.builds(c.SetIdempotency, member, st.sampled_from(["none", "with the effect", "check then act"])),
+    st.builds(c.AddConsumer, like=member),
+    st.builds(c.RemoveConsumer, member),
+    st.builds(c.CrashProducer, producer),
+    st.builds(c.RestartProducer, producer),
+    st.builds(c.PauseProducer, producer),
+    st.builds(c.ResumeProducer, producer),
+    st.builds(c.PoisonNext, producer),
+    st.builds(c.PublishNow, producer, st.sampled_from(["", "ana"]), st.integers(1, 9)),
+    st.builds(c.SetRate, producer, st.sampled_from([0, 60, 900])),
+    st.builds(c.AddProducer, producer),
+    st.builds(c.RemoveProducer, producer),
+    st.builds(c.DropNextAck, actor),
+    st.builds(c.CutLink, actor),
+    st.builds(c.RestoreLink, actor),
+    st.builds(c.KillBroker, log, broker),
+    st.builds(c.KillBroker, log, broker),
+    st.builds(c.StopBroker, log, broker),
+    st.builds(c.StartBroker, log, broker),
+    st.builds(c.AddPartitions, log, st.sampled_from(["orders", "clicks"]), st.integers(2, 5)),
+    st.builds(c.SeekGroup, log, st.just("statistics"), st.sampled_from(["earliest", "latest"])),
+)
+
+moment = st.integers(1, 800).map(lambda n: n * 25_000 - n % 3)
+journal = st.lists(st.tuples(moment, command), max_size=14).map(
+    lambda entries: sorted(entries, key=lambda entry: entry[0])
+)
