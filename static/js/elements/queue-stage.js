@@ -45,7 +45,7 @@ export class QueueStage extends HTMLElement {
     this.length_us = Number(this.dataset.lengthUs) || 60_000_000;
     this.limit_us = Infinity;
     this.atlas = new Atlas();
-    this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.reduced = matchMedia("(prefers-reduced-motion: reduce)");
     this.drawnVersion = "";
   }
 
@@ -65,9 +65,21 @@ export class QueueStage extends HTMLElement {
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", redraw);
     }
+    this.reduced.addEventListener("change", () => this.obeyCalm());
+    if (this.calm) this.obeyCalm();
     document.fonts?.ready.then(() => { this.atlas.theme = ""; redraw(); });
     document.addEventListener("visibilitychange", () => this.hiddenChanged());
     this.parts.figure.addEventListener("click", (event) => this.clicked(event));
+  }
+
+  /** Whether whoever looks wants nothing to travel. */
+  get calm() { return this.reduced.matches; }
+
+  /** Who asks for calm while it plays gets a picture that stands; a room's clock is everybody's. */
+  obeyCalm() {
+    if (!this.calm) return this.wake();
+    if (this.clock !== this.room) this.pause();
+    return import("mailroom/lazy/calm.js").then(({ furnishCalm }) => furnishCalm(this));
   }
 
   // -- what others may hold on to (design, § 7) --------------------------------------------------
@@ -201,6 +213,7 @@ export class QueueStage extends HTMLElement {
     this.arrange();
     const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
     this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion);
+    if (this.calm) this.soothe?.();
     paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected, this.pane);
     this.tellChanges();
     if (before !== this.shown_us) this.dispatchEvent(new Event("moment"));

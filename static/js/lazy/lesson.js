@@ -7,6 +7,7 @@ import { mark } from "mailroom/lazy/mark.js";
 import { furnishOrders } from "mailroom/lazy/order.js";
 import { sayNear } from "mailroom/lazy/said.js";
 
+const BY_STEPS = "Step, or Shift and the right arrow, goes on to the next stop, one event at a time. Play runs there.";
 const SILENT = "The server does not answer. What you did is still here: try again.";
 
 /** `first`: the submit event that was waiting while this module came. */
@@ -66,10 +67,11 @@ class Lesson {
     for (const stop of this.text.querySelectorAll("[data-stop]")) stop.hidden = true;
     const running = this.text.querySelector("[data-running]");
     running.hidden = false;
+    if (this.stage.calm) running.textContent = BY_STEPS;
     running.focus({ preventScroll: true });
     if (this.stage.getBoundingClientRect().top < 0) this.stage.scrollIntoView();
     mark(this.stage, "");
-    return this.stage.play();
+    return this.stage.calm ? undefined : this.stage.play();
   }
 
   /** Looks whether the run has come to its next stop, or the goal to its moment. */

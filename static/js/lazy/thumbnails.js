@@ -14,7 +14,7 @@ const STILL_US = 8_000_000;
 const FRAME_MS = 33;
 
 export function furnishThumbnails(boxes) {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const reduced = matchMedia("(prefers-reduced-motion: reduce)");
   const films = new Map([...boxes].map((box) => [box, new Film(box)]));
   const inView = new Set();
   let raf = null;
@@ -26,7 +26,7 @@ export function furnishThumbnails(boxes) {
     for (const film of inView) film.show(now_ms);
   };
   const begin = (film) => {
-    if (calm) film.draw(STILL_US);
+    if (reduced.matches) film.still();
     else if (film.wanted) inView.add(film);
     if (inView.size) raf ??= requestAnimationFrame(turn);
   };
@@ -39,10 +39,14 @@ export function furnishThumbnails(boxes) {
     }
   });
   for (const box of boxes) watcher.observe(box);
-  const redress = () => { for (const film of films.values()) film.redress(calm); };
+  const redress = () => { for (const film of films.values()) film.redress(reduced.matches); };
   new MutationObserver(redress).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
-  addEventListener("resize", () => { for (const film of films.values()) film.fit(calm); });
+  addEventListener("resize", () => { for (const film of films.values()) film.fit(reduced.matches); });
+  reduced.addEventListener("change", () => {
+    inView.clear();
+    for (const film of films.values()) if (film.figure) begin(film);
+  });
 }
 
 /** One recording's first chunk, and the picture of a moment of it. */
@@ -79,12 +83,15 @@ class Film {
     this.ratio = scale * Math.min(2, devicePixelRatio || 1);
     this.canvas.width = Math.round(width * this.ratio);
     this.canvas.height = Math.round(height * this.ratio);
-    if (again) this.draw(STILL_US);
+    if (again) this.still();
   }
 
   redress(again) {
-    if (again && this.figure) this.draw(STILL_US);
+    if (again && this.figure) this.still();
   }
+
+  /** For who wants nothing to move: one moment, in which nothing is on its way. */
+  still() { this.draw(STILL_US, "none"); }
 
   show(now_ms) {
     this.begun_ms ??= now_ms;
@@ -92,10 +99,10 @@ class Film {
     this.draw(this.start_us + ((now_ms - this.begun_ms) * 1000) % span_us);
   }
 
-  draw(t_us) {
+  draw(t_us, motion = "all") {
     this.shown_us = t_us;
     const scene = this.timeline.sceneAt(t_us);
-    const drawn = positions(scene, t_us, this.figure, this.kinds);
+    const drawn = positions(scene, t_us, this.figure, this.kinds, motion);
     for (const item of drawn.tokens) item.labelled = false;
     this.atlas.dress(this.box, this.ratio);
     drawWires(this.svg, this.figure, scene);

@@ -19,7 +19,7 @@ const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
 
 /**
  * All that is drawn. `motion` is "all", "travel" (nothing closes up by itself: when stepping) or "none"
- * (reduced motion: things are here, then there).
+ * (reduced motion: what sets out is at its destination at once, and stays there).
  *
  * `tokens`, `signals` (acks and the like), `bars` (work), `slots` (free places), `more` (not drawn).
  */
@@ -206,7 +206,8 @@ function alongWire(seen, token, rest, part) {
   return { x, y };
 }
 
-function formerSpot({ scene, figure }, { node, zone, index }) {
+/** Where something stood before it came to where it is, null when that was nowhere. */
+export function formerSpot({ scene, figure }, { node, zone, index }) {
   const box = figure.nodes.get(node);
   if (!box) return null;
   if (box.kind === "queue") {
@@ -230,7 +231,7 @@ function drawTravellers(seen, drawn) {
     const eased = travelled(t_us, move.depart_us, move.arrive_us);
     if (eased >= 1) return 1;
     travellers += 1;
-    return travellers > TRAVELLERS_MAX || seen.motion === "none" ? Math.round(eased) : eased;
+    return seen.motion === "none" ? 1 : travellers > TRAVELLERS_MAX ? Math.round(eased) : eased;
   };
   for (const [key, token] of scene.tokens) {
     if (!token.flight) continue;

@@ -214,17 +214,20 @@ export function paint(canvas, drawn, figure, atlas, selected, pane = { top: 0, h
   const outside = ({ y }) => y < first || y > last;
   c.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, -pane.top * atlas.ratio);
   c.clearRect(0, pane.top, figure.width, pane.height);
+  drawn.under?.(c, atlas);
   for (const slot of drawn.slots) freeSlot(c, slot, atlas.colours);
   for (const bar of drawn.bars) workBar(c, figure.nodes.get(bar.node), bar.part, atlas.colours);
   for (const more of drawn.more) moreText(c, more, atlas.colours);
   for (const signal of drawn.signals) signalDot(c, signal, atlas.colours);
   for (const item of drawn.tokens) {
     if (outside(item)) continue;
+    c.globalAlpha = item.alpha ?? 1;
     if (item.twin && item.labelled) twin(c, item, atlas.colours);
     if (selected && item.message === selected) selection(c, item, atlas.colours);
     atlas.draw(c, item);
     marks(c, item, atlas);
   }
+  c.globalAlpha = 1;
 }
 
 function marks(c, item, atlas) {
