@@ -126,7 +126,8 @@ SAID_AT = [
     ("order-pipeline", 7.01, "payment service fails at m6: chance."),
     ("retry-dlq", 7.09, "m4 has waited out its time in retry."),
     ("topic-routing", 3.8, "m5 matches no queue at events: it is dropped."),
-    ("traffic-spike", 8.49, "m10 takes effect after m11, a later one with its key."),
+    ("fair-dispatch", 6.4, "m4 takes effect after m13, a later one with its key."),
+    ("traffic-spike", 10.33, "m13 takes effect after m14, a later one with its key."),
     ("work-queue", 1.2, "m2 goes to worker B at once: it has room."),
 ]  # fmt: skip
 

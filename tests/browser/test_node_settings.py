@@ -255,6 +255,7 @@ BOXES = f"Object.fromEntries([...{STAGE}.figure.nodes].map(([id, b]) => [id, [b.
 
 def boxes_of(server: Any, house: House, *journal: tuple[int, c.AnyCommand]) -> dict[str, list[int]]:
     page = in_room(server, house, post_office(30_000_000, *journal), 12_000_000, workers=WORKERS)
+    page.wait_for_function(f"{STAGE}.figure?.nodes?.size > 0")
     found: dict[str, list[int]] = page.evaluate(BOXES)
     return found
 
