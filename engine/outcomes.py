@@ -15,6 +15,7 @@ import msgspec
 from engine.commands import AnyCommand, Reseed
 from engine.errors import CommandError
 from engine.events import EffectApplied, Event, MessageCreated
+from engine.kafka.events import RecordsAppended, RecordsWorked
 from engine.scenario import Scenario
 from engine.simulation import BUDGET_EVENTS, Simulation
 
@@ -46,6 +47,8 @@ class Latencies:
         """By message number; place 0 is nobody's."""
         self.seen: dict[tuple[int, int], None] = {}
         self.all_us: list[int] = []
+        self.logs: dict[int, dict[int, int]] = {}
+        """Of a Kafka partition's node, by offset: the message."""
 
     def hear(self, events: list[Event]) -> None:
         """Fold events in the order in which they happened."""
@@ -55,13 +58,33 @@ class Latencies:
                 if done not in self.seen:
                     self.seen[done] = None
                     self.all_us.append(event.at_us - self.made_us[event.message])
+            elif type(event) is RecordsWorked:
+                self._worked(event)
+            elif type(event) is RecordsAppended:
+                log = self.logs.setdefault(event.node, {})
+                log.update(enumerate(event.messages, event.base))
             elif type(event) is MessageCreated:
                 self.made_us.append(event.at_us)
+
+    def _worked(self, event: RecordsWorked) -> None:
+        log = self.logs[event.partition]
+        for offset in range(event.first, event.next):
+            message = log.get(offset, 0)
+            done = (message, event.group)
+            if (
+                message
+                and offset not in event.failed
+                and offset not in event.skipped
+                and done not in self.seen
+            ):
+                self.seen[done] = None
+                self.all_us.append(event.at_us - self.made_us[message])
 
     def copy(self) -> Latencies:
         """One that goes on by itself."""
         other = Latencies()
         other.made_us, other.seen, other.all_us = self.made_us[:], dict(self.seen), self.all_us[:]
+        other.logs = {node: dict(log) for node, log in self.logs.items()}
         return other
 
 

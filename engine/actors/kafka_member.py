@@ -183,6 +183,8 @@ class GroupMember(msgspec.Struct):
         elif isinstance(asked, ops.ListOffsets) and error:
             kernel.schedule(kernel.now_us + RETRY_US, self.owner, "list", asked.partition, self.life)
             return
+        elif isinstance(asked, ops.Heartbeat) and not self._stands(asked):
+            return
         library.receive(answer, asked)
         if isinstance(asked, ops.Fetch):
             library.positions.pop((asked.topic, asked.partition), None)
@@ -194,6 +196,10 @@ class GroupMember(msgspec.Struct):
             self._positioned(kernel, asked.partitions)
         elif isinstance(asked, ops.ListOffsets):
             self._positioned(kernel, ((asked.topic, asked.partition),))
+
+    def _stands(self, asked: ops.Heartbeat) -> bool:
+        """Whether it was asked as the member that it still is."""
+        return (asked.member, asked.generation) == (self.library.member, self.library.generation)
 
     def _positioned(self, kernel: Kernel, partitions: tuple[Partition, ...]) -> None:
         for partition in partitions:
@@ -325,7 +331,8 @@ class GroupMember(msgspec.Struct):
         if not answer.error:
             self.committed.update(dict(asked.offsets))
         elif answer.error in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"):
-            self.inbox.append((ops.Heartbeat(self.spec.from_.group, "", -1), ops.Done("UNKNOWN_MEMBER_ID")))
+            asked = ops.Heartbeat(asked.group, asked.member, asked.generation)
+            self.inbox.append((asked, ops.Done("UNKNOWN_MEMBER_ID")))
         self._go_on(kernel)
 
     def _go_on(self, kernel: Kernel) -> None:

@@ -40,6 +40,8 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     messages: list[int]
     keys: list[str]
     size: int = 0
+    order: int = 0
+    """How many batches of its partition were sent before it, and it; 0 before it is sent."""
     timer: int = 0
     not_before_us: int = 0
     request: ops.Produce | None = None
@@ -90,6 +92,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     """By request."""
     flying: dict[int, int] = {}
     """By partition, how many requests are in flight."""
+    sent: dict[int, int] = {}
+    """By partition, how many batches so far, each counted once."""
     unanswered: dict[int, ops.AnyRequest] = {}
     """Requests for metadata and for a producer id."""
 
@@ -133,6 +137,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         batches = self._batches()
         unplaced, self.unplaced = self.unplaced, []
         self.open, self.queued, self.flight, self.flying, self.unanswered = {}, {}, {}, {}, {}
+        self.sent = {}
         self.partitions, self.placed, self.sticky = 0, {}, -1
         lost = [message for batch in batches for message in batch.messages]
         self._give_up(kernel, [*lost, *(message for message, _ in unplaced)])
@@ -166,8 +171,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if self.state == "up":
             self.state = "stopped"
             kernel.cause = kernel.emit(self._said_state(kernel))
-        for partition in list(self.open):
-            self._close(kernel, partition)
+        self._linger_no_more(kernel)
         if kernel.parts[self.link].state == "closed":
             self._forget(kernel)
         self._leave_when_done(kernel)
@@ -194,8 +198,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if anew:
             for number, request in self.unanswered.items():
                 link.send(kernel, number, request)
-        for partition in list(self.queued):
-            self._send(kernel, partition)
+        self._send_all(kernel)
 
     def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
         """The connection is gone: what was in flight is not known, and will be sent again."""
@@ -222,7 +225,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
             batch = self.open.get(timer[5])
             if batch is not None and batch.timer == timer[1]:
                 batch.timer = 0
-                self._close(kernel, timer[5])
+                self._send(kernel, timer[5])
         elif what == "request":
             self._answered(kernel, timer[5], "REQUEST_TIMED_OUT", fired=True)
         elif what == "retry":
@@ -319,8 +322,20 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if batch.size >= spec.batch_size:
             self._close(kernel, partition)
 
+    def _linger_no_more(self, kernel: Kernel) -> None:
+        """All that is collected can go."""
+        for partition, batch in list(self.open.items()):
+            if batch.timer:
+                kernel.cancel(batch.timer)
+                batch.timer = 0
+            self._send(kernel, partition)
+
+    def _send_all(self, kernel: Kernel) -> None:
+        for partition in dict.fromkeys([*self.queued, *self.open]):
+            self._send(kernel, partition)
+
     def _close(self, kernel: Kernel, partition: int) -> None:
-        """The batch takes no more records: it can go."""
+        """The batch is full. One that has only lingered long enough takes records until it is sent."""
         batch = self.open.pop(partition)
         if batch.timer:
             kernel.cancel(batch.timer)
@@ -328,14 +343,32 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         self.queued.setdefault(partition, []).append(batch)
         self._send(kernel, partition)
 
+    def _window_open(self, partition: int) -> bool:
+        """Fewer than five in flight; and where the oldest of them has no answer, those behind it have none
+        that counts either, as on one connection: a leader knows the last five batches of a producer."""
+        if not self.flying.get(partition):
+            return True
+        queue = self.queued.get(partition)
+        following = queue[0].order if queue and queue[0].order else self.sent[partition] + 1
+        oldest = min(batch.order for batch in self.flight.values() if batch.partition == partition)
+        return self.flying[partition] < IN_FLIGHT_MAX and following - oldest < IN_FLIGHT_MAX
+
     def _send(self, kernel: Kernel, partition: int) -> None:
         """What may go now, in order."""
         link, queue, now_us = kernel.parts[self.link], self.queued.get(partition), kernel.now_us
         waits_for_id = self.library.pid == NO_PID and self._idempotent()
-        if not queue or link.state != "up" or not link.client or waits_for_id:
+        if link.state != "up" or not link.client or waits_for_id:
             return
-        while queue and self.flying.get(partition, 0) < IN_FLIGHT_MAX and queue[0].not_before_us <= now_us:
-            batch = queue.pop(0)
+        while self._window_open(partition):
+            if queue:
+                if queue[0].not_before_us > now_us:
+                    break
+                batch = queue.pop(0)
+            else:
+                collected = self.open.get(partition)
+                if collected is None or collected.timer:
+                    break
+                batch = self.open.pop(partition)
             if now_us - batch.made_us > self.spec.delivery_timeout:
                 self._give_up(kernel, batch.messages)
                 continue
@@ -347,6 +380,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 )
                 place = (self.spec.to.topic, partition)
                 request = self.library.produce(place, records, self.request_timeout_us)
+            if not batch.order:
+                batch.order = self.sent[partition] = self.sent.get(partition, 0) + 1
             self.numbers += 1
             batch.request = request = msgspec.structs.replace(request, request=self.numbers)
             if request.acks:
@@ -366,8 +401,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
             self._metadata(kernel, dict(answer.partitions).get(self.spec.to.topic, 0))
         elif isinstance(answer, ops.ProducerIdGiven):
             self.library.initialized(answer)
-            for partition in list(self.queued):
-                self._send(kernel, partition)
+            self._send_all(kernel)
         elif asked is None:
             self._answered(kernel, number, answer.error)
 
@@ -378,8 +412,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         for message, key in unplaced:
             self._collect(kernel, message, key)
         if self.removed:
-            for partition in list(self.open):
-                self._close(kernel, partition)
+            self._linger_no_more(kernel)
 
     def _answered(self, kernel: Kernel, number: int, error: str, fired: bool = False) -> None:
         """Request `number` has its answer, or has none in time. `fired`: its timer is no more."""

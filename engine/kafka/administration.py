@@ -8,7 +8,7 @@ from engine.broker import Reply
 from engine.kafka import consumer_coordinator, sharing, telling
 from engine.kafka import operations as ops
 from engine.kafka.errors import KafkaError
-from engine.kafka.producing import answer_waiting, mark_moved, replicate
+from engine.kafka.producing import answer_waiting, leader_gone, mark_moved, replicate
 from engine.kafka.topics import (
     OFFLINE,
     PartitionState,
@@ -164,6 +164,7 @@ def stop_broker(cluster: Kafka, client: str, asked: ops.StopBroker) -> Reply:
 def _elect(cluster: Kafka, partition: PartitionState) -> None:
     topic, before = cluster.topics[partition.topic], telling.cells(partition.shown_log())
     if elect(topic, partition, cluster.brokers):
+        leader_gone(cluster, partition)
         telling.log_changed(cluster, partition, before, "truncated")
     if partition.leader == OFFLINE:
         answer_waiting(cluster, partition)

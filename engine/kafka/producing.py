@@ -112,6 +112,15 @@ def answer_waiting(cluster: Kafka, partition: PartitionState) -> None:
     partition.waiting = still
 
 
+def leader_gone(cluster: Kafka, partition: PartitionState) -> None:
+    """Somebody else leads, or nobody: what waited for the old leader's ISR is not known, and tried again
+    (`DelayedProduce` completes with NOT_LEADER_OR_FOLLOWER)."""
+    waiting, partition.waiting = partition.waiting, []
+    for each in waiting:
+        cluster.cancel(each.timer)
+        _answer(cluster, partition, each, "NOT_LEADER_OR_FOLLOWER")
+
+
 def _answer(cluster: Kafka, partition: PartitionState, waiting: Waiting, error: str) -> None:
     answer = ops.Produced(error, partition.topic, partition.number, waiting.base, waiting.request,
                           waiting.until - waiting.base)  # fmt: skip

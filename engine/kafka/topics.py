@@ -125,9 +125,11 @@ def follow(partition: PartitionState, broker: int) -> None:
     """`broker`'s replica becomes like its leader's: it truncates where they differ, then copies what it
     lacks."""
     leader, log = partition.log(), partition.logs[broker]
-    common = common_end(leader, log)
-    if common < log.end():
-        log.truncate_to(common)
+    end = log.end()
+    if log.epochs != leader.epochs or end > leader.end():  # else it has a part of what its leader has
+        common = common_end(leader, log)
+        if common < end:
+            log.truncate_to(common)
     if log.start < leader.start:
         log.delete_before(leader.start)
     end = log.end()

@@ -1,0 +1,223 @@
+"""What Kafka's clients promise and do not: crashes, lost answers, slow members, brokers that are killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine import commands as c
+from engine.errors import CommandError
+from engine.events import Event
+from engine.kafka import events as k
+from engine.outcomes import Run
+from engine.scenario import from_data
+from engine.simulation import Simulation
+from engine.wire import decode
+from tests.engine.playing import Journal, play
+
+S = 1_000_000
+
+
+def room(**changes: Any) -> Any:
+    """One topic, one producer of ten records a second in 20 s, one member A."""
+    data: dict[str, Any] = {
+        "format": 1, "title": "small", "length": "60s", "kinds": ["ana", "ben"],
+        "system": [{"name": "log", "kind": "kafka", "link": "10ms", "request_timeout": "3s", "brokers": 3,
+                    "config": {"group.initial.rebalance.delay.ms": 0},
+                    "topics": [{"name": "t", "partitions": 2, "replication": 3}]}],
+        "producer": [{"name": "shop", "system": "log", "to": {"topic": "t"}, "arrivals": {"every": "100ms"},
+                      "keys": ["ana", "ben"], "count": 200}],
+        "consumer": [member("A")],
+    }  # fmt: skip
+    for path, value in changes.items():
+        field, _, inner = path.partition("__")
+        if inner:
+            data[field][0] = {**data[field][0], inner: value}
+        else:
+            data[field] = value
+    return from_data(data)
+
+
+def member(name: str, **changes: Any) -> dict[str, Any]:
+    return {"name": name, "system": "log", "from": {"topics": ["t"], "group": "g"}, "reset": "earliest",
+            "session_timeout": "6s", "heartbeat": "1s", "acknowledge": "after work",
+            "work": {"constant": "40ms"}, **changes}  # fmt: skip
+
+
+def run(scenario: Any, *entries: tuple[int, Any]) -> tuple[dict[str, int], list[Event]]:
+    """The ledger's counts at the end, and all events."""
+    journal: Journal = list(entries)
+    ticks, simulation = play(scenario, 1, journal)
+    return simulation.totals(), [event for tick in ticks for event in decode(tick.events)]
+
+
+def of(events: list[Event], kind: type) -> list[Any]:
+    return [event for event in events if type(event) is kind]
+
+
+def test_undisturbed_every_record_is_done_once() -> None:
+    totals, _ = run(room())
+    assert totals["sent"] == totals["owed"] == totals["done"] == 200
+    assert not any(
+        totals[name] for name in ("lost", "duplicated_deliveries", "duplicated_effects", "out_of_order")
+    )
+
+
+def test_a_crash_is_noticed_by_the_session_timeout_and_what_was_not_committed_is_read_again() -> None:
+    busy = room(consumer=[member("A", work={"constant": "150ms"}), member("B", work={"constant": "150ms"})])
+    totals, events = run(busy, (10 * S + 120_000, c.CrashConsumer("A")))
+    gone = of(events, k.MemberGone)
+    # The coordinator hears nothing of the crash: it misses heartbeats for session.timeout.ms
+    assert [event.why for event in gone] == ["session"]
+    assert 10 * S + 5 * S <= gone[0].at_us <= 10 * S + 6.1 * S
+    # The other member reads what A had read and not committed: nothing is lost, some of it is done twice
+    assert totals["lost"] == 0 and totals["done"] == 200
+    assert totals["duplicated_deliveries"] > 0
+
+
+def test_who_commits_before_the_work_loses_what_a_crash_finds_in_its_hands() -> None:
+    careless = room(consumer=[member("A", acknowledge="before work", work={"constant": "150ms"})])
+    totals, _ = run(careless, (10 * S, c.CrashConsumer("A")), (11 * S, c.RestartConsumer("A")))
+    assert totals["lost"] > 0
+    assert totals["duplicated_effects"] == 0
+    assert totals["lost"] + totals["done"] == 200
+
+
+@pytest.mark.parametrize(("idempotence", "copies"), [(True, 0), (False, 1)])
+def test_a_lost_answer_makes_a_duplicate_unless_the_producer_is_idempotent(
+    idempotence: bool, copies: int
+) -> None:
+    totals, events = run(room(producer__idempotence=idempotence), (5 * S, c.DropNextAck("shop")))
+    assert totals["sent"] == 200
+    assert totals["owed"] == 200 + copies == totals["done"]
+    # One batch was sent again, after the request timeout of 3 s
+    sent = [event.messages for event in of(events, k.BatchSent)]
+    assert len(sent) == len(set(sent)) + 1
+    assert totals["duplicated_effects"] == copies
+
+
+def test_a_member_that_polls_too_late_is_done_without_and_works_on() -> None:
+    slow = room(consumer=[member("A", max_poll_interval="5s"), member("B")])
+    totals, events = run(
+        slow, (5 * S, c.SetWork("A", 8 * S)), (30 * S, c.SetWork("A", 40_000))
+    )  # fmt: skip
+    left = of(events, k.MemberGone)
+    assert left and left[0].why == "left"
+    # Its partition is read by B meanwhile, and A's effect comes all the same
+    assert totals["duplicated_effects"] > 0 and totals["lost"] == 0
+
+
+def test_a_pause_beyond_the_session_leaves_a_stale_worker_whose_commit_is_refused() -> None:
+    busy = room(consumer=[member("A", work={"constant": "150ms"}), member("B", work={"constant": "150ms"})])
+    totals, events = run(
+        busy, (10 * S + 120_000, c.PauseConsumer("A")), (25 * S, c.ResumeConsumer("A"))
+    )  # fmt: skip
+    assert [event.why for event in of(events, k.MemberGone)] == ["session"]
+    assert totals["lost"] == 0 and totals["done"] == 200
+    assert totals["duplicated_effects"] > 0
+
+
+def test_an_idempotency_store_keeps_the_effects_of_a_crash_single() -> None:
+    kept = {"store": "seen", "keep": "with the effect"}
+    both = [member(name, work={"constant": "150ms"}, idempotency=kept) for name in ("A", "B")]
+    totals, _ = run(room(consumer=both), (10 * S + 120_000, c.CrashConsumer("A")))
+    assert totals["duplicated_deliveries"] > 0 and totals["duplicated_effects"] == 0
+    assert totals["done"] == 200
+
+
+def test_a_killed_broker_loses_nothing_that_all_in_sync_have() -> None:
+    totals, events = run(room(), (5 * S, c.KillBroker("log", 1)), (20 * S, c.StartBroker("log", 1)))
+    assert totals["done"] == 200 and totals["lost"] == 0
+    assert any(event.leader for event in of(events, k.PartitionLed)[2:])
+
+
+def test_acks_1_and_a_follower_that_lags_lose_what_the_killed_leader_had() -> None:
+    scenario = room(
+        producer__acks=1,
+        system__topics=[{"name": "t", "partitions": 2, "replication": 2,
+                         "config": {"unclean.leader.election.enable": True}}],
+    )  # fmt: skip
+    # Broker 2 follows partition 0 and leads partition 1; it is down when broker 1, which led alone, dies
+    totals, events = run(
+        scenario, (3 * S, c.KillBroker("log", 2)), (8 * S, c.KillBroker("log", 1)), (9 * S, c.StartBroker("log", 2))
+    )  # fmt: skip
+    assert {event.why for event in of(events, k.RecordsGone)} == {"truncated"}
+    truncated = sum(len(event.offsets) for event in of(events, k.RecordsGone))
+    # They were done before the leader died: the group has them, the log does not
+    assert truncated > 0
+    assert totals["owed"] == sum(totals[place] for place in ("ready", "unacked", "held", "done", "lost"))
+
+
+def test_a_poison_record_holds_up_its_partition_until_the_limit() -> None:
+    stuck = room(producer__poison={"messages": [21]}, consumer=[
+        member("A", retry={"do": "again", "delay": "500ms", "limit": 4})])  # fmt: skip
+    totals, events = run(stuck)
+    attempts = of(events, k.RecordFailed)
+    assert [event.attempt for event in attempts] == [1, 2, 3, 4]
+    assert [bool(event.until_us) for event in attempts] == [True, True, True, False]
+    assert totals["lost"] == 1 and totals["done"] == 199
+
+
+def test_offsets_are_reset_of_a_group_without_members_only() -> None:
+    simulation = Simulation(room(), 1)
+    with pytest.raises(CommandError, match="g has members: offsets are reset of a group without any"):
+        simulation.apply_at(30 * S, c.SeekGroup("log", "g", "earliest"), 1)
+    simulation.apply_at(30 * S, c.StopConsumer("A"), 1)
+    simulation.apply_at(35 * S, c.SeekGroup("log", "g", "earliest"), 2)
+    assert simulation.totals()["ready"] == 200
+    simulation.apply_at(36 * S, c.RestartConsumer("A"), 3)
+    simulation.advance(60 * S, 1 << 40)
+    totals = simulation.totals()
+    assert totals["done"] == totals["owed"] == 200
+    assert totals["duplicated_deliveries"] == totals["duplicated_effects"] == 200
+
+
+def test_more_partitions_are_found_when_the_metadata_is_old() -> None:
+    scenario = room(producer__metadata_max_age="4s", consumer=[member("A", metadata_max_age="4s")])
+    totals, events = run(scenario, (5 * S, c.AddPartitions("log", "t", 5)))
+    new = {event.node for event in of(events, k.PartitionDeclared)[2:]}
+    assigned = {partition for event in of(events, k.PartitionsAssigned) for partition in event.partitions}
+    assert new <= assigned
+    assert totals["done"] == totals["owed"] == 200
+
+
+REFUSED = [
+    (c.SetPrefetch("A", 3), "A reads topics: this is for consumers of queues"),
+    (c.KillBroker("log", 7), "there is no broker 7 in log; there is 3"),
+    (c.StartBroker("log", 1), "broker 1 of log is up already"),
+    (c.AddPartitions("log", "t", 2), "t has 2 partitions: they can only become more"),
+    (c.AddPartitions("log", "u", 2), "there is no topic 'u' in log; there is t"),
+    (c.SeekGroup("log", "h", "latest"), "there is no group 'h' in log; there is g"),
+    (c.PurgeQueue("log", "t"), "log is a Kafka cluster: it has no queues"),
+    (c.ResumeConsumer("A"), "A is not paused"),
+    (c.AddConsumer("A", queue="q"), "A is a member of a group: expected no queue and no other system"),
+]
+
+
+@pytest.mark.parametrize(("command", "said"), REFUSED, ids=[type(row[0]).__name__ for row in REFUSED])
+def test_a_command_that_makes_no_sense_is_refused_in_words_and_changes_nothing(
+    command: Any, said: str
+) -> None:
+    simulation = Simulation(room(), 1)
+    simulation.advance(10 * S + 1, 1 << 40)
+    before = simulation.snapshot()
+    with pytest.raises(CommandError) as caught:
+        simulation.apply_at(10 * S + 1, command, 0)
+    assert str(caught.value).startswith(said)
+    assert simulation.number == Simulation.restore(room(), 1, before).number
+
+
+def test_latencies_of_a_mass_run_are_those_of_the_effects() -> None:
+    one = Run(Simulation(room(), 1, watched=False), _latencies())
+    while not one.work():
+        pass
+    outcome = one.outcome()
+    # A record waits for its batch, two ways of 10 ms, the next poll and 40 ms of work
+    assert outcome.sent == 200 and outcome.p50_us is not None and 60_000 < outcome.p50_us < 1 * S
+
+
+def _latencies() -> Any:
+    from engine.outcomes import Latencies
+
+    return Latencies()

@@ -1,0 +1,124 @@
+"""Scenarios of Kafka: which Struct a producer or consumer is follows from its system; wrong ones are refused in words."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from engine import limits as L
+from engine.commands import decode
+from engine.errors import CommandError, ScenarioError
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, from_data
+
+
+def small() -> dict[str, Any]:
+    """A cluster and a RabbitMQ node, each with a producer and a consumer."""
+    return {
+        "format": 1, "title": "both", "length": "10s", "kinds": ["ana"],
+        "system": [{"name": "log", "kind": "kafka", "brokers": 2, "topics": [{"name": "t", "replication": 2}]},
+                   {"name": "broker", "queues": [{"name": "work"}]}],
+        "producer": [{"name": "shop", "system": "log", "to": {"topic": "t"}, "arrivals": {"every": "1s"}},
+                     {"name": "import", "system": "broker", "to": {"queue": "work"}, "arrivals": {"every": "1s"}}],
+        "consumer": [{"name": "A", "system": "log", "from": {"topics": ["t"], "group": "g"}},
+                     {"name": "B", "system": "broker", "from": {"queue": "work"}}],
+    }  # fmt: skip
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    data: Any = deepcopy(small())
+    *steps, last = path.split("/")
+    at = data
+    for step in steps:
+        at = at[int(step)] if step.isdecimal() else at[step]
+    at[last] = value
+    return data  # type: ignore[no-any-return]
+
+
+def problems(data: Any) -> list[str]:
+    with pytest.raises(ScenarioError) as caught:
+        from_data(data)
+    return caught.value.problems
+
+
+def test_clients_are_their_systems() -> None:
+    scenario = from_data(small())
+    assert [isinstance(each, KafkaProducerSpec) for each in scenario.producer] == [True, False]
+    assert [isinstance(each, KafkaConsumerSpec) for each in scenario.consumer] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("producer/0/confirm", True, "producer[0].confirm: expected no such field"),
+        ("producer/1/acks", 1, "producer[1].acks: expected no such field"),
+        ("producer/0/client", "kafka", "producer[0].client: expected no such field"),
+        ("producer/0/acks", 2, "producer[0].acks: expected one of 0, 1, all, got 2"),
+        ("producer/0/to", {"topic": "u"}, 'producer[0].to.topic: expected one of t, got "u"'),
+        ("producer/0/to", {"queue": "work"}, "producer[0].to.queue: expected no such field"),
+        ("producer/0/linger", 5, 'producer[0].linger: expected a duration such as "200ms", "1.5s" or "2m", got 5'),
+        ("consumer/0/from", {"topics": ["t", "u"], "group": "g"}, 'consumer[0].from.topics[1]: expected one of t, got "u"'),
+        ("consumer/0/from", {"topics": ["t"]}, "consumer[0].from.group: expected a value, got none"),
+        ("consumer/0/prefetch", 1, "consumer[0].prefetch: expected no such field"),
+        ("consumer/0/heartbeat", "45s", "consumer[0].heartbeat: expected less than session_timeout, 45 s, got 45 s"),
+        ("consumer/0/retry", {"delay": "0s"}, "consumer[0].retry.delay: expected 1 ms to 1440 min, got 0 ms"),
+        ("system/0/topics", [{"name": "t", "replication": 3}],
+         "system[0].topics[0].replication: expected at most 2, the number of brokers, got 3"),
+        ("system/0/topics", [{"name": "t", "config": {"min.insync": 1}}],
+         "system[0].topics[0].config.min.insync: expected one of cleanup.policy, "),
+        ("system/0/topics", [{"name": "t", "config": {"retention.ms": "soon"}}],
+         'system[0].topics[0].config.retention.ms: expected a whole number, got "soon"'),
+        ("fault", [{"at": "1s", "do": "kill broker", "target": "log", "broker": 3}],
+         "fault[0].broker: expected 1..2, got 3"),
+        ("fault", [{"at": "1s", "do": "kill broker", "target": "broker", "broker": 1}],
+         'fault[0].target: expected one of log, got "broker"'),
+        ("fault", [{"at": "1s", "do": "set prefetch", "target": "A", "prefetch": 1}],
+         'fault[0].target: expected one of B, got "A"'),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, said: str) -> None:
+    found = problems(changed(path, value))
+    assert any(line.startswith(said) for line in found), found
+
+
+TOO_MANY = "expected `array` of length <= {}"
+
+
+def topics(count: int) -> list[dict[str, Any]]:
+    return [{"name": "t"}, *({"name": f"t{n}"} for n in range(count - 1))]
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "over", "said"),
+    [
+        ("system/0/topics", topics(L.TOPICS_MAX), topics(L.TOPICS_MAX + 1), f"system[0].topics: {TOO_MANY.format(20)}"),
+        ("system/0/topics", [{"name": "t", "partitions": L.PARTITIONS_MAX}],
+         [{"name": "t", "partitions": L.PARTITIONS_MAX + 1}], "system[0].topics[0].partitions: expected 1..50, got 51"),
+        ("system/0/brokers", L.BROKERS_MAX, L.BROKERS_MAX + 1, "system[0].brokers: expected 1..9, got 10"),
+        ("producer/0/batch_size", L.BATCH_BYTES_MAX, L.BATCH_BYTES_MAX + 1,
+         "producer[0].batch_size: expected 1..1048576, got 1048577"),
+        ("consumer/0/max_poll_records", L.POLL_RECORDS_MAX, L.POLL_RECORDS_MAX + 1,
+         "consumer[0].max_poll_records: expected 1..10000, got 10001"),
+    ],
+    ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
+)  # fmt: skip
+def test_a_scenario_may_have_as_much_and_no_more(path: str, most: Any, over: Any, said: str) -> None:
+    from_data(changed(path, most))
+    found = problems(changed(path, over))
+    assert any(line.startswith(said) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "rest", "field", "most"),
+    [
+        ("AddPartitions", {"system": "log", "topic": "t"}, "count", L.PARTITIONS_MAX),
+        ("KillBroker", {"system": "log"}, "broker", L.BROKERS_MAX),
+    ],
+)
+def test_a_command_may_ask_for_as_much_and_no_more(
+    name: str, rest: dict[str, Any], field: str, most: int
+) -> None:
+    decode(name, {**rest, field: most})
+    with pytest.raises(CommandError, match=field):
+        decode(name, {**rest, field: most + 1})
