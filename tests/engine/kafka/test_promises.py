@@ -10,10 +10,13 @@ from engine import commands as c
 from engine.errors import CommandError
 from engine.events import Event
 from engine.kafka import events as k
+from engine.kafka.counting import Counting
+from engine.kernel import Kernel
 from engine.outcomes import Run
 from engine.scenario import from_data
 from engine.simulation import Simulation
 from engine.wire import decode
+from engine.world import World
 from tests.engine.playing import Journal, play
 
 S = 1_000_000
@@ -221,3 +224,47 @@ def _latencies() -> Any:
     from engine.outcomes import Latencies
 
     return Latencies()
+
+
+@pytest.mark.parametrize(("assignors", "given_up"), [(["range"], 2), (["cooperative-sticky"], 1)])
+def test_an_eager_rebalance_gives_everything_up_and_a_cooperative_one_what_moves(
+    assignors: list[str], given_up: int
+) -> None:
+    totals, events = run(
+        room(consumer=[member("A", assignors=assignors)]), (10 * S, c.AddConsumer("A", name="B"))
+    )
+    revoked = [partition for event in of(events, k.PartitionsRevoked) for partition in event.partitions]
+    assert len(revoked) == given_up
+    assert totals["done"] == 200 and totals["lost"] == 0
+
+
+def test_a_static_member_that_is_back_within_its_session_causes_no_rebalance() -> None:
+    both = [member("A", instance="one"), member("B", instance="two")]
+    _, events = run(
+        room(consumer=both), (10 * S + 20_000, c.CrashConsumer("A")), (12 * S, c.RestartConsumer("A"))
+    )  # fmt: skip
+    generations = {event.generation for event in of(events, k.GroupChanged)}
+    assert generations <= {0, 1}
+    # It has its old partition again, and B kept its own
+    crashed, *more = of(events, k.PartitionsRevoked)
+    assert crashed.why == "crashed" and not more
+    assert of(events, k.PartitionsAssigned)[-1].partitions == crashed.partitions
+
+
+def test_what_was_acknowledged_and_truncated_before_any_group_saw_it_is_lost_at_its_topic() -> None:
+    kernel, world = Kernel(1), World([])
+    said: list[tuple[str, int]] = []
+    counting = Counting(kernel, world, lambda promise, destination, _: said.append((promise, destination)))
+    for number in (1, 2):
+        world.made(number, "", False, 4)
+    topic, partition = 7, 8
+    for event in (
+        k.PartitionDeclared(0, 0, partition, topic, 0, (1, 2)),
+        k.RecordsAppended(0, 0, partition, 0, (1, 2), -1, False, ""),
+        k.BatchAcknowledged(0, 0, 5, partition, 4, 0, 1, 10),
+        k.RecordsGone(0, 0, partition, (0, 1), "truncated"),
+    ):
+        kernel.emit(event)
+    # The second one's producer has no answer: it will send it again
+    assert counting.totals()["owed"] == counting.totals()["lost"] == 1
+    assert said == [("nothing_lost", topic)]

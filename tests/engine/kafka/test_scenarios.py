@@ -10,7 +10,9 @@ import pytest
 from engine import limits as L
 from engine.commands import decode
 from engine.errors import CommandError, ScenarioError
+from engine.places import PLACES
 from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, from_data
+from tests.engine.playing import play
 
 
 def small() -> dict[str, Any]:
@@ -122,3 +124,13 @@ def test_a_command_may_ask_for_as_much_and_no_more(
     decode(name, {**rest, field: most})
     with pytest.raises(CommandError, match=field):
         decode(name, {**rest, field: most + 1})
+
+
+def test_a_room_may_have_both_systems_and_goes_on_from_its_snapshot() -> None:
+    scenario = from_data(changed("consumer/0/reset", "earliest"))
+    whole, simulation = play(scenario, 1, [])
+    reloaded, _ = play(scenario, 1, [], 7, frozenset({-1}))
+    assert reloaded == whole
+    totals = simulation.totals()
+    assert totals["owed"] == totals["sent"] == 20
+    assert sum(totals[place] for place in PLACES[1:]) == 20
