@@ -30,6 +30,9 @@ LIGHTHOUSE = "lighthouse@13.5.0"
 CATEGORIES = {"performance": "performance", "accessibility": "accessibility",
               "best-practices": "best practices", "seo": "search"}  # fmt: skip
 VISITS = 5
+COLD_MS = 5_000
+"""A visit is cold for so long after its load: nobody touches anything, the page plays."""
+
 STAGE = "document.querySelector('queue-stage')"
 KINDS = {
     "home": "/",
@@ -130,8 +133,8 @@ def bytes_of(url: str, kind: str) -> tuple[dict[str, float], dict[str, float] | 
         count = Count(page)
         page.goto(url, wait_until="load")
         if kind != "gallery":
-            until(page, f"{STAGE}?.furnished")
-        page.wait_for_timeout(1_500)
+            until(page, f"{STAGE}?.drawn && ({STAGE}.furnished || {STAGE}.dataset.panels === 'later')")
+        page.wait_for_timeout(COLD_MS)
         cold = count.sums()
         if kind != "playground":
             return cold, None
