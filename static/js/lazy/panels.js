@@ -12,6 +12,7 @@ export function furnish(stage) {
   onFirst(stage, "inspect", () => import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => furnishInspector(stage)));
   onFirst(stage, "choose", () => import("mailroom/lazy/settings.js").then(({ furnishSettings }) => furnishSettings(stage)));
   whenDone(stage);
+  whenOpen(stage.parts.charts, () => import("mailroom/lazy/charts.js").then(({ furnishCharts }) => furnishCharts(stage)));
   stage.furnished = true;
   stage.dispatchEvent(new Event("transport"));
   stage.dispatchEvent(new Event("change"));
@@ -31,6 +32,12 @@ function whenDone(stage) {
 /** Fetches what listens to `kind` when that happens for the first time, and says it again to it. */
 function onFirst(stage, kind, fetch) {
   stage.addEventListener(kind, ({ detail }) => fetch().then(() => stage.dispatchEvent(new CustomEvent(kind, { detail }))), { once: true });
+}
+
+/** Calls `act` the first time that `details` is open. */
+function whenOpen(details, act) {
+  if (details?.open) act();
+  else details?.addEventListener("toggle", act, { once: true });
 }
 
 /** Calls `act` the first time that the picture stands. */
