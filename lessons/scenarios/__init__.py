@@ -20,9 +20,6 @@ ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
          "idempotent-payments", "traffic-spike", "order-pipeline")  # fmt: skip
 """From the simplest to the whole; others follow by name."""
 
-HOME = ("fan-out", *ORDER)
-"""What the home page shows: the first of these that there is."""
-
 
 @dataclass(frozen=True)
 class Shipped:
@@ -35,13 +32,21 @@ class Shipped:
 @functools.cache
 def library() -> Mapping[str, Shipped]:
     """All scenarios by slug: those of the gallery, then the lessons'. Raises `ImproperlyConfigured`."""
-    return MappingProxyType({**gallery(), **of_lessons(Path(settings.LESSONS_DIR))})
+    return MappingProxyType({**of_home(), **gallery(), **of_lessons(Path(settings.LESSONS_DIR))})
 
 
 @functools.cache
 def gallery() -> Mapping[str, Shipped]:
     """Those that are listed, in the order of the list. Raises `ImproperlyConfigured`."""
     return read_folder(Path(settings.SCENARIOS_DIR))
+
+
+@functools.cache
+def of_home() -> Mapping[str, Shipped]:
+    """The one that the home page shows: calm enough to be read before anybody has touched it, and not listed.
+
+    Raises `ImproperlyConfigured`."""
+    return read_folder(Path(settings.SCENARIOS_DIR) / "home")
 
 
 def of_lessons(folder: Path) -> dict[str, Shipped]:
@@ -69,11 +74,8 @@ def read_folder(folder: Path) -> Mapping[str, Shipped]:
 
 
 def home() -> Shipped | None:
-    """The scenario of the home page; None while there is none at all."""
-    shipped = gallery()
-    return next((shipped[slug] for slug in HOME if slug in shipped), None) or next(
-        iter(shipped.values()), None
-    )
+    """The scenario of the home page, else the first that is listed; None while there is none at all."""
+    return next(iter({**of_home(), **gallery()}.values()), None)
 
 
 def _rank(slug: str) -> tuple[int, str]:

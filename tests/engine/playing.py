@@ -14,7 +14,7 @@ from engine.scenario import Scenario, from_data
 from engine.simulation import Simulation
 from engine.ticks import Tick
 
-SHIPPED = sorted((Path(__file__).parents[2] / "lessons" / "scenarios").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "lessons" / "scenarios").rglob("*.toml"))
 
 
 def busy(**changes: Any) -> dict[str, Any]:

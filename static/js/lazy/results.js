@@ -5,7 +5,8 @@ import { labelOf } from "mailroom/view/positions.js";
 
 const SLIP_ROWS = 4;
 const SEEN_ROWS = 3;
-const PITCH = 64;
+/** How wide a finished message is, and one with a word beside it. */
+const PITCH = { plain: 50, marked: 96 };
 const NS = "http://www.w3.org/2000/svg";
 
 export function furnishResults(stage) {
@@ -25,7 +26,7 @@ export function furnishResults(stage) {
   });
   let wide = 0;
   const show = () => {
-    showStrips(stage, strips, Math.max(3, Math.floor((wide - (wide < 500 ? 0 : 132)) / PITCH)));
+    showStrips(stage, strips, wide - (wide < 500 ? 0 : 132));
     showSlips(stage, slips);
   };
   new ResizeObserver(() => {
@@ -46,7 +47,8 @@ export function stripsOf(scene, plan) {
     .map((queue) => ({ queue, name: plan.nodes.get(queue).name, done: scene.finished.get(queue) ?? [] }));
 }
 
-function showStrips(stage, box, fits) {
+/** What is not finished anywhere yet takes no row, where there are several. */
+function showStrips(stage, box, room) {
   const strips = stripsOf(stage.shownScene, stage.timeline.plan);
   const known = (box.known ??= new Map());
   const shape = strips.map(({ queue }) => queue).join(" ");
@@ -56,7 +58,12 @@ function showStrips(stage, box, fits) {
     box.replaceChildren(...strips.map((strip) => begin(strip, strips.length > 1, known)));
     box.dataset.count = strips.length;
   }
-  for (const strip of strips) fill(stage, known.get(strip.queue), strip, fits);
+  const empty = (strip) => !strip.done.length && strip !== (strips.find(({ done }) => done.length) ?? strips[0]);
+  for (const strip of strips) {
+    const entry = known.get(strip.queue);
+    entry.tokens.parentElement.hidden = empty(strip);
+    fill(stage, entry, strip, room);
+  }
 }
 
 function begin({ queue, name }, several, known) {
@@ -71,8 +78,20 @@ function begin({ queue, name }, several, known) {
   return row;
 }
 
-function fill(stage, entry, { done }, fits) {
-  const rows = done.slice(-fits);
+/** The latest that fit into `room` px. */
+function fitting(done, room) {
+  let from = done.length;
+  for (let used = 0; from > 0; from--) {
+    used += mark(done[from - 1]) ? PITCH.marked : PITCH.plain;
+    if (used > room) break;
+  }
+  return done.slice(from);
+}
+
+const mark = (row) => (row.effect_number > 1 ? "again" : row.after ? `after m${row.after}` : "");
+
+function fill(stage, entry, { done }, room) {
+  const rows = fitting(done, room);
   const key = rows.map(idOf).join(" ") + stage.atlas.theme;
   if (entry.shown === key) return;
   if (!entry.shown.endsWith(stage.atlas.theme)) entry.buttons.clear();
@@ -91,9 +110,10 @@ function finishedButton(stage, row) {
   button.type = "button";
   button.tabIndex = -1;
   button.dataset.message = row.message;
-  const wrong = row.effect_number > 1 ? "again" : row.after ? `after m${row.after}` : "";
+  const wrong = mark(row);
   button.setAttribute("aria-label", [about.label, about.key && `key ${about.key}`, `at ${seconds(row.at_us)}`, wrong].filter(Boolean).join(", "));
-  button.append(picture(stage, about, 0.95, 52, 46));
+  button.append(picture(stage, about, 0.8, 44, 40));
+  button.classList.toggle("wrong", Boolean(wrong));
   if (wrong) button.append(wave(), part("span", "wrong-word", wrong));
   return button;
 }

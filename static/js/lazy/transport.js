@@ -81,7 +81,8 @@ function makeActions(stage) {
 function keyed(event, stage, actions) {
   const inside = stage.contains(event.target);
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!inside && event.target !== document.body && event.target !== document.documentElement) return;
+  const free = [document.body, document.documentElement].includes(event.target);
+  if (!inside && !free && !event.target.matches("[data-running]")) return;
   const { key, target, shiftKey } = event;
   const act = keyAction(key, shiftKey, inside, actions);
   if (!act) return;

@@ -17,13 +17,18 @@ const CLOSE = {
 };
 const ROOMY_LANES_MAX = 3;
 const ROOMY_HEIGHT_MAX = 520;
-const CONSUMER_WIDTH = { min: 176, max: 340 };
+const CONSUMER_WIDTH = { min: 162, max: 340 };
 const PRODUCER = { min: 126, max: 364, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
 const LETTER = { name: 8.2, note: 7.3, word: 6.9, key: 8.1 };
 const DEAD_HEIGHT = 2;
 const NOTE_LETTERS = 12;
 const COUNT_ROOM = 116;
+/** A message of a lane is never narrower than this: labels stay legible at .78 of full size. */
+const CELL_MIN = 42;
+const GAP_MIN = 38;
+const READY = { least: 4, comfortable: 6, most: 12 };
+const RECEIPTS = { unlimited: 4, most: 6 };
 const LANE_WIDTH_MIN = 330;
 const NOTE_BELOW = 24;
 /** Between the lowest box and the line under the figure. */
@@ -114,8 +119,8 @@ const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, va
 
 const longest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 
-const exchangeHalf = ({ exchanges }) => longest(exchanges.map(({ name }) => (
-  (name || "default exchange").length * LETTER.name / 2)));
+/** The default exchange's name stands in two lines. */
+const exchangeHalf = ({ exchanges }) => longest(exchanges.map(({ name }) => (name || "exchange").length * LETTER.name / 2));
 
 const producerWidth = ({ producers }) => between(PRODUCER.min, PRODUCER.max, longest(producers.map(({ name, about }) => (
   34 + Math.max(name.length * LETTER.name, (about ?? "").length * LETTER.note)))));
@@ -130,18 +135,9 @@ const keyRoom = ({ wires, exchanges }) => Math.min(190, longest(wires.map(({ kin
 // -- wide ---------------------------------------------------------------------------------------
 
 function placeWide(parts, width, nodes, size) {
-  const gap = between(40, 96, width * 0.06);
-  const making = producerWidth(parts);
-  const half = exchangeHalf(parts);
-  const exchangeX = making + Math.max(gap + EXCHANGE.radius, Math.ceil(half) + 10);
-  const laneX = exchangeX + Math.max(EXCHANGE.radius + Math.max(gap, keyRoom(parts)), Math.ceil(half) + 10);
-  const working = consumerWidth(parts);
-  const notes = longest(parts.queues.map(({ node }) => queueNote(node).length * LETTER.note));
-  const laneWidth = Math.max(LANE_WIDTH_MIN, Math.ceil(notes), width - working - 2 - gap - laneX);
-  const consumerX = laneX + laneWidth + gap;
-  const receipts = between(1, 4, Math.min(longest(parts.queues.map(kept)), Math.floor(laneWidth / size.lane.cell / 3)));
-  const columns = { laneX, laneWidth, consumerX, working, receipts };
-  const y = placeRows(parts, nodes, roomFor(parts, size, columns), columns);
+  const { exchangeX, making, ...columns } = columnsOf(parts, width, size.lane.cell);
+  const { laneX, consumerX, working, cell } = columns;
+  const y = placeRows(parts, nodes, roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns), columns);
   const wish = (node) => mean(parts.wires.filter((w) => w.source === node.node && w.kind !== "publish")
     .map((w) => centre(nodes.get(w.target))));
   const exchangeEnd = stackColumn(parts.exchanges.map((node) => ({
@@ -154,6 +150,36 @@ function placeWide(parts, width, nodes, size) {
   const height = Math.max(220, y, exchangeEnd, producerEnd) + FOOT + (returns(parts) ? 28 : 0);
   const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
   return { width: consumerX + working + 2, height, heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })) };
+}
+
+/**
+ * Where the columns stand, and how a lane is shared out: by what its workers may hold, not by what they hold now,
+ * so that its head stays where it is. Wires give way before messages become small.
+ */
+function columnsOf(parts, width, cellMax) {
+  const making = producerWidth(parts);
+  const working = consumerWidth(parts);
+  const half = Math.ceil(exchangeHalf(parts)) + 10;
+  const radius = longest(parts.exchanges.map(radiusOf)) || EXCHANGE.radius;
+  const notes = longest(parts.queues.map(({ node }) => queueNote(node).length * LETTER.note));
+  const asked = between(1, RECEIPTS.most, longest(parts.queues.map(kept)));
+  const at = (gap) => {
+    const exchangeX = making + Math.max(gap + radius, half);
+    const laneX = exchangeX + Math.max(radius + Math.max(gap, keyRoom(parts)), half);
+    const laneWidth = Math.max(LANE_WIDTH_MIN, Math.ceil(notes), width - working - 2 - gap - laneX);
+    return { making, working, exchangeX, laneX, laneWidth, consumerX: laneX + laneWidth + gap };
+  };
+  const gap = between(40, 96, width * 0.06);
+  const missing = (asked + READY.comfortable) * CELL_MIN + 5 - at(gap).laneWidth;
+  const columns = at(missing > 0 ? between(GAP_MIN, gap, Math.floor(gap - missing / 3)) : gap);
+  return { ...columns, ...share(columns.laneWidth, asked, cellMax) };
+}
+
+/** {receipts, cell}: how many receipts of `asked` have a place in a lane, and how wide one message is. */
+function share(laneWidth, asked, cellMax) {
+  const room = laneWidth - 5;
+  const receipts = between(1, asked, Math.floor(room / CELL_MIN) - READY.least);
+  return { receipts, cell: between(CELL_MIN, cellMax, Math.floor(room / (receipts + READY.most))) };
 }
 
 /** `size`, with room for notes that do not fit beside the names. */
@@ -209,8 +235,9 @@ const mean = (values) => {
 
 const centre = (box) => box && box.y + box.height / 2;
 
-/** How many receipts a queue's workers can hold at once; 3 when nothing limits them. */
-const kept = (row) => row.consumers.reduce((sum, node) => sum + (node.consumes[row.node.node]?.prefetch || 3), 0);
+/** How many messages a queue's workers may hold at once; 4 each where nothing limits them. */
+const kept = (row) => row.consumers.reduce((sum, node) => (
+  sum + (node.consumes[row.node.node]?.prefetch || RECEIPTS.unlimited)), 0);
 
 /** Whether somebody publishes from the right end of the stage back to its left. */
 const returns = (parts) => parts.wires.some((wire) => wire.kind === "publish" && parts.queues.some((row) =>
@@ -236,10 +263,13 @@ function placeNarrow(parts, width, nodes) {
     right += EXCHANGE.radius * 2 + EXCHANGE.below;
   }
   let y = Math.max(left, right - EXCHANGE.radius) + 12;
-  const size = { ...ROOMY, lane: { ...ROOMY.lane, cell: 46, above: 60 } };
+  const room = width - GUTTER - 2;
+  const { receipts } = share(room, between(2, RECEIPTS.most, longest(parts.queues.map(kept))), CELL_MIN);
+  const cell = between(CELL_MIN, 46, Math.floor((room - 5) / (receipts + READY.least)));
+  const size = { ...ROOMY, lane: { ...ROOMY.lane, cell, above: 60 } };
   for (const row of parts.queues) {
     const middle = y + size.lane.above + size.lane.height / 2;
-    nodes.set(row.node.node, lane(GUTTER, middle, width - GUTTER - 2, row.consumers.length ? 2 : 0, size, row.node));
+    nodes.set(row.node.node, lane(GUTTER, middle, room, row.consumers.length ? receipts : 0, size, row.node));
     y += size.lane.above + size.lane.height + 36;
     y = placeWorkers(row, width, nodes, size, y) + 14;
   }
@@ -270,8 +300,10 @@ const consumer = (x, y, width, size) => ({
   kind: "consumer", x, y, width, height: size.consumer.height, scale: size.scale,
 });
 
+const radiusOf = (node) => (node.name === "" ? 20 : EXCHANGE.radius);
+
 function exchange(node, x, middle) {
-  const radius = node.name === "" ? 20 : EXCHANGE.radius;
+  const radius = radiusOf(node);
   return { kind: "exchange", x: x - radius, y: middle - radius, width: radius * 2, height: radius * 2, radius };
 }
 

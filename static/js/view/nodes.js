@@ -49,7 +49,7 @@ function place(entry, box) {
 /** Where the note goes when it does not fit where notes are: " long" for a worker, " low" for a lane. */
 function fit(words, box, figure) {
   if (box.kind === "consumer") return isLong(words.name, words.note, box.width) ? " long" : "";
-  if (box.kind !== "queue") return "";
+  if (box.kind !== "queue") return box.kind === "exchange" && !words.note ? " unnamed" : "";
   const low = isLow(words.name, words.note, box.headX - box.x, figure.close) ? " low" : "";
   return `${low}${box.receipts ? "" : " alone"}${box.dead ? " dead" : ""}`;
 }
