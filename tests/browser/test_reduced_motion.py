@@ -227,3 +227,35 @@ def test_the_pages_of_the_site_stand_too_and_step(visit: Callable[..., Page], pa
     page.get_by_role("button", name=STEP, exact=True).click()
     wait(page, f"{STAGE}.now > {before}")
     assert not page.evaluate(f"{STAGE}.playing")
+
+
+def test_a_lesson_goes_from_stop_to_stop_by_steps(visit: Callable[..., Page]) -> None:
+    page = visit_lesson(visit)
+    stops = page.evaluate(
+        "[...document.querySelectorAll('[data-stop][data-at]')].map((s) => Number(s.dataset.at))"
+    )
+    before = page.evaluate(f"{STAGE}.now")
+    page.wait_for_timeout(300)
+    # Given the run that was begun: it stands, and says how it goes on
+    assert page.evaluate(f"{STAGE}.now") == before and not page.evaluate(f"{STAGE}.playing")
+    assert "one event at a time" in page.locator("[data-running]").inner_text()
+    # When it is stepped, each step is one event, and at the stop its text is there
+    for _ in range(400):
+        page.keyboard.press("Shift+ArrowRight")
+        now = page.evaluate(f"{STAGE}.now")
+        assert now <= stops[0] and not page.evaluate(f"{STAGE}.playing")
+        if now == stops[0]:
+            break
+    wait(page, "!document.querySelector('[data-stop][data-at]').hidden")
+    assert page.evaluate(f"{STAGE}.now") == stops[0]
+
+
+def visit_lesson(visit: Callable[..., Page]) -> Page:
+    """A lesson whose prediction has been made and whose run has been begun."""
+    page = visit("/play/work-queue/", reduced_motion="reduce")
+    page.goto(page.url.replace("/play/work-queue/", "/lessons/point-to-point/"))
+    page.get_by_role("radio").first.check()
+    page.get_by_role("button", name="Keep my prediction and run").click()
+    wait(page, "document.querySelector('[data-lesson]').dataset.step === 'run'")
+    wait(page, "!document.querySelector('[data-running]').hidden")
+    return page
