@@ -8,12 +8,11 @@ import msgspec
 
 from engine import limits
 from engine.chance import below
-from engine.durations import UNITS_US, spoken
 from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kernel import Kernel, Timer
-from engine.policies.arrivals import is_poison, next_gap_us
+from engine.policies.arrivals import at_rate, how_often, is_poison, next_gap_us
 from engine.rabbitmq import operations as amqp
-from engine.scenario import Arrivals, ProducerSpec
+from engine.scenario import ProducerSpec
 
 RECONNECT_US = 1_000_000
 """How long a client waits before it connects again after the broker closed its channel."""
@@ -314,11 +313,7 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
         spec = self.spec
         self.stopped = per_minute == 0
         if not self.stopped:
-            if spec.arrivals.poisson is not None:
-                arrivals = Arrivals(poisson=per_minute * 60)
-            else:
-                arrivals = Arrivals(every=UNITS_US["m"] // per_minute)
-            self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
+            self.spec = msgspec.structs.replace(spec, arrivals=at_rate(spec.arrivals, per_minute))
         kernel.emit(self._said_state(kernel))
         if self.state == "up":
             self._plan(kernel)
@@ -345,12 +340,4 @@ class AmqpProducer(msgspec.Struct, tag="amqp_producer"):
 
     def about(self) -> str:
         """The node's one-line note: how often it makes messages."""
-        if self.stopped:
-            return "none"
-        arrivals = self.spec.arrivals
-        if arrivals.poisson is not None:
-            return f"≈ {arrivals.poisson / 3600:g}/s"
-        if arrivals.every is not None:
-            burst = f"{arrivals.burst} each" if arrivals.burst else "every"
-            return f"{burst} {spoken(arrivals.every)}"
-        return "at set times"
+        return "none" if self.stopped else how_often(self.spec.arrivals)

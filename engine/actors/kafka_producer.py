@@ -12,14 +12,13 @@ import msgspec
 
 from engine import limits
 from engine.chance import below
-from engine.durations import UNITS_US, spoken
 from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kafka import operations as ops
 from engine.kafka.clients.producer import Producer
 from engine.kafka.log import NO_PID
 from engine.kernel import Kernel, Timer
-from engine.policies.arrivals import is_poison, next_gap_us
-from engine.scenario import Arrivals, KafkaProducerSpec
+from engine.policies.arrivals import at_rate, how_often, is_poison, next_gap_us
+from engine.scenario import KafkaProducerSpec
 
 IN_FLIGHT_MAX = 5
 """max.in.flight.requests.per.connection; kept by partition here, since each has one leader to talk to."""
@@ -457,11 +456,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         spec = self.spec
         self.stopped = per_minute == 0
         if not self.stopped:
-            if spec.arrivals.poisson is not None:
-                arrivals = Arrivals(poisson=per_minute * 60)
-            else:
-                arrivals = Arrivals(every=UNITS_US["m"] // per_minute)
-            self.spec = msgspec.structs.replace(spec, arrivals=arrivals)
+            self.spec = msgspec.structs.replace(spec, arrivals=at_rate(spec.arrivals, per_minute))
         kernel.emit(self._said_state(kernel))
         if self.state == "up":
             self._plan(kernel)
@@ -489,13 +484,3 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     def about(self) -> str:
         """The node's one-line note: how often it makes messages."""
         return "none" if self.stopped else how_often(self.spec.arrivals)
-
-
-def how_often(arrivals: Arrivals) -> str:
-    """Arrivals in a few words."""
-    if arrivals.poisson is not None:
-        return f"≈ {arrivals.poisson / 3600:g}/s"
-    if arrivals.every is not None:
-        burst = f"{arrivals.burst} each" if arrivals.burst else "every"
-        return f"{burst} {spoken(arrivals.every)}"
-    return "at set times"

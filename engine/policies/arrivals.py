@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.chance import exponential_us, happens
-from engine.durations import UNITS_US
+from engine.durations import UNITS_US, spoken
 from engine.kernel import Kernel
 from engine.scenario import Arrivals, PoisonRule
 
@@ -32,3 +32,20 @@ def is_poison(kernel: Kernel, stream: str, rule: PoisonRule | None, ordinal: int
     if ordinal in rule.messages or (rule.every is not None and ordinal % rule.every == 0):
         return True
     return happens(kernel, stream, rule.probability)
+
+
+def at_rate(arrivals: Arrivals, per_minute: int) -> Arrivals:
+    """The same kind of arrivals, evenly or by Poisson, at another rate; `per_minute` is at least 1."""
+    if arrivals.poisson is not None:
+        return Arrivals(poisson=per_minute * 60)
+    return Arrivals(every=UNITS_US["m"] // per_minute)
+
+
+def how_often(arrivals: Arrivals) -> str:
+    """Arrivals in a few words."""
+    if arrivals.poisson is not None:
+        return f"≈ {arrivals.poisson / 3600:g}/s"
+    if arrivals.every is not None:
+        burst = f"{arrivals.burst} each" if arrivals.burst else "every"
+        return f"{burst} {spoken(arrivals.every)}"
+    return "at set times"
