@@ -110,6 +110,7 @@ def test_a_lesson_is_played_from_its_words_to_its_goal_with_the_keyboard_alone(
     page.wait_for_timeout(400)
     assert page.evaluate(f"[{STAGE}.playing, {STAGE}.now]") == [False, LESSON.predict.at]
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+    expect(page.get_by_text("Charts", exact=True)).to_be_hidden()
     # When the prediction is kept, it runs to the first stop by itself
     choose(page, plain(true_guess(LESSON).text))
     tab_to(page, "Keep my prediction and run")
@@ -209,6 +210,7 @@ def test_a_click_on_the_picture_picks_the_place_there(open_: Callable[..., Page]
     page = open_(f"/quiz/{item.id}/{item.seed}/")
     wait(page, f"{STAGE}?.figure?.nodes.size > 3 && document.querySelector('.node.queue') !== null")
     page.wait_for_timeout(300)
+    expect(page.get_by_text("Charts", exact=True)).to_be_hidden()
     lane = page.locator(".node.queue").first.bounding_box()
     assert lane
     page.mouse.click(lane["x"] + 30, lane["y"] + lane["height"] / 2)
