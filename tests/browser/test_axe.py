@@ -64,6 +64,12 @@ def test_the_stage_idle_playing_paused_and_broken(look: Any, width: int, theme: 
     page.evaluate("document.querySelector('.token-buttons button').click()")
     wait(page, "!document.querySelector('.inspector').hidden")
     assert findings(page) == []
+    # The charts, one of them as a table
+    page.locator(".charts > summary").click()
+    page.get_by_text("As a table").first.click()
+    page.locator(".charts table").first.wait_for()
+    assert findings(page) == []
+    page.locator(".charts > summary").click()
     # The settings of each kind of node
     for name in ("courier A", "shop", "parcels", "parcels.dlq"):
         page.get_by_role("button", name=f"Change {name}", exact=True).focus()
