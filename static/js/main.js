@@ -7,16 +7,28 @@ import("mailroom/lazy/theme.js").then(({ furnishTheme }) => {
 });
 
 const runs = document.querySelector("[data-runs]");
-if (runs) import("mailroom/lazy/runs.js").then(({ furnishRuns }) => furnishRuns(runs, document.querySelector("queue-stage")));
+if (runs)
+  import("mailroom/lazy/runs.js").then(({ furnishRuns }) =>
+    furnishRuns(runs, document.querySelector("queue-stage")),
+  );
 const thumbs = document.querySelectorAll("[data-thumb]");
-if (thumbs.length) import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));
+if (thumbs.length)
+  import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));
 const { offline } = document.body.dataset;
 if (offline) addEventListener("load", () => navigator.serviceWorker?.register(offline).catch(() => {}));
 const lesson = document.querySelector("[data-lesson]");
 if (lesson) {
-  const begin = (event) => import("mailroom/lazy/lesson.js").then(({ furnishLesson }) => furnishLesson(lesson, event));
+  const begin = (event) =>
+    import("mailroom/lazy/lesson.js").then(({ furnishLesson }) => furnishLesson(lesson, event));
   if (lesson.dataset.step === "predict") {
-    lesson.addEventListener("submit", (event) => { event.preventDefault(); begin(event); }, { once: true });
+    lesson.addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        begin(event);
+      },
+      { once: true },
+    );
   } else begin();
 }
 const question = document.querySelector("[data-question]");

@@ -58,7 +58,11 @@ export class QueueStage extends HTMLElement {
   }
 
   watchSurroundings() {
-    const redraw = () => { this.figureWidth = 0; this.pane = null; this.wake(); };
+    const redraw = () => {
+      this.figureWidth = 0;
+      this.pane = null;
+      this.wake();
+    };
     document.addEventListener("scroll", () => this.scrolled(), { capture: true, passive: true });
     new ResizeObserver(redraw).observe(this.parts.figure);
     new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -67,13 +71,18 @@ export class QueueStage extends HTMLElement {
     }
     this.reduced.addEventListener("change", () => this.obeyCalm());
     if (this.calm) this.obeyCalm();
-    document.fonts?.ready.then(() => { this.atlas.theme = ""; redraw(); });
+    document.fonts?.ready.then(() => {
+      this.atlas.theme = "";
+      redraw();
+    });
     document.addEventListener("visibilitychange", () => this.hiddenChanged());
     this.parts.figure.addEventListener("click", (event) => this.clicked(event));
   }
 
   /** Whether whoever looks wants nothing to travel. */
-  get calm() { return this.reduced.matches; }
+  get calm() {
+    return this.reduced.matches;
+  }
 
   /** Who asks for calm while it plays gets a picture that stands; a room's clock is everybody's. */
   obeyCalm() {
@@ -85,16 +94,26 @@ export class QueueStage extends HTMLElement {
   // -- what others may hold on to (design, § 7) --------------------------------------------------
 
   /** Simulated µs on the screen. */
-  get now() { return Math.round(this.shown_us); }
+  get now() {
+    return Math.round(this.shown_us);
+  }
 
-  get epoch() { return this.timeline.epoch; }
+  get epoch() {
+    return this.timeline.epoch;
+  }
 
   /** The last whole tick that is held; `digest` is its digest. */
-  get tick() { return this.timeline.endTick - 1; }
+  get tick() {
+    return this.timeline.endTick - 1;
+  }
 
-  get seq() { return this.timeline.seq; }
+  get seq() {
+    return this.timeline.seq;
+  }
 
-  get digest() { return this.timeline.digest; }
+  get digest() {
+    return this.timeline.digest;
+  }
 
   /** What is drawn now, in CSS pixels of this element. */
   scene() {
@@ -102,29 +121,55 @@ export class QueueStage extends HTMLElement {
     const host = this.getBoundingClientRect();
     const picture = this.parts.scroller.getBoundingClientRect();
     const [dx, dy] = [picture.x - host.x, picture.y - host.y];
-    const nodes = [...this.figure.nodes].filter(([id]) => this.shownScene.nodes.has(id))
+    const nodes = [...this.figure.nodes]
+      .filter(([id]) => this.shownScene.nodes.has(id))
       .map(([id, { kind, x, y, width, height }]) => ({ id, kind, x: x + dx, y: y + dy, width, height }));
-    const messages = this.drawn.tokens.map(({ id, label, kind, attempt, look, node, zone, index, x, y }) => (
-      { id, label, kind, attempt, role: look === "receipt" ? "receipt" : "body", node, zone, index, x: x + dx, y: y + dy }));
-    const signals = this.drawn.signals.map(({ id, kind, about, x, y }) => ({ id, kind, about, x: x + dx, y: y + dy }));
+    const messages = this.drawn.tokens.map(({ id, label, kind, attempt, look, node, zone, index, x, y }) => ({
+      id,
+      label,
+      kind,
+      attempt,
+      role: look === "receipt" ? "receipt" : "body",
+      node,
+      zone,
+      index,
+      x: x + dx,
+      y: y + dy,
+    }));
+    const signals = this.drawn.signals.map(({ id, kind, about, x, y }) => ({
+      id,
+      kind,
+      about,
+      x: x + dx,
+      y: y + dy,
+    }));
     return { now: this.now, nodes, messages, signals };
   }
 
   // -- time -------------------------------------------------------------------------------------
 
-  get playing() { return this.clock.playing; }
+  get playing() {
+    return this.clock.playing;
+  }
 
   /** Where the clock has to wait: the end of what is known, of the run, and of what may be shown. */
   get edge_us() {
-    const known = this.clock === this.room ? this.timeline.reachTick * TICK_US - 1 : this.timeline.edgeAfter(this.shown_us);
+    const known =
+      this.clock === this.room
+        ? this.timeline.reachTick * TICK_US - 1
+        : this.timeline.edgeAfter(this.shown_us);
     return Math.max(0, Math.min(known, this.looking ? this.roomNow_us : this.end_us));
   }
 
   /** Where the run ends: at its length, or where the page lets it go to for now (`limit_us`). */
-  get end_us() { return Math.min(this.length_us, this.limit_us); }
+  get end_us() {
+    return Math.min(this.length_us, this.limit_us);
+  }
 
   /** The moment on the room's own clock, also while this page looks back; Infinity on a recording. */
-  get roomNow_us() { return this.room ? Math.min(this.room.truth(performance.now()), this.length_us) : Infinity; }
+  get roomNow_us() {
+    return this.room ? Math.min(this.room.truth(performance.now()), this.length_us) : Infinity;
+  }
 
   play() {
     if (!this.room && this.shown_us >= this.length_us) this.seek(0);
@@ -241,9 +286,15 @@ export class QueueStage extends HTMLElement {
   /** The strip of the figure that the canvas covers: all of it, or of a tall one what is in view and a margin. */
   inView() {
     const { figure, scroller } = this.parts;
-    const height = Math.min(this.figure.height, Math.min(innerHeight, figure.clientHeight || innerHeight) + 2 * PANE_MARGIN);
+    const height = Math.min(
+      this.figure.height,
+      Math.min(innerHeight, figure.clientHeight || innerHeight) + 2 * PANE_MARGIN,
+    );
     const hidden = Math.max(0, figure.getBoundingClientRect().top) - scroller.getBoundingClientRect().top;
-    return { top: Math.round(Math.max(0, Math.min(this.figure.height - height, hidden - PANE_MARGIN))), height };
+    return {
+      top: Math.round(Math.max(0, Math.min(this.figure.height - height, hidden - PANE_MARGIN))),
+      height,
+    };
   }
 
   /** The canvas follows before what it does not cover comes into view. */
@@ -285,7 +336,8 @@ export class QueueStage extends HTMLElement {
       if (distance < nearest) [best, nearest] = [item, distance];
     }
     if (best) this.inspect(best.message);
-    else if (opener) this.dispatchEvent(new CustomEvent("choose", { detail: Number(opener.parentElement.dataset.node) }));
+    else if (opener)
+      this.dispatchEvent(new CustomEvent("choose", { detail: Number(opener.parentElement.dataset.node) }));
   }
 
   /** Selects a message (0: none); the inspector shows its life. */

@@ -1,10 +1,15 @@
 // Ticks in which more happens than can be drawn singly: the numbers instead, and why.
 
-const WORDS = { delayed: "waiting", dead_lettering: "being dead-lettered", socket: "in the socket", working: "worked on" };
+const WORDS = {
+  delayed: "waiting",
+  dead_lettering: "being dead-lettered",
+  socket: "in the socket",
+  working: "worked on",
+};
 
 export function furnishAggregated(stage) {
   if (stage.tooFast) return;
-  const box = stage.tooFast = document.createElement("section");
+  const box = (stage.tooFast = document.createElement("section"));
   box.className = "too-fast";
   box.setAttribute("aria-label", "Too fast to draw singly");
   stage.parts.figure.after(box);
@@ -27,7 +32,8 @@ export function furnishAggregated(stage) {
 export function rows({ counts, flows }, nodes) {
   const name = (node) => nodes.get(node)?.name || "default exchange";
   const places = new Map();
-  for (const [node, zone, n] of counts) places.set(node, [...(places.get(node) ?? []), `${n} ${WORDS[zone] ?? zone}`]);
+  for (const [node, zone, n] of counts)
+    places.set(node, [...(places.get(node) ?? []), `${n} ${WORDS[zone] ?? zone}`]);
   return [
     ...[...places].map(([node, texts]) => [name(node), texts.join(", ")]),
     ...flows.map(([source, target, n]) => [`${name(source)} → ${name(target)}`, String(n)]),

@@ -38,8 +38,13 @@ export function soothe(drawn, scene, t_us, figure, seen_us = t_us) {
   for (const bar of drawn.bars) bar.part = stepped(bar.part);
   for (const item of drawn.tokens) {
     const { fuse } = item;
-    if (fuse) item.t_us = fuse.at_us + stepped((t_us - fuse.at_us) / (fuse.until_us - fuse.at_us || 1)) * (fuse.until_us - fuse.at_us);
-    const since_us = item.token ? item.token.flight?.depart_us ?? item.token.since_us : signalOf(scene, item).depart_us;
+    if (fuse)
+      item.t_us =
+        fuse.at_us +
+        stepped((t_us - fuse.at_us) / (fuse.until_us - fuse.at_us || 1)) * (fuse.until_us - fuse.at_us);
+    const since_us = item.token
+      ? (item.token.flight?.depart_us ?? item.token.since_us)
+      : signalOf(scene, item).depart_us;
     item.alpha = Math.max(0, Math.min(1, (seen_us - since_us) / FADE_US));
     const isNew = since_us === scene.at_us;
     if (!isNew && item.alpha === 1) continue;
@@ -52,7 +57,8 @@ export function soothe(drawn, scene, t_us, figure, seen_us = t_us) {
   }
   for (const dot of drawn.signals) {
     const signal = signalOf(scene, dot);
-    if (signal.depart_us === scene.at_us) trace(drawn, wayBetween(figure, signal.source, signal.target, "signal"), FREE.dot);
+    if (signal.depart_us === scene.at_us)
+      trace(drawn, wayBetween(figure, signal.source, signal.target, "signal"), FREE.dot);
   }
   drawn.under = (c, atlas) => paintUnder(c, atlas, drawn, figure);
   return drawn.tokens.some(({ alpha }) => alpha < 1);
@@ -74,7 +80,13 @@ function wayOf(scene, figure, { id, token, x, y }) {
     return way && measured([...way.points, [x, y]]);
   }
   const from = formerSpot({ scene, figure }, was);
-  return from && measured([[from.x, from.y], [x, y]]);
+  return (
+    from &&
+    measured([
+      [from.x, from.y],
+      [x, y],
+    ])
+  );
 }
 
 function trace(drawn, way, free) {
@@ -90,13 +102,16 @@ function shortened(points, free) {
     const [[x0, y0], [x1, y1]] = kept.slice(-2);
     const length = Math.hypot(x1 - x0, y1 - y0);
     if (length > left) {
-      kept[kept.length - 1] = [x1 - (x1 - x0) * left / length, y1 - (y1 - y0) * left / length];
+      kept[kept.length - 1] = [x1 - ((x1 - x0) * left) / length, y1 - ((y1 - y0) * left) / length];
       break;
     }
     left -= length;
     kept.pop();
   }
-  const long = kept.reduce((sum, [x, y], i) => sum + (i ? Math.hypot(x - kept[i - 1][0], y - kept[i - 1][1]) : 0), 0);
+  const long = kept.reduce(
+    (sum, [x, y], i) => sum + (i ? Math.hypot(x - kept[i - 1][0], y - kept[i - 1][1]) : 0),
+    0,
+  );
   return long >= SHORTEST ? kept : null;
 }
 
@@ -107,7 +122,8 @@ function paintUnder(c, atlas, { traces, ghosts }, figure) {
   const { ink, sheet } = atlas.colours;
   const lanes = new Path2D();
   lanes.rect(0, 0, figure.width, figure.height);
-  for (const box of figure.nodes.values()) if (box.kind === "queue") lanes.rect(box.x, box.y - 8, box.width, box.height + 16);
+  for (const box of figure.nodes.values())
+    if (box.kind === "queue") lanes.rect(box.x, box.y - 8, box.width, box.height + 16);
   c.save();
   c.clip(lanes, "evenodd");
   for (const { points } of traces) paintLine(c, points, sheet, 6, []);
@@ -140,7 +156,9 @@ function paintArrow(c, points, colour) {
   c.translate(x1, y1);
   c.rotate(Math.atan2(y1 - y0, x1 - x0));
   c.beginPath();
-  c.moveTo(1, 0); c.lineTo(-ARROW, -ARROW * 0.55); c.lineTo(-ARROW, ARROW * 0.55);
+  c.moveTo(1, 0);
+  c.lineTo(-ARROW, -ARROW * 0.55);
+  c.lineTo(-ARROW, ARROW * 0.55);
   c.fillStyle = colour;
   c.fill();
   c.restore();

@@ -19,7 +19,8 @@ export function furnishCharts(stage) {
     if (!box.open) return;
     series.refresh();
     const { shown_us, length_us, shownScene, timeline } = stage;
-    const queues = [...shownScene.nodes.values()].filter(({ node, kind }) => kind === "queue" && timeline.destinations.has(node))
+    const queues = [...shownScene.nodes.values()]
+      .filter(({ node, kind }) => kind === "queue" && timeline.destinations.has(node))
       .sort((a, b) => a.node - b.node);
     const missing = series.missing(shown_us);
     const gap = missing.findLast(({ what }) => what === "gap");
@@ -28,33 +29,61 @@ export function furnishCharts(stage) {
     if (key === drawn) return;
     drawn = key;
     if (queues.some(({ node }) => !charts.has(node)) || queues.length !== charts.size) {
-      charts = new Map(queues.map((queue) => [queue.node, charts.get(queue.node) ?? new Chart(stage, queue, series)]));
+      charts = new Map(
+        queues.map((queue) => [queue.node, charts.get(queue.node) ?? new Chart(stage, queue, series)]),
+      );
       list.replaceChildren(...[...charts.values()].map((chart) => chart.box));
     }
     write(said, saysOf(missing));
     for (const chart of charts.values()) chart.draw(missing);
   };
   for (const name of ["change", "moment", "transport"]) stage.addEventListener(name, follow);
-  box.addEventListener("toggle", () => { drawn = ""; follow(); });
+  box.addEventListener("toggle", () => {
+    drawn = "";
+    follow();
+  });
   follow();
 }
 
 /** What the charts cannot show, in words. */
 function saysOf(missing) {
   const span = ({ from_us, to_us }) => `${tenths(from_us)} to ${tenths(to_us)} s`;
-  const spans = (what) => missing.filter((each) => each.what === what).map(span).join(", ");
+  const spans = (what) =>
+    missing
+      .filter((each) => each.what === what)
+      .map(span)
+      .join(", ");
   const [gaps, numbers] = [spans("gap"), spans("numbers")];
   return [
     gaps && `Not held here, so not drawn: ${gaps}.`,
     numbers && `Too fast to count effects singly: ${numbers}.`,
-  ].filter(Boolean).join(" ");
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 class Chart {
   constructor(stage, { node, name }, series) {
-    Object.assign(this, { stage, node, name, series, ready: strip("ready", 44), effects: strip("effects per second", 26) });
-    [this.now, this.gaps, this.peak, this.end] = [part("div", "chart-now"), part("div", "chart-gaps"), part("p", "small"), part("span")];
-    this.input = Object.assign(part("input", "scrub-input"), { type: "range", min: "0", step: "100", ariaLabel: `Time, chart of ${name}` });
+    Object.assign(this, {
+      stage,
+      node,
+      name,
+      series,
+      ready: strip("ready", 44),
+      effects: strip("effects per second", 26),
+    });
+    [this.now, this.gaps, this.peak, this.end] = [
+      part("div", "chart-now"),
+      part("div", "chart-gaps"),
+      part("p", "small"),
+      part("span"),
+    ];
+    this.input = Object.assign(part("input", "scrub-input"), {
+      type: "range",
+      min: "0",
+      step: "100",
+      ariaLabel: `Time, chart of ${name}`,
+    });
     this.input.addEventListener("input", () => stage.seek(Number(this.input.value) * 1000));
     this.table = part("details", "", part("summary", "", "As a table"));
     this.table.addEventListener("toggle", () => this.fill());
@@ -76,13 +105,20 @@ class Chart {
     write(this.effects.value, done ?? "not counted");
     const peak = this.drawReady(shown_us, length_us);
     this.drawEffects(shown_us, length_us);
-    write(this.peak, peak ? `Most ready so far: ${peak.ready}, first at ${(peak.at_us / SECOND_US).toFixed(2)} s.` : "Nothing has been ready so far.");
+    write(
+      this.peak,
+      peak
+        ? `Most ready so far: ${peak.ready}, first at ${(peak.at_us / SECOND_US).toFixed(2)} s.`
+        : "Nothing has been ready so far.",
+    );
     this.now.style.left = percent(shown_us);
-    this.gaps.replaceChildren(...missing.map(({ from_us, to_us, what }) => {
-      const gap = part("span", what);
-      [gap.style.left, gap.style.width] = [percent(from_us), percent(to_us - from_us)];
-      return gap;
-    }));
+    this.gaps.replaceChildren(
+      ...missing.map(({ from_us, to_us, what }) => {
+        const gap = part("span", what);
+        [gap.style.left, gap.style.width] = [percent(from_us), percent(to_us - from_us)];
+        return gap;
+      }),
+    );
     input.max = length_us / 1000;
     input.value = Math.floor(shown_us / 100_000) * 100;
     input.ariaValueText = `${tenths(shown_us)} of ${length_us / SECOND_US} seconds, ready ${ready ?? "not held"}`;
@@ -120,9 +156,20 @@ class Chart {
       const count = this.series.effects(this.node, from_us - 1, to_us);
       if (count) bars.push([from_us, to_us, count]);
     }
-    const y = scale(this.effects.high, bars.reduce((most, bar) => Math.max(most, bar[2]), 0));
+    const y = scale(
+      this.effects.high,
+      bars.reduce((most, bar) => Math.max(most, bar[2]), 0),
+    );
     const x = (t_us) => ((t_us / length_us) * WIDE).toFixed(1);
-    this.effects.fill.setAttribute("d", bars.map(([from_us, to_us, count]) => `M${x(from_us)} ${this.effects.high}V${y(count)}H${x(to_us)}V${this.effects.high}Z`).join(""));
+    this.effects.fill.setAttribute(
+      "d",
+      bars
+        .map(
+          ([from_us, to_us, count]) =>
+            `M${x(from_us)} ${this.effects.high}V${y(count)}H${x(to_us)}V${this.effects.high}Z`,
+        )
+        .join(""),
+    );
   }
 
   /** The same as numbers, while somebody reads them. */
@@ -134,10 +181,25 @@ class Chart {
     if (table.shown === key) return;
     table.shown = key;
     const row = (tag, texts) => part("tr", "", ...texts.map((text) => part(tag, "", text)));
-    const made = part("table", "", part("caption", "", `${this.name}, up to ${tenths(stage.shown_us)} s`), row("th", ["time", "ready", "effects per second"]));
-    made.append(...rows.map(({ at_us, ready, effects }) => (
-      row("td", [`${at_us / SECOND_US} s`, ready ?? "not held", effects === null ? "not counted" : Math.round(effects * 100) / 100]))));
-    table.replaceChildren(table.firstChild, rows.length ? made : part("p", "small", "No whole second has been shown yet."));
+    const made = part(
+      "table",
+      "",
+      part("caption", "", `${this.name}, up to ${tenths(stage.shown_us)} s`),
+      row("th", ["time", "ready", "effects per second"]),
+    );
+    made.append(
+      ...rows.map(({ at_us, ready, effects }) =>
+        row("td", [
+          `${at_us / SECOND_US} s`,
+          ready ?? "not held",
+          effects === null ? "not counted" : Math.round(effects * 100) / 100,
+        ]),
+      ),
+    );
+    table.replaceChildren(
+      table.firstChild,
+      rows.length ? made : part("p", "small", "No whole second has been shown yet."),
+    );
   }
 }
 
@@ -154,10 +216,17 @@ function strip(word, high) {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.ariaHidden = "true";
   shapes[2].setAttribute("d", `M0 ${high}H${WIDE}`);
-  return { box: part("div", "chart-strip", part("p", "", part("span", "", word), value), svg), value, high, fill: shapes[0], line: shapes[1] };
+  return {
+    box: part("div", "chart-strip", part("p", "", part("span", "", word), value), svg),
+    value,
+    high,
+    fill: shapes[0],
+    line: shapes[1],
+  };
 }
 
-const scale = (high, most) => (count) => Math.round((high - (count / Math.max(SCALE_MIN, most)) * (high - 2)) * 10) / 10;
+const scale = (high, most) => (count) =>
+  Math.round((high - (count / Math.max(SCALE_MIN, most)) * (high - 2)) * 10) / 10;
 const tenths = (t_us) => (Math.floor(t_us / 100_000) / 10).toFixed(1);
 
 function write(element, text) {

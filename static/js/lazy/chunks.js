@@ -33,7 +33,9 @@ export class Chunks {
   }
 
   /** What was held is not held any more: ask for it again when it is wanted. */
-  forget() { this.asked.clear(); }
+  forget() {
+    this.asked.clear();
+  }
 
   /** When the chunk of `t_us` is over, in simulated µs, if there is none of it yet; else 0. */
   due_us(t_us, tick_us) {
@@ -50,7 +52,8 @@ export class Chunks {
     const until_us = t_us + AHEAD_US * Math.max(1, rate);
     const from_us = timeline.knowsSingly(t_us) ? timeline.edgeAfter(t_us) + 1 : t_us;
     const moments = [from_us, Math.max(from_us, until_us)];
-    for (let next_us = (Math.floor(from_us / span_us) + 1) * span_us; next_us < until_us; next_us += span_us) moments.push(next_us);
+    for (let next_us = (Math.floor(from_us / span_us) + 1) * span_us; next_us < until_us; next_us += span_us)
+      moments.push(next_us);
     for (const moment_us of moments) {
       const url = this.urls[Math.floor(moment_us / span_us)];
       if (this.asked.has(url) || timeline.knowsSingly(moment_us) || moment_us < 0) continue;
@@ -64,11 +67,15 @@ export class Chunks {
     const now_ms = performance.now();
     if (now_ms - this.indexAsked_ms < AGAIN_MS) return;
     this.indexAsked_ms = now_ms;
-    this.fetch(index, () => index === this.index, ({ chunks }) => {
-      this.urls = chunks;
-      this.told = true;
-      this.hooks.again();
-    });
+    this.fetch(
+      index,
+      () => index === this.index,
+      ({ chunks }) => {
+        this.urls = chunks;
+        this.told = true;
+        this.hooks.again();
+      },
+    );
     setTimeout(() => this.hooks.again(), AGAIN_MS);
   }
 
@@ -89,7 +96,10 @@ export class Chunks {
     } catch {
       if (!still()) return;
       this.hooks.failed(true);
-      setTimeout(() => { this.asked.delete(url); this.hooks.again(); }, AGAIN_MS);
+      setTimeout(() => {
+        this.asked.delete(url);
+        this.hooks.again();
+      }, AGAIN_MS);
     }
   }
 }

@@ -43,23 +43,39 @@ function describeZones(scene) {
 }
 
 function describeFlights(scene) {
-  return sorted([...scene.tokens].filter(([, token]) => token.flight), ([key]) => key)
-    .map(([key, token]) => ({ token: name(scene, key), ...token.flight }));
+  return sorted(
+    [...scene.tokens].filter(([, token]) => token.flight),
+    ([key]) => key,
+  ).map(([key, token]) => ({ token: name(scene, key), ...token.flight }));
 }
 
 function describeCopies(scene) {
-  return sorted(scene.copies, ([copy]) => copy).map(([copy, { deliveries, redelivered, routed_us, tokens }]) => {
-    const fact = scene.facts.copies.get(copy) ?? {};
-    const message = scene.facts.messages.get(fact.message) ?? {};
-    const { key, poison } = message;
-    return { copy, message: fact.message, destination: fact.destination, key, poison, deliveries, redelivered, routed_us, tokens };
-  });
+  return sorted(scene.copies, ([copy]) => copy).map(
+    ([copy, { deliveries, redelivered, routed_us, tokens }]) => {
+      const fact = scene.facts.copies.get(copy) ?? {};
+      const message = scene.facts.messages.get(fact.message) ?? {};
+      const { key, poison } = message;
+      return {
+        copy,
+        message: fact.message,
+        destination: fact.destination,
+        key,
+        poison,
+        deliveries,
+        redelivered,
+        routed_us,
+        tokens,
+      };
+    },
+  );
 }
 
 function describeLedger(scene) {
   const ledger = {};
   for (const [destination, stand] of sorted(scene.ledger, ([id]) => id)) {
-    const counts = Object.keys(stand).filter((place) => stand[place]).sort();
+    const counts = Object.keys(stand)
+      .filter((place) => stand[place])
+      .sort();
     if (counts.length) ledger[destination] = Object.fromEntries(counts.map((place) => [place, stand[place]]));
   }
   return ledger;

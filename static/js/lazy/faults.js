@@ -5,15 +5,25 @@ const up = (node) => node.state !== "crashed" && node.state !== "stopped";
 /** kinds of nodes, which of them are possible, and the command for one; `undo` names the way back. */
 const FAULTS = {
   crash: { kinds: ["consumer"], may: up, command: (n) => ["CrashConsumer", { consumer: n.name }] },
-  restart: { kinds: ["consumer"], may: (n) => !up(n), command: (n) => ["RestartConsumer", { consumer: n.name }] },
+  restart: {
+    kinds: ["consumer"],
+    may: (n) => !up(n),
+    command: (n) => ["RestartConsumer", { consumer: n.name }],
+  },
   slow: {
-    kinds: ["consumer"], may: up, on: (n) => n.state === "slow", undo: "normal speed",
+    kinds: ["consumer"],
+    may: up,
+    on: (n) => n.state === "slow",
+    undo: "normal speed",
     command: (n) => ["SlowConsumer", { consumer: n.name, factor: n.state === "slow" ? 1000 : 3000 }],
   },
   poison: { kinds: ["producer"], may: up, command: (n) => ["PoisonNext", { producer: n.name }] },
   drop: { kinds: ["consumer"], may: up, command: (n) => ["DropNextAck", { actor: n.name }] },
   cut: {
-    kinds: ["consumer", "producer"], may: up, on: (n) => n.link !== "up", undo: "mend",
+    kinds: ["consumer", "producer"],
+    may: up,
+    on: (n) => n.link !== "up",
+    undo: "mend",
     command: (n) => [n.link === "up" ? "CutLink" : "RestoreLink", { actor: n.name }],
   },
 };
@@ -24,7 +34,8 @@ export function furnishFaults(stage) {
   const choose = (name) => {
     chosen = name;
     offer(stage, targets, chosen, done);
-    for (const button of faults.querySelectorAll("[data-fault]")) button.setAttribute("aria-pressed", String(button.dataset.fault === chosen));
+    for (const button of faults.querySelectorAll("[data-fault]"))
+      button.setAttribute("aria-pressed", String(button.dataset.fault === chosen));
   };
   const done = (node) => {
     const pressed = faults.querySelector(`[data-fault="${chosen}"]`);
@@ -55,7 +66,9 @@ export function furnishFaults(stage) {
 
 function targetsOf(stage, name) {
   const fault = FAULTS[name];
-  return [...stage.shownScene.nodes.values()].filter((node) => fault.kinds.includes(node.kind) && fault.may(node));
+  return [...stage.shownScene.nodes.values()].filter(
+    (node) => fault.kinds.includes(node.kind) && fault.may(node),
+  );
 }
 
 /** Buttons for the possible targets; none when nothing is chosen. */
@@ -72,9 +85,15 @@ function offer(stage, box, name, done) {
     button.addEventListener("click", act);
     return button;
   };
-  const buttons = targetsOf(stage, name).map((node) => make(fault.on?.(node) ? `${node.name}: ${fault.undo}` : node.name, () => done(node)));
+  const buttons = targetsOf(stage, name).map((node) =>
+    make(fault.on?.(node) ? `${node.name}: ${fault.undo}` : node.name, () => done(node)),
+  );
   box.setAttribute("aria-label", `Targets of ${name}`);
-  return box.replaceChildren(head, ...buttons, make("Never mind", () => done(null), "never-mind"));
+  return box.replaceChildren(
+    head,
+    ...buttons,
+    make("Never mind", () => done(null), "never-mind"),
+  );
 }
 
 function enable(stage, faults) {

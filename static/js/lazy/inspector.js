@@ -13,7 +13,8 @@ export function furnishInspector(stage) {
   const box = stage.parts.inspector;
   const inspector = new Inspector(stage, box);
   stage.addEventListener("inspect", (event) => inspector.open(event.detail));
-  for (const name of ["change", "transport", "moment"]) stage.addEventListener(name, () => inspector.follow());
+  for (const name of ["change", "transport", "moment"])
+    stage.addEventListener(name, () => inspector.follow());
   box.addEventListener("click", (event) => {
     const jump = event.target.closest("[data-at]");
     if (event.target.closest(".close")) close(stage, box);
@@ -111,7 +112,8 @@ class Inspector {
     list.append(...items);
     const parts = [heading(stage, message), facts(stage, message), list];
     if (this.missing) parts.splice(2, 0, text("p", "What came before is being fetched.", "small"));
-    if (past < seen.length) parts.push(text("p", "Dashed steps lie ahead of the moment you are looking at.", "small"));
+    if (past < seen.length)
+      parts.push(text("p", "Dashed steps lie ahead of the moment you are looking at.", "small"));
     box.replaceChildren(...parts);
     box.scrollTop = scrollTop;
     this.keepInSight(list.querySelector(".now"), past);
@@ -121,30 +123,48 @@ class Inspector {
 
 /** All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}. Pure. */
 export function lifeOf(message, timeline) {
-  const copies = new Set([...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy));
-  const events = new Map(timeline.segments.flatMap((s) => s.events).filter((e) => concerns(e, message, copies)).map((e) => [e.number, e]));
-  const entries = [...events.values()].map((event) => entryOf(event, timeline, message, copies)).filter(Boolean);
+  const copies = new Set(
+    [...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy),
+  );
+  const events = new Map(
+    timeline.segments
+      .flatMap((s) => s.events)
+      .filter((e) => concerns(e, message, copies))
+      .map((e) => [e.number, e]),
+  );
+  const entries = [...events.values()]
+    .map((event) => entryOf(event, timeline, message, copies))
+    .filter(Boolean);
   return entries.slice(0, ENTRIES_MAX);
 }
 
 const ZONES = {
-  ready: (name, place) => `Ready in ${name}, place ${place}`, unacked: (name) => `Unacked in ${name}`,
-  delayed: (name) => `Waits out a delay in ${name}`, dead_lettering: (name) => `Being dead-lettered by ${name}`,
-  socket: (name) => `In the socket of ${name}`, prefetched: (name, place) => `Waiting at ${name}, place ${place}`,
+  ready: (name, place) => `Ready in ${name}, place ${place}`,
+  unacked: (name) => `Unacked in ${name}`,
+  delayed: (name) => `Waits out a delay in ${name}`,
+  dead_lettering: (name) => `Being dead-lettered by ${name}`,
+  socket: (name) => `In the socket of ${name}`,
+  prefetched: (name, place) => `Waiting at ${name}, place ${place}`,
   working: (name) => `Worked on by ${name}`,
 };
 
 /** Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its receipt. Pure. */
 export function whereNow(scene, message) {
-  const tokens = [...scene.tokens].filter(([, { copy }]) => scene.facts.copies.get(copy)?.message === message);
-  const bodies = tokens.filter(([, { copy, attempt, zone }]) => attempt > 0 || zone !== "unacked" || !tokens.some(([, t]) => t.copy === copy && t.attempt > 0));
+  const tokens = [...scene.tokens].filter(
+    ([, { copy }]) => scene.facts.copies.get(copy)?.message === message,
+  );
+  const bodies = tokens.filter(
+    ([, { copy, attempt, zone }]) =>
+      attempt > 0 || zone !== "unacked" || !tokens.some(([, t]) => t.copy === copy && t.attempt > 0),
+  );
   const places = bodies.map(([key, { node, zone, flight }]) => {
     const name = scene.nodes.get(flight ? flight.target : node)?.name || "the default exchange";
     if (flight) return flight.arrive_us > scene.at_us ? `On its way to ${name}` : `At ${name}`;
     return ZONES[zone]?.(name, zoneKeys(scene, node, zone).indexOf(key) + 1) ?? "";
   });
   for (const { kind, about, target, arrive_us } of scene.signals.values()) {
-    if (kind === "publish" && about === message && arrive_us > scene.at_us) places.push(`On its way to ${scene.nodes.get(target)?.name || "the default exchange"}`);
+    if (kind === "publish" && about === message && arrive_us > scene.at_us)
+      places.push(`On its way to ${scene.nodes.get(target)?.name || "the default exchange"}`);
   }
   return [...new Set(places.filter(Boolean))].join("; ");
 }
@@ -160,7 +180,10 @@ function heading(stage, message) {
   context.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, 0);
   atlas.draw(context, { ...about, look: "body", scale: 1.28, labelled: true, x: TOKEN / 2, y: TOKEN / 2 });
   const words = text("div", "");
-  words.append(text("h2", `The life of m${message}`), text("p", about.key ? `key ${about.key}` : "without a key", "mono"));
+  words.append(
+    text("h2", `The life of m${message}`),
+    text("p", about.key ? `key ${about.key}` : "without a key", "mono"),
+  );
   const box = text("div", "", "who");
   box.append(canvas, words, closeButton());
   return box;
@@ -178,7 +201,10 @@ function facts(stage, message) {
     const known = scene.copies.get(copy);
     if (of !== message || !known) continue;
     const again = known.redelivered ? ", redelivered" : "";
-    say(nameOf(destination), `${known.deliveries === 1 ? "1 delivery" : `${known.deliveries} deliveries`}${again}`);
+    say(
+      nameOf(destination),
+      `${known.deliveries === 1 ? "1 delivery" : `${known.deliveries} deliveries`}${again}`,
+    );
   }
   return list;
 }
@@ -215,7 +241,9 @@ export function showList(stage, { title, rows }) {
   const box = stage.parts.inspector;
   stage.inspect(0);
   show(stage, box, true);
-  box.onclick = (event) => { if (event.target.closest(".close")) close(stage, box); };
+  box.onclick = (event) => {
+    if (event.target.closest(".close")) close(stage, box);
+  };
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const name of ["place", "message", "key", "deliveries"]) {

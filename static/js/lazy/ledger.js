@@ -2,17 +2,25 @@
 
 const ALWAYS = ["done", "ready", "unacked"];
 const SOMETIMES = ["on_the_wire", "waiting", "held", "dead", "expired", "dropped", "lost"];
-const BESIDE = { duplicated_deliveries: "duplicated", duplicated_effects: "effects twice", out_of_order: "out of order" };
+const BESIDE = {
+  duplicated_deliveries: "duplicated",
+  duplicated_effects: "effects twice",
+  out_of_order: "out of order",
+};
 const WORDS = { on_the_wire: "on the wire" };
 const BROKEN_BY = {
-  nothing_lost: ["lost", "dropped", "expired"], nothing_dead: ["dead"],
-  each_effect_once: ["duplicated_effects"], order_per_key: ["out_of_order"],
+  nothing_lost: ["lost", "dropped", "expired"],
+  nothing_dead: ["dead"],
+  each_effect_once: ["duplicated_effects"],
+  order_per_key: ["out_of_order"],
 };
 
 export function furnishLedger(stage) {
   const box = stage.parts.ledger;
   let tenth = -1;
-  stage.addEventListener("moment", () => { if (Math.floor(stage.shown_us / 100_000) !== tenth) show(); });
+  stage.addEventListener("moment", () => {
+    if (Math.floor(stage.shown_us / 100_000) !== tenth) show();
+  });
   stage.addEventListener("change", () => show());
   function show() {
     tenth = Math.floor(stage.shown_us / 100_000);
@@ -43,20 +51,31 @@ function homeOf(scene, copy) {
 export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us) {
   const oldest = oldestReady(scene);
   const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
-  const stands = [...scene.nodes.values()].filter((n) => destinations.has(n.node))
+  const stands = [...scene.nodes.values()]
+    .filter((n) => destinations.has(n.node))
     .sort((a, b) => (b.kind === "queue") - (a.kind === "queue") || a.node - b.node);
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
     const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
-    const beside = Object.entries(BESIDE).filter(([place]) => place !== "duplicated_effects" || reached.has(place)).map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
+    const beside = Object.entries(BESIDE)
+      .filter(([place]) => place !== "duplicated_effects" || reached.has(place))
+      .map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
     if (node.kind === "queue") {
       const since_us = oldest.get(node.node);
-      beside.push({ place: "oldest", word: "oldest ready", count: since_us === undefined ? "none" : `${(Math.max(0, t_us - since_us) / 1e6).toFixed(1)} s`, beside: true });
+      beside.push({
+        place: "oldest",
+        word: "oldest ready",
+        count: since_us === undefined ? "none" : `${(Math.max(0, t_us - since_us) / 1e6).toFixed(1)} s`,
+        beside: true,
+      });
     }
     const all = [owed, ...terms, ...beside];
     for (const term of all) term.mark = markOf(scene, node.node, term);
-    return { name: node.kind === "queue" ? node.name : `no queue (${node.name || "default exchange"})`, terms: all };
+    return {
+      name: node.kind === "queue" ? node.name : `no queue (${node.name || "default exchange"})`,
+      terms: all,
+    };
   });
 }
 
@@ -71,22 +90,24 @@ function markOf(scene, destination, { place, count }) {
 function build(box, rows, shape) {
   box.shape = shape;
   box.cells = [];
-  box.replaceChildren(...rows.map((row) => {
-    const list = document.createElement("dl");
-    list.setAttribute("aria-label", `Ledger of ${row.name}`);
-    const name = document.createElement("div");
-    name.className = "about";
-    const title = document.createElement("dt");
-    title.textContent = "destination";
-    title.hidden = true;
-    const value = document.createElement("dd");
-    value.textContent = row.name;
-    name.append(title, value);
-    const cells = row.terms.map(cell);
-    box.cells.push(cells);
-    list.append(name, ...cells.map((each) => each.box));
-    return list;
-  }));
+  box.replaceChildren(
+    ...rows.map((row) => {
+      const list = document.createElement("dl");
+      list.setAttribute("aria-label", `Ledger of ${row.name}`);
+      const name = document.createElement("div");
+      name.className = "about";
+      const title = document.createElement("dt");
+      title.textContent = "destination";
+      title.hidden = true;
+      const value = document.createElement("dd");
+      value.textContent = row.name;
+      name.append(title, value);
+      const cells = row.terms.map(cell);
+      box.cells.push(cells);
+      list.append(name, ...cells.map((each) => each.box));
+      return list;
+    }),
+  );
 }
 
 function cell(term, i) {

@@ -7,7 +7,8 @@ import { mark } from "mailroom/lazy/mark.js";
 import { furnishOrders } from "mailroom/lazy/order.js";
 import { sayNear } from "mailroom/lazy/said.js";
 
-const BY_STEPS = "Step, or Shift and the right arrow, goes on to the next stop, one event at a time. Play runs there.";
+const BY_STEPS =
+  "Step, or Shift and the right arrow, goes on to the next stop, one event at a time. Play runs there.";
 const SILENT = "The server does not answer. What you did is still here: try again.";
 
 /** `first`: the submit event that was waiting while this module came. */
@@ -26,7 +27,9 @@ class Lesson {
     this.take();
   }
 
-  get text() { return this.root.querySelector("[data-lesson-text]"); }
+  get text() {
+    return this.root.querySelector("[data-lesson-text]");
+  }
 
   /** What the text says about the stage is so from now on. */
   take() {
@@ -40,7 +43,8 @@ class Lesson {
     else mark(this.stage, "");
     if (this.step === "goal" && dataset.way === undefined) delete this.stage.dataset.looks;
     if (this.step === "goal") this.stage.limit_us = Infinity;
-    else if (this.step !== "run" && this.stage.limit_us === Infinity) this.stage.limit_us = Number(this.stage.dataset.at);
+    else if (this.step !== "run" && this.stage.limit_us === Infinity)
+      this.stage.limit_us = Number(this.stage.dataset.at);
     this.judged = false;
     this.until_us = Number(dataset.until) || Infinity;
   }
@@ -49,7 +53,8 @@ class Lesson {
   limitFaults(names) {
     if (!names) return;
     const allowed = names.split(",");
-    for (const button of this.stage.querySelectorAll("[data-fault]")) button.hidden = !allowed.includes(button.dataset.fault);
+    for (const button of this.stage.querySelectorAll("[data-fault]"))
+      button.hidden = !allowed.includes(button.dataset.fault);
   }
 
   // -- the run ----------------------------------------------------------------------------------
@@ -79,7 +84,8 @@ class Lesson {
     const { stage, step } = this;
     if (step === "goal") return this.lookAtGoal();
     const next = this.stops[this.shown + 1];
-    if (step !== "run" || stage.playing || !next || stage.shown_us < Number(next.dataset.at)) return undefined;
+    if (step !== "run" || stage.playing || !next || stage.shown_us < Number(next.dataset.at))
+      return undefined;
     return this.arrive(next);
   }
 
@@ -97,7 +103,9 @@ class Lesson {
     const form = this.text.querySelector("form");
     const body = new URLSearchParams(new FormData(form));
     body.set("stop", stop);
-    fetch(form.action, { method: "POST", body, headers: { "X-Part": "text" }, keepalive: true }).catch(() => {});
+    fetch(form.action, { method: "POST", body, headers: { "X-Part": "text" }, keepalive: true }).catch(
+      () => {},
+    );
   }
 
   // -- the goal ---------------------------------------------------------------------------------
@@ -145,7 +153,11 @@ class Lesson {
     this.take();
     if (before === this.step) {
       this.judged = true;
-      (this.text.querySelector(".said-here") ?? this.text.querySelector(".verdict") ?? this.text.querySelector("h1")).focus();
+      (
+        this.text.querySelector(".said-here") ??
+        this.text.querySelector(".verdict") ??
+        this.text.querySelector("h1")
+      ).focus();
       return;
     }
     this.text.querySelector("[data-focus]").focus();

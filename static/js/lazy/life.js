@@ -7,8 +7,11 @@ const SILENT = new Set(["Settled", "Tallied", "StoreKept"]);
 
 /** Whether `event` is part of the life of `message`, whose copies are `copies`. */
 export function concerns(event, message, copies) {
-  if (event.type === "Sent") return BY_MESSAGE.has(event.kind) ? event.about === message : copies.has(event.about);
-  return event.message === message || copies.has(event.copy) || (event.copies ?? []).some((c) => copies.has(c));
+  if (event.type === "Sent")
+    return BY_MESSAGE.has(event.kind) ? event.about === message : copies.has(event.about);
+  return (
+    event.message === message || copies.has(event.copy) || (event.copies ?? []).some((c) => copies.has(c))
+  );
 }
 
 /** {number, type, at_us, what, why, copy, attempt}, null for what is only counted. */
@@ -20,7 +23,12 @@ export function entryOf(event, timeline, message, copies) {
   const [what, why] = own ?? split(sentence.text.replace(new RegExp(`^m${message} `), ""));
   const copy = event.copy ?? (event.type === "Sent" && !BY_MESSAGE.has(event.kind) ? event.about : undefined);
   return {
-    number: event.number, type: event.type, at_us: event.at_us, what: capital(what), copy, attempt: event.attempt ?? 0,
+    number: event.number,
+    type: event.type,
+    at_us: event.at_us,
+    what: capital(what),
+    copy,
+    attempt: event.attempt ?? 0,
     why: (why ?? split(sentence?.text ?? "")[1]) || because(event, timeline, message, copies),
   };
 }
@@ -33,7 +41,9 @@ const nameOf = (timeline, node) => {
 /** "m8 is dropped: the queue was full." in two. */
 function split(sentence) {
   const at = sentence.indexOf(": ");
-  return at < 0 ? [sentence.replace(/\.$/, ""), ""] : [sentence.slice(0, at), sentence.slice(at + 2).replace(/\.$/, "")];
+  return at < 0
+    ? [sentence.replace(/\.$/, ""), ""]
+    : [sentence.slice(0, at), sentence.slice(at + 2).replace(/\.$/, "")];
 }
 
 /** "X crashed, so m8 goes back to Y." without what follows from it. */
@@ -52,24 +62,47 @@ const ANSWERS = { ack: "Acknowledged by", nack: "Given back by", reject: "Reject
 
 /** [what, why]; why undefined: from the narrator's sentence or from the cause, "" for none. */
 const WORDS = {
-  MessageCreated: (e, name) => [`Made by ${name(e.node)}`, e.poison ? "poison: every handler fails at it" : undefined],
+  MessageCreated: (e, name) => [
+    `Made by ${name(e.node)}`,
+    e.poison ? "poison: every handler fails at it" : undefined,
+  ],
   Sent(e, name) {
     if (e.kind === "publish") return [`Published to ${name(e.target)}`, ""];
     if (e.kind === "confirm") return ["Confirmed by the broker", ""];
     return ANSWERS[e.kind] ? [`${ANSWERS[e.kind]} ${name(e.source)}`, ""] : null;
   },
-  Routed: (e, name) => (e.copies.length ? [`Routed to ${e.copies.map((owed) => name(owed.destination)).join(", ")}`, ""] : null),
+  Routed: (e, name) =>
+    e.copies.length ? [`Routed to ${e.copies.map((owed) => name(owed.destination)).join(", ")}`, ""] : null,
   Placed(e, name) {
-    if (e.zone === "ready") return [`Queued in ${name(e.node)}`, e.index > 0 ? `behind ${e.index} other${e.index > 1 ? "s" : ""}` : undefined];
-    if (e.zone === "prefetched") return [`Waiting at ${name(e.node)}`, e.index > 0 ? `behind ${e.index} other${e.index > 1 ? "s" : ""}` : "it works on one at a time"];
+    if (e.zone === "ready")
+      return [
+        `Queued in ${name(e.node)}`,
+        e.index > 0 ? `behind ${e.index} other${e.index > 1 ? "s" : ""}` : undefined,
+      ];
+    if (e.zone === "prefetched")
+      return [
+        `Waiting at ${name(e.node)}`,
+        e.index > 0 ? `behind ${e.index} other${e.index > 1 ? "s" : ""}` : "it works on one at a time",
+      ];
     return null;
   },
   Moved: (e, name) => [`Delivered ${e.attempt > 1 ? "again " : ""}to ${name(e.target)}`],
-  Requeued: (e, name, said) => [`Goes back to ${name(e.queue)}`, said?.includes(", so ") ? before(said) : said?.includes(" gave ") ? "it was given back" : undefined],
+  Requeued: (e, name, said) => [
+    `Goes back to ${name(e.queue)}`,
+    said?.includes(", so ") ? before(said) : said?.includes(" gave ") ? "it was given back" : undefined,
+  ],
   DeadLettered: (e, name) => [`Leaves ${name(e.queue)} as a dead letter`],
   WorkStarted: (e, name) => [`${name(e.node)} starts on it`],
-  EffectApplied: (e, name) => [`${name(e.node)} does “${e.effect}”`, e.effect_number > 1 ? `time ${e.effect_number}: it was done before` : ""],
-  StoreAsked: (e, name) => [`${name(e.node)} asks its store`, e.seen ? "it is there already" : "it is not there yet"],
-  WorkFinished: (e, name) => (e.ok ? [`${name(e.node)} is done with it`, ""] : [`${name(e.node)} fails at it`, e.why || "an error"]),
-  Left: (e, name) => (e.reason === "acknowledged" ? [`Struck out in ${name(e.node)}`, "it is acknowledged"] : null),
+  EffectApplied: (e, name) => [
+    `${name(e.node)} does “${e.effect}”`,
+    e.effect_number > 1 ? `time ${e.effect_number}: it was done before` : "",
+  ],
+  StoreAsked: (e, name) => [
+    `${name(e.node)} asks its store`,
+    e.seen ? "it is there already" : "it is not there yet",
+  ],
+  WorkFinished: (e, name) =>
+    e.ok ? [`${name(e.node)} is done with it`, ""] : [`${name(e.node)} fails at it`, e.why || "an error"],
+  Left: (e, name) =>
+    e.reason === "acknowledged" ? [`Struck out in ${name(e.node)}`, "it is acknowledged"] : null,
 };

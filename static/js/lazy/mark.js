@@ -3,7 +3,7 @@
 /** Marks `what` (a node's name, a message such as "m7", "" for nothing) and takes the last mark away. */
 export function mark(stage, what, words = "") {
   stage.selected = /^m\d+$/.test(what) ? Number(what.slice(1)) : 0;
-  const node = what && [...stage.shownScene?.nodes.values() ?? []].find(({ name }) => name === what);
+  const node = what && [...(stage.shownScene?.nodes.values() ?? [])].find(({ name }) => name === what);
   frame(stage, node ? boxOf(stage, node.node, "") : null, words, "pointed");
   stage.wake();
 }
@@ -40,6 +40,9 @@ export function frame(stage, box, words, kind) {
   }
   const pad = 5;
   Object.assign(element.style, {
-    left: `${box.x - pad}px`, top: `${box.y - pad}px`, width: `${box.width + 2 * pad}px`, height: `${box.height + 2 * pad}px`,
+    left: `${box.x - pad}px`,
+    top: `${box.y - pad}px`,
+    width: `${box.width + 2 * pad}px`,
+    height: `${box.height + 2 * pad}px`,
   });
 }

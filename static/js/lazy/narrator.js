@@ -30,7 +30,8 @@ class Narrator {
   follow() {
     const { timeline, shown_us } = this.stage;
     const passed_us = shown_us - this.heard_us;
-    if (passed_us < 0 || passed_us > JUMP_US * Math.max(1, this.stage.clock.rate) || !this.stage.playing) this.recall(shown_us);
+    if (passed_us < 0 || passed_us > JUMP_US * Math.max(1, this.stage.clock.rate) || !this.stage.playing)
+      this.recall(shown_us);
     else if (passed_us > 0) this.listen(timeline.between(this.heard_us, shown_us));
     this.heard_us = shown_us;
     this.showTime(shown_us);

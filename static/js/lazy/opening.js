@@ -22,7 +22,9 @@ export async function openRoom(stage, more) {
       return answer.ok ? told : { text: told.text ?? "No room could be opened. Try again." };
     } catch {
       if (tries === TRIES) return { text: NO_ANSWER };
-      await new Promise((go) => { setTimeout(go, AGAIN_MS); });
+      await new Promise((go) => {
+        setTimeout(go, AGAIN_MS);
+      });
     }
   }
 }

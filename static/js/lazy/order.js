@@ -23,7 +23,7 @@ export function furnishOrders(root) {
 function move(button, by) {
   const row = button.closest("li");
   const other = by < 0 ? row.previousElementSibling : row.nextElementSibling;
-  if (other) (by < 0 ? other.before(row) : other.after(row));
+  if (other) by < 0 ? other.before(row) : other.after(row);
   button.focus();
   say(row);
 }
@@ -33,8 +33,11 @@ function drag(row) {
   row.classList.add("dragged");
   const over = ({ clientY }) => {
     const rows = [...row.parentElement.children];
-    const at = rows.find((each) => { const { top, bottom } = each.getBoundingClientRect(); return clientY >= top && clientY < bottom; });
-    if (at && at !== row) (rows.indexOf(at) < rows.indexOf(row) ? at.before(row) : at.after(row));
+    const at = rows.find((each) => {
+      const { top, bottom } = each.getBoundingClientRect();
+      return clientY >= top && clientY < bottom;
+    });
+    if (at && at !== row) rows.indexOf(at) < rows.indexOf(row) ? at.before(row) : at.after(row);
   };
   const done = () => {
     document.removeEventListener("pointermove", over);

@@ -7,12 +7,21 @@ import { furnishNarrator } from "mailroom/lazy/narrator.js";
 import { furnishTransport } from "mailroom/lazy/transport.js";
 
 export function furnish(stage) {
-  for (const one of [furnishTransport, furnishLedger, furnishNarrator, furnishConnection, furnishFaults]) one(stage);
-  whenStill(stage, () => import("mailroom/lazy/token-buttons.js").then(({ furnishTokens }) => furnishTokens(stage)));
-  onFirst(stage, "inspect", () => import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => furnishInspector(stage)));
-  onFirst(stage, "choose", () => import("mailroom/lazy/settings.js").then(({ furnishSettings }) => furnishSettings(stage)));
+  for (const one of [furnishTransport, furnishLedger, furnishNarrator, furnishConnection, furnishFaults])
+    one(stage);
+  whenStill(stage, () =>
+    import("mailroom/lazy/token-buttons.js").then(({ furnishTokens }) => furnishTokens(stage)),
+  );
+  onFirst(stage, "inspect", () =>
+    import("mailroom/lazy/inspector.js").then(({ furnishInspector }) => furnishInspector(stage)),
+  );
+  onFirst(stage, "choose", () =>
+    import("mailroom/lazy/settings.js").then(({ furnishSettings }) => furnishSettings(stage)),
+  );
   whenDone(stage);
-  whenOpen(stage.parts.charts, () => import("mailroom/lazy/charts.js").then(({ furnishCharts }) => furnishCharts(stage)));
+  whenOpen(stage.parts.charts, () =>
+    import("mailroom/lazy/charts.js").then(({ furnishCharts }) => furnishCharts(stage)),
+  );
   stage.furnished = true;
   stage.dispatchEvent(new Event("transport"));
   stage.dispatchEvent(new Event("change"));
@@ -31,7 +40,11 @@ function whenDone(stage) {
 
 /** Fetches what listens to `kind` when that happens for the first time, and says it again to it. */
 function onFirst(stage, kind, fetch) {
-  stage.addEventListener(kind, ({ detail }) => fetch().then(() => stage.dispatchEvent(new CustomEvent(kind, { detail }))), { once: true });
+  stage.addEventListener(
+    kind,
+    ({ detail }) => fetch().then(() => stage.dispatchEvent(new CustomEvent(kind, { detail }))),
+    { once: true },
+  );
 }
 
 /** Calls `act` the first time that `details` is open. */

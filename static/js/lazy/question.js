@@ -17,14 +17,22 @@ function letPick(root, stage) {
   const radios = [...root.querySelectorAll("[data-node]")];
   const show = () => {
     const chosen = radios.find((radio) => radio.checked);
-    frame(stage, chosen ? boxNamed(stage, chosen.dataset.node, chosen.dataset.zone) : null, "your pick", "pick");
+    frame(
+      stage,
+      chosen ? boxNamed(stage, chosen.dataset.node, chosen.dataset.zone) : null,
+      "your pick",
+      "pick",
+    );
   };
   root.addEventListener("change", show);
   new ResizeObserver(show).observe(stage.parts.figure);
   stage.parts.figure.addEventListener("click", (event) => {
     const at = stage.parts.scroller.getBoundingClientRect();
     const [x, y] = [event.clientX - at.x, event.clientY - at.y];
-    const radio = radios.find(({ dataset }) => dataset.zone !== "on the way" && inside(boxNamed(stage, dataset.node, dataset.zone), x, y));
+    const radio = radios.find(
+      ({ dataset }) =>
+        dataset.zone !== "on the way" && inside(boxNamed(stage, dataset.node, dataset.zone), x, y),
+    );
     if (!radio) return;
     radio.checked = true;
     show();
@@ -37,7 +45,12 @@ function showBoth(root, stage) {
   const { right, given, asked } = root.dataset;
   const draw = () => {
     frame(stage, boxOfPlace(stage, given), "your pick", "pick");
-    frame(stage, stage.shown_us >= Number(asked) ? boxOfPlace(stage, right) : null, given === right ? "" : "here", "pointed");
+    frame(
+      stage,
+      stage.shown_us >= Number(asked) ? boxOfPlace(stage, right) : null,
+      given === right ? "" : "here",
+      "pointed",
+    );
   };
   stage.limit_us = Number(asked);
   new ResizeObserver(draw).observe(stage.parts.figure);
@@ -48,7 +61,8 @@ function showBoth(root, stage) {
 }
 
 function boxOfPlace(stage, place) {
-  const node = [...stage.shownScene.nodes.values()].filter(({ name }) => name && place.startsWith(`${name} `))
+  const node = [...stage.shownScene.nodes.values()]
+    .filter(({ name }) => name && place.startsWith(`${name} `))
     .sort((a, b) => b.name.length - a.name.length)[0];
   return node ? boxOf(stage, node.node, place.slice(node.name.length + 1)) : null;
 }
@@ -58,4 +72,5 @@ function boxNamed(stage, name, zone) {
   return node ? boxOf(stage, node.node, zone) : null;
 }
 
-const inside = (box, x, y) => box && x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;
+const inside = (box, x, y) =>
+  box && x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;

@@ -42,8 +42,11 @@ export function furnishResults(stage) {
 /** One strip a queue that is worked on: {queue, name, done: what each of its consumers' effects was}. */
 export function stripsOf(scene, plan) {
   const queues = new Set(scene.finished.keys());
-  for (const node of plan.nodes.values()) if (node.handler) for (const queue in node.consumes) queues.add(Number(queue));
-  return [...queues].sort((a, b) => a - b).filter((queue) => plan.nodes.has(queue))
+  for (const node of plan.nodes.values())
+    if (node.handler) for (const queue in node.consumes) queues.add(Number(queue));
+  return [...queues]
+    .sort((a, b) => a - b)
+    .filter((queue) => plan.nodes.has(queue))
     .map((queue) => ({ queue, name: plan.nodes.get(queue).name, done: scene.finished.get(queue) ?? [] }));
 }
 
@@ -58,7 +61,8 @@ function showStrips(stage, box, room) {
     box.replaceChildren(...strips.map((strip) => begin(strip, strips.length > 1, known)));
     box.dataset.count = strips.length;
   }
-  const empty = (strip) => !strip.done.length && strip !== (strips.find(({ done }) => done.length) ?? strips[0]);
+  const empty = (strip) =>
+    !strip.done.length && strip !== (strips.find(({ done }) => done.length) ?? strips[0]);
   for (const strip of strips) {
     const entry = known.get(strip.queue);
     entry.tokens.parentElement.hidden = empty(strip);
@@ -69,7 +73,9 @@ function showStrips(stage, box, room) {
 function begin({ queue, name }, several, known) {
   const row = part("div", "strip");
   const label = part("p", "strip-name");
-  label.append(...(several ? [part("b", "", name), " finished, in order"] : ["finished,", part("br"), "in this order"]));
+  label.append(
+    ...(several ? [part("b", "", name), " finished, in order"] : ["finished,", part("br"), "in this order"]),
+  );
   const tokens = part("div", "lane done");
   tokens.setAttribute("role", "group");
   tokens.setAttribute("aria-label", `Finished in ${name}, in this order`);
@@ -96,10 +102,13 @@ function fill(stage, entry, { done }, room) {
   if (entry.shown === key) return;
   if (!entry.shown.endsWith(stage.atlas.theme)) entry.buttons.clear();
   entry.shown = key;
-  const buttons = new Map(rows.map((row) => [idOf(row), entry.buttons.get(idOf(row)) ?? finishedButton(stage, row)]));
+  const buttons = new Map(
+    rows.map((row) => [idOf(row), entry.buttons.get(idOf(row)) ?? finishedButton(stage, row)]),
+  );
   entry.buttons = buttons;
   entry.tokens.replaceChildren(...buttons.values());
-  if (!entry.tokens.querySelector('[tabindex="0"]') && buttons.size) [...buttons.values()].at(-1).tabIndex = 0;
+  if (!entry.tokens.querySelector('[tabindex="0"]') && buttons.size)
+    [...buttons.values()].at(-1).tabIndex = 0;
 }
 
 const idOf = (row) => `${row.copy}.${row.effect_number}.${row.at_us}.${row.after}`;
@@ -111,7 +120,12 @@ function finishedButton(stage, row) {
   button.tabIndex = -1;
   button.dataset.message = row.message;
   const wrong = mark(row);
-  button.setAttribute("aria-label", [about.label, about.key && `key ${about.key}`, `at ${seconds(row.at_us)}`, wrong].filter(Boolean).join(", "));
+  button.setAttribute(
+    "aria-label",
+    [about.label, about.key && `key ${about.key}`, `at ${seconds(row.at_us)}`, wrong]
+      .filter(Boolean)
+      .join(", "),
+  );
   button.append(picture(stage, about, 0.8, 44, 40));
   button.classList.toggle("wrong", Boolean(wrong));
   if (wrong) button.append(wave(), part("span", "wrong-word", wrong));
@@ -144,7 +158,11 @@ function wave() {
 // -- stores and tills ---------------------------------------------------------------------------
 
 function showSlips(stage, box) {
-  const { shownScene: scene, timeline: { plan }, kinds } = stage;
+  const {
+    shownScene: scene,
+    timeline: { plan },
+    kinds,
+  } = stage;
   const slips = slipsOf(scene, plan, kinds);
   const key = JSON.stringify(slips) + stage.atlas.theme;
   if (box.shown === key) return;
@@ -168,28 +186,46 @@ export function slipsOf(scene, plan, kinds) {
 }
 
 /** The names of all workers that share a store. */
-const askers = (plan, store) => [...plan.nodes.values()].filter((node) => node.handler?.store === store).map((node) => node.name).join(" and ");
+const askers = (plan, store) =>
+  [...plan.nodes.values()]
+    .filter((node) => node.handler?.store === store)
+    .map((node) => node.name)
+    .join(" and ");
 
 /** {store, by, rows: [{message, verdict, asked}]}: the latest it remembers; the one last asked for is marked. */
 function seenOf(scene, store, by) {
   const { recent, asked, seen } = scene.stores.get(store) ?? { recent: [], asked: 0, seen: false };
   const verdict = (message) => (message !== asked ? "remembered" : seen ? "here already" : "new");
-  const rows = recent.slice(-SEEN_ROWS).map((message) => ({ message, verdict: verdict(message), asked: message === asked }));
-  if (asked && !rows.some((row) => row.asked)) rows.push({ message: asked, verdict: seen ? "here already" : "not here yet", asked: true });
+  const rows = recent
+    .slice(-SEEN_ROWS)
+    .map((message) => ({ message, verdict: verdict(message), asked: message === asked }));
+  if (asked && !rows.some((row) => row.asked))
+    rows.push({ message: asked, verdict: seen ? "here already" : "not here yet", asked: true });
   return { store, by, rows: rows.slice(-SEEN_ROWS) };
 }
 
 /** {effect, unit, total, due, before: what the rows that are not shown come to, rows: [{text, amount, again}]}. */
 function tillOf(scene, effect, unit, kinds) {
   const { total, due } = scene.sums.get(effect) ?? { total: 0, due: 0 };
-  const done = [...scene.finished.values()].flat().filter((row) => row.effect === effect).sort((a, b) => a.at_us - b.at_us);
-  const shown = done.slice(done.length > SLIP_ROWS || done[0]?.amount !== total - sumOf(done.slice(1)) ? 1 - SLIP_ROWS : 0);
+  const done = [...scene.finished.values()]
+    .flat()
+    .filter((row) => row.effect === effect)
+    .sort((a, b) => a.at_us - b.at_us);
+  const shown = done.slice(
+    done.length > SLIP_ROWS || done[0]?.amount !== total - sumOf(done.slice(1)) ? 1 - SLIP_ROWS : 0,
+  );
   const rows = shown.map(({ message, amount, effect_number }) => {
     const { label, key } = labelOf(scene, message, kinds);
     return { text: key ? `${label} ${key}` : label, amount: spoken(amount, unit), again: effect_number > 1 };
   });
   const before = total - sumOf(shown);
-  return { effect, total: spoken(total, unit), due: total === due ? "" : spoken(due, unit), before: before ? spoken(before, unit) : "", rows };
+  return {
+    effect,
+    total: spoken(total, unit),
+    due: total === due ? "" : spoken(due, unit),
+    before: before ? spoken(before, unit) : "",
+    rows,
+  };
 }
 
 const sumOf = (rows) => rows.reduce((sum, row) => sum + row.amount, 0);
@@ -199,11 +235,15 @@ const spoken = (amount, unit) => (/^\p{Sc}$/u.test(unit) ? `${unit}${amount}` : 
 function till({ effect, total, due, before, rows }) {
   const box = part("figure", due ? "till wrong" : "till");
   const list = part("dl");
-  list.append(...[
-    ...(before ? [line("before", before)] : []),
-    ...rows.map(({ text, amount, again }) => line(again ? `${text} again` : text, amount, again ? "again" : "")),
-    line("total", total, "total"),
-  ]);
+  list.append(
+    ...[
+      ...(before ? [line("before", before)] : []),
+      ...rows.map(({ text, amount, again }) =>
+        line(again ? `${text} again` : text, amount, again ? "again" : ""),
+      ),
+      line("total", total, "total"),
+    ],
+  );
   const paper = part("div", "paper");
   paper.append(list, saw());
   box.append(part("figcaption", "", effect), paper);

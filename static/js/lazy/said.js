@@ -29,7 +29,8 @@ export class Line {
       Object.assign(link, { textContent: first.link.text, href: first.link.href });
       parts.push(" ", link);
     }
-    if (this.element.textContent !== parts.map((part) => part.textContent ?? part).join("")) this.element.replaceChildren(...parts);
+    if (this.element.textContent !== parts.map((part) => part.textContent ?? part).join(""))
+      this.element.replaceChildren(...parts);
   }
 }
 

@@ -16,8 +16,17 @@ export function say(event, timeline) {
   const said = build(talk, event);
   if (!said) return null;
   const [rank, ...variants] = said;
-  const chosen = variants.find((variant) => variant.text.length <= SENTENCE_MAX) ?? variants[variants.length - 1];
-  return { number: event.number, at_us: event.at_us, causes: talk.chain.slice(1).map((e) => e.number), also: talk.also.map((e) => e.number), text: chosen.text, rank, ids: chosen.ids };
+  const chosen =
+    variants.find((variant) => variant.text.length <= SENTENCE_MAX) ?? variants[variants.length - 1];
+  return {
+    number: event.number,
+    at_us: event.at_us,
+    causes: talk.chain.slice(1).map((e) => e.number),
+    also: talk.also.map((e) => e.number),
+    text: chosen.text,
+    rank,
+    ids: chosen.ids,
+  };
 }
 
 /** The event, its cause, the cause of that, …, as far as they are held. */
@@ -41,7 +50,10 @@ class Talk {
 
   /** What the last thing that brought `copy` back says of why; null when none is held. */
   back(copy) {
-    const { timeline, chain: [event] } = this;
+    const {
+      timeline,
+      chain: [event],
+    } = this;
     const segment = timeline.segmentAt(event.at_us);
     const from = segment ? timeline.upTo(segment, event.at_us) - 1 : -1;
     for (let i = from; i >= Math.max(0, from - LOOK_BACK_EVENTS); i--) {
@@ -73,7 +85,9 @@ class Talk {
     return { id: `m${message}`, kind: "message", message, copy };
   }
 
-  message(message) { return { id: `m${message}`, kind: "message", message }; }
+  message(message) {
+    return { id: `m${message}`, kind: "message", message };
+  }
 }
 
 /** A sentence from words and ids; the ids are kept beside the text. */
@@ -92,29 +106,48 @@ const BACK = {
     const answer = t.alsoOf("Sent", (c) => c.kind === "nack" || c.kind === "reject");
     if (answer) return ["gave it back", t.name(answer.source)];
     const closed = t.alsoOf("ChannelClosed");
-    return closed ? ["had its channel closed before it acknowledged", t.name(closed.node)] : ["has it back, not acknowledged", t.name(e.queue)];
+    return closed
+      ? ["had its channel closed before it acknowledged", t.name(closed.node)]
+      : ["has it back, not acknowledged", t.name(e.queue)];
   },
   DeadLettered: (t, e) => (e.reason === "expired" ? ["has held it for its time", t.name(e.queue)] : null),
 };
 
-const REASONS = { rejected: "it was rejected", expired: "its time ran out", maxlen: "the queue was full", delivery_limit: "it was handed out too often" };
-const PROMISES = { nothing_lost: "nothing is lost", nothing_dead: "nothing ends as a dead letter", each_effect_once: "each effect happens once", order_per_key: "order is kept for each key" };
+const REASONS = {
+  rejected: "it was rejected",
+  expired: "its time ran out",
+  maxlen: "the queue was full",
+  delivery_limit: "it was handed out too often",
+};
+const PROMISES = {
+  nothing_lost: "nothing is lost",
+  nothing_dead: "nothing ends as a dead letter",
+  each_effect_once: "each effect happens once",
+  order_per_key: "order is kept for each key",
+};
 const ANSWERS = { ack: "acknowledges", nack: "gives back", reject: "rejects" };
-const LEFT = { expired: "its time ran out", maxlen: "the queue was full", delivery_limit: "it was handed out too often", rejected: "it was rejected", cycle: "it came round in a circle", unroutable: "its dead-letter target has no queue" };
+const LEFT = {
+  expired: "its time ran out",
+  maxlen: "the queue was full",
+  delivery_limit: "it was handed out too often",
+  rejected: "it was rejected",
+  cycle: "it came round in a circle",
+  unroutable: "its dead-letter target has no queue",
+};
 
 /**
  * What a command changes from now on, where no other event says so in words: of the node, and of what the
  * command says about itself. Those that only people give are added by `sayings-commands.js`, in rooms.
  */
-export const CHANGES = {
-  SetRate: (n, about) => [2, words`${n} makes ${about} from now on.`],
-};
+export const CHANGES = { SetRate: (n, about) => [2, words`${n} makes ${about} from now on.`] };
 
 const SENTENCES = {
   NodeStateChanged(t, e) {
     const n = t.name(e.node);
-    if (e.state === "crashed") return [3, words`${n} crashed: its process is gone, and its work with it.`, words`${n} crashed.`];
-    if (e.state === "slow") return [3, words`${n} is slow from now on: the same work takes longer.`, words`${n} is slow now.`];
+    if (e.state === "crashed")
+      return [3, words`${n} crashed: its process is gone, and its work with it.`, words`${n} crashed.`];
+    if (e.state === "slow")
+      return [3, words`${n} is slow from now on: the same work takes longer.`, words`${n} is slow now.`];
     const by = t.cause("Commanded")?.command;
     if (e.state === "up" && by === "SlowConsumer") return [2, words`${n} works as fast as before again.`];
     if (e.state === "up") return by === "SetRate" || by === "SetWork" ? null : [2, words`${n} is up.`];
@@ -123,15 +156,31 @@ const SENTENCES = {
   },
   LinkStateChanged(t, e) {
     const n = t.name(e.node);
-    if (e.state === "cut") return [3, words`The network to ${n} is cut: nothing gets through.`, words`The network to ${n} is cut.`];
-    if (e.state === "closed") return [3, words`The connection to ${n} is given up: no heartbeat got through.`, words`The connection to ${n} is given up.`];
+    if (e.state === "cut")
+      return [
+        3,
+        words`The network to ${n} is cut: nothing gets through.`,
+        words`The network to ${n} is cut.`,
+      ];
+    if (e.state === "closed")
+      return [
+        3,
+        words`The connection to ${n} is given up: no heartbeat got through.`,
+        words`The connection to ${n} is given up.`,
+      ];
     return [3, words`The network to ${n} works again.`];
   },
   Commanded(t, e) {
     if (e.command === "Reseed") return [2, words`From here on chance takes another course: ${e.about}.`];
     const n = t.name(e.node);
-    if (e.command === "PoisonNext") return [2, words`The next message of ${n} will be poison: every handler fails at it.`, words`The next message of ${n} will be poison.`];
-    if (e.command === "DropNextAck") return [2, words`The next acknowledgement on ${n}’s link will be lost.`, words`${n} will lose an ack.`];
+    if (e.command === "PoisonNext")
+      return [
+        2,
+        words`The next message of ${n} will be poison: every handler fails at it.`,
+        words`The next message of ${n} will be poison.`,
+      ];
+    if (e.command === "DropNextAck")
+      return [2, words`The next acknowledgement on ${n}’s link will be lost.`, words`${n} will lose an ack.`];
     if (e.command === "PauseProducer") return [2, words`${n} pauses.`];
     if (e.command === "ResumeProducer") return [2, words`${n} goes on.`];
     return CHANGES[e.command]?.(n, e.about, e.node) ?? null;
@@ -139,23 +188,52 @@ const SENTENCES = {
   NodeRemoved: (t, e) => [2, words`${t.name(e.node)} is gone from the stage.`],
   ConsumerRegistered(t, e) {
     const limit = e.prefetch ? `it may hold ${e.prefetch}` : "without a limit";
-    return [1, words`${t.name(e.node)} subscribes to ${t.name(e.queue)}: ${limit}.`, words`${t.name(e.node)} subscribes.`];
+    return [
+      1,
+      words`${t.name(e.node)} subscribes to ${t.name(e.queue)}: ${limit}.`,
+      words`${t.name(e.node)} subscribes.`,
+    ];
   },
-  ConsumerTimedOut: (t, e) => [3, words`${t.name(e.node)} held a message of ${t.name(e.queue)} for too long.`, words`${t.name(e.node)} held a message for too long.`],
+  ConsumerTimedOut: (t, e) => [
+    3,
+    words`${t.name(e.node)} held a message of ${t.name(e.queue)} for too long.`,
+    words`${t.name(e.node)} held a message for too long.`,
+  ],
   ChannelClosed(t, e) {
-    return e.why === "client" || e.why === "socket" || e.why === "heartbeat" ? null
-      : [3, words`The broker closed the channel of ${t.name(e.node)}: ${e.why}.`, words`The channel of ${t.name(e.node)} was closed.`];
+    return e.why === "client" || e.why === "socket" || e.why === "heartbeat"
+      ? null
+      : [
+          3,
+          words`The broker closed the channel of ${t.name(e.node)}: ${e.why}.`,
+          words`The channel of ${t.name(e.node)} was closed.`,
+        ];
   },
 
   MessageCreated: (t, e) => [0, words`${t.name(e.node)} makes ${t.message(e.message)}.`],
   Sent(t, e) {
     const failed = e.kind === "publish" && t.cause("WorkFinished", (w) => !w.ok && w.node === e.source);
-    if (failed) return [2, words`${t.name(e.source)} failed at ${t.copy(failed.copy)}, so it publishes it again, to ${t.name(e.target)}.`, words`${t.name(e.source)} publishes ${t.message(e.about)} again.`];
-    if (e.kind === "publish") return [1, words`${t.name(e.source)} sends ${t.message(e.about)} to ${t.name(e.target)}.`, words`${t.name(e.source)} sends ${t.message(e.about)}.`];
-    if (e.kind in ANSWERS) return [e.kind === "ack" ? 0 : 2, words`${t.name(e.source)} ${ANSWERS[e.kind]} ${t.copy(e.about)}.`];
+    if (failed)
+      return [
+        2,
+        words`${t.name(e.source)} failed at ${t.copy(failed.copy)}, so it publishes it again, to ${t.name(e.target)}.`,
+        words`${t.name(e.source)} publishes ${t.message(e.about)} again.`,
+      ];
+    if (e.kind === "publish")
+      return [
+        1,
+        words`${t.name(e.source)} sends ${t.message(e.about)} to ${t.name(e.target)}.`,
+        words`${t.name(e.source)} sends ${t.message(e.about)}.`,
+      ];
+    if (e.kind in ANSWERS)
+      return [e.kind === "ack" ? 0 : 2, words`${t.name(e.source)} ${ANSWERS[e.kind]} ${t.copy(e.about)}.`];
     if (e.kind === "confirm") return [0, words`The broker confirms ${t.message(e.about)}.`];
     if (e.kind === "refuse") return [2, words`The broker refuses ${t.message(e.about)}.`];
-    if (e.kind === "return") return [2, words`${t.message(e.about)} comes back to ${t.name(e.target)}: no queue took it.`, words`${t.message(e.about)} comes back.`];
+    if (e.kind === "return")
+      return [
+        2,
+        words`${t.message(e.about)} comes back to ${t.name(e.target)}: no queue took it.`,
+        words`${t.message(e.about)} comes back.`,
+      ];
     return null;
   },
   SignalLost(t, e) {
@@ -166,19 +244,40 @@ const SENTENCES = {
   },
   Routed: (t, e) => {
     const queues = e.copies.slice(0, 3).map((owed) => t.name(owed.destination));
-    if (queues.length === 1) return [0, words`${t.name(e.source)} puts ${t.message(e.message)} into ${queues[0]}.`];
-    if (queues.length === 2) return [1, words`${t.name(e.source)} puts a copy of ${t.message(e.message)} into ${queues[0]} and into ${queues[1]}.`, words`${t.message(e.message)} goes to two queues.`];
-    return queues.length ? [1, words`${t.name(e.source)} puts ${t.message(e.message)} into ${e.copies.length} queues.`] : null;
+    if (queues.length === 1)
+      return [0, words`${t.name(e.source)} puts ${t.message(e.message)} into ${queues[0]}.`];
+    if (queues.length === 2)
+      return [
+        1,
+        words`${t.name(e.source)} puts a copy of ${t.message(e.message)} into ${queues[0]} and into ${queues[1]}.`,
+        words`${t.message(e.message)} goes to two queues.`,
+      ];
+    return queues.length
+      ? [1, words`${t.name(e.source)} puts ${t.message(e.message)} into ${e.copies.length} queues.`]
+      : null;
   },
   Unroutable(t, e) {
     const end = e.returned ? "it is returned" : "it is dropped";
-    return [2, words`${t.message(e.message)} matches no queue at ${t.name(e.exchange)}: ${end}.`, words`${t.message(e.message)} matches no queue: ${end}.`];
+    return [
+      2,
+      words`${t.message(e.message)} matches no queue at ${t.name(e.exchange)}: ${end}.`,
+      words`${t.message(e.message)} matches no queue: ${end}.`,
+    ];
   },
   PublishRefused: (t, e) => [2, words`${t.name(e.queue)} is full and refuses ${t.message(e.message)}.`],
-  GivenUp: (t, e) => [3, words`${t.message(e.message)} is lost: no broker has it and ${t.name(e.node)} will not send it again.`, words`${t.message(e.message)} is lost.`],
+  GivenUp: (t, e) => [
+    3,
+    words`${t.message(e.message)} is lost: no broker has it and ${t.name(e.node)} will not send it again.`,
+    words`${t.message(e.message)} is lost.`,
+  ],
 
   Placed(t, e) {
-    if (e.zone === "prefetched") return [0, words`${t.copy(e.copy)} waits in ${t.name(e.node)}’s hands: another one comes first.`, words`${t.copy(e.copy)} waits at ${t.name(e.node)}.`];
+    if (e.zone === "prefetched")
+      return [
+        0,
+        words`${t.copy(e.copy)} waits in ${t.name(e.node)}’s hands: another one comes first.`,
+        words`${t.copy(e.copy)} waits at ${t.name(e.node)}.`,
+      ];
     if (e.zone === "delayed") return [1, words`${t.copy(e.copy)} waits out a delay in ${t.name(e.node)}.`];
     if (e.zone === "socket") return [2, words`${t.copy(e.copy)} is stuck in the socket: the network is cut.`];
     return e.zone === "ready" ? [0, words`${t.copy(e.copy)} waits in ${t.name(e.node)}.`] : null;
@@ -189,70 +288,149 @@ const SENTENCES = {
       const [why, who] = t.back(e.copy) ?? [];
       const short = words`${m} is delivered again, to ${to}.`;
       if (!why) return [2, words`${m} is delivered again, to ${to}: it was not settled before.`, short];
-      if (who.node === e.target) return [2, words`${m} is delivered again, to ${to}, because it ${why}.`, short];
-      return [2, words`${m} is delivered again, to ${to}, because ${who} ${why}.`, words`${m} is delivered again because ${who} ${why}.`, short];
+      if (who.node === e.target)
+        return [2, words`${m} is delivered again, to ${to}, because it ${why}.`, short];
+      return [
+        2,
+        words`${m} is delivered again, to ${to}, because ${who} ${why}.`,
+        words`${m} is delivered again because ${who} ${why}.`,
+        short,
+      ];
     }
-    const ack = t.chain[1]?.type === "Left" || t.chain[1]?.type === "Sent" ? t.cause("Sent", (s) => s.kind === "ack" && s.source === e.target) : null;
-    if (ack) return [1, words`${m} goes to ${to}: its acknowledgement of ${t.copy(ack.about)} made room.`, words`${m} goes to ${to}.`];
-    if (t.chain[1]?.at_us === e.at_us && ["Placed", "Routed"].includes(t.chain[1].type)) return [1, words`${m} goes to ${to} at once: it has room.`, words`${m} goes to ${to}.`];
+    const ack =
+      t.chain[1]?.type === "Left" || t.chain[1]?.type === "Sent"
+        ? t.cause("Sent", (s) => s.kind === "ack" && s.source === e.target)
+        : null;
+    if (ack)
+      return [
+        1,
+        words`${m} goes to ${to}: its acknowledgement of ${t.copy(ack.about)} made room.`,
+        words`${m} goes to ${to}.`,
+      ];
+    if (t.chain[1]?.at_us === e.at_us && ["Placed", "Routed"].includes(t.chain[1].type))
+      return [1, words`${m} goes to ${to} at once: it has room.`, words`${m} goes to ${to}.`];
     return [1, words`${m} goes from ${t.name(e.source)} to ${to}.`, words`${m} goes to ${to}.`];
   },
   Left(t, e) {
     const first = e.copies.length === 1 ? t.copy(e.copies[0]) : `${e.copies.length} messages`;
-    if (e.reason === "acknowledged") return [0, words`${t.name(e.node)} strikes ${first} out: it is acknowledged.`];
+    if (e.reason === "acknowledged")
+      return [0, words`${t.name(e.node)} strikes ${first} out: it is acknowledged.`];
     if (e.reason === "crashed") return [0, words`${first} is gone from ${t.name(e.node)}: its process died.`];
-    if (e.reason === "connection_closed") return [0, words`${first} is gone on its way to ${t.name(e.node)}: nobody is there.`];
-    if (e.reason in LEFT && e.attempt === 0) return [2, words`${first} is dropped from ${t.name(e.node)}: ${LEFT[e.reason]}.`, words`${first} is dropped: ${LEFT[e.reason]}.`];
+    if (e.reason === "connection_closed")
+      return [0, words`${first} is gone on its way to ${t.name(e.node)}: nobody is there.`];
+    if (e.reason in LEFT && e.attempt === 0)
+      return [
+        2,
+        words`${first} is dropped from ${t.name(e.node)}: ${LEFT[e.reason]}.`,
+        words`${first} is dropped: ${LEFT[e.reason]}.`,
+      ];
     return null;
   },
   Requeued(t, e) {
     const [m, q] = [t.copy(e.copy), t.name(e.queue)];
     const short = words`${m} goes back to ${q}.`;
     const crash = t.cause("NodeStateChanged", (c) => c.state === "crashed");
-    if (crash) return [2, words`${t.name(crash.node)} crashed, so its unacknowledged ${m} goes back to ${q}.`, words`${t.name(crash.node)} crashed, so ${m} goes back to ${q}.`, short];
+    if (crash)
+      return [
+        2,
+        words`${t.name(crash.node)} crashed, so its unacknowledged ${m} goes back to ${q}.`,
+        words`${t.name(crash.node)} crashed, so ${m} goes back to ${q}.`,
+        short,
+      ];
     const link = t.cause("LinkStateChanged", (c) => c.state !== "up");
     if (link) return [2, words`${t.name(link.node)} cannot be reached, so ${m} goes back to ${q}.`, short];
     const answer = t.cause("Sent", (c) => c.kind === "nack" || c.kind === "reject");
     if (answer) return [2, words`${t.name(answer.source)} gave ${m} back to ${q}.`, short];
     const closed = t.cause("ChannelClosed");
-    return closed ? [2, words`The channel of ${t.name(closed.node)} closed, so ${m} goes back to ${q}.`, short] : [2, short];
+    return closed
+      ? [2, words`The channel of ${t.name(closed.node)} closed, so ${m} goes back to ${q}.`, short]
+      : [2, short];
   },
-  DeadLettered: (t, e) => (e.reason === "expired" && t.timeline.plan.nodes.get(e.queue)?.place === "waiting") ? [2, words`${t.copy(e.copy)} has waited out its time in ${t.name(e.queue)}.`] : [2, words`${t.copy(e.copy)} leaves ${t.name(e.queue)} as a dead letter: ${REASONS[e.reason]}.`, words`${t.copy(e.copy)} becomes a dead letter.`],
+  DeadLettered: (t, e) =>
+    e.reason === "expired" && t.timeline.plan.nodes.get(e.queue)?.place === "waiting"
+      ? [2, words`${t.copy(e.copy)} has waited out its time in ${t.name(e.queue)}.`]
+      : [
+          2,
+          words`${t.copy(e.copy)} leaves ${t.name(e.queue)} as a dead letter: ${REASONS[e.reason]}.`,
+          words`${t.copy(e.copy)} becomes a dead letter.`,
+        ],
   QueuePurged: (t, e) => [2, words`${t.name(e.queue)} was emptied of ${e.count} messages.`],
   QueueExpired: (t, e) => [2, words`${t.name(e.queue)} was not used for so long that it is deleted.`],
 
   WorkStarted: (t, e) => [0, words`${t.name(e.node)} works on ${t.copy(e.copy)}.`],
   WorkFinished(t, e) {
-    if (!e.ok) return [2, words`${t.name(e.node)} fails at ${t.copy(e.copy)}: ${e.why || "an error"}.`, words`${t.name(e.node)} fails at ${t.copy(e.copy)}.`];
+    if (!e.ok)
+      return [
+        2,
+        words`${t.name(e.node)} fails at ${t.copy(e.copy)}: ${e.why || "an error"}.`,
+        words`${t.name(e.node)} fails at ${t.copy(e.copy)}.`,
+      ];
     return [0, words`${t.name(e.node)} has finished ${t.copy(e.copy)}.`];
   },
   EffectApplied(t, e) {
     if (e.effect_number > 1) {
       const [why, who] = t.back(e.copy) ?? [];
       const short = words`${t.message(e.message)} has its effect again.`;
-      if (!why) return [3, words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`, short];
-      return [4, words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`, words`“${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`, short];
+      if (!why)
+        return [
+          3,
+          words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`,
+          short,
+        ];
+      return [
+        4,
+        words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`,
+        words`“${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`,
+        short,
+      ];
     }
     return [0, words`${t.name(e.node)} does “${e.effect}” for ${t.copy(e.copy)}.`];
   },
-  StoreAsked: (t, e) => [e.seen ? 2 : 0, e.seen ? words`${t.name(e.node)} has seen ${t.copy(e.copy)} before and skips its effect.` : words`${t.name(e.node)} has not seen ${t.copy(e.copy)} before.`],
+  StoreAsked: (t, e) => [
+    e.seen ? 2 : 0,
+    e.seen
+      ? words`${t.name(e.node)} has seen ${t.copy(e.copy)} before and skips its effect.`
+      : words`${t.name(e.node)} has not seen ${t.copy(e.copy)} before.`,
+  ],
   StoreKept: (t, e) => [0, words`${t.name(e.node)} notes that ${t.copy(e.copy)} is done.`],
 
   Settled(t, e) {
     if (e.now !== "lost" || e.copies.length !== 1 || !t.timeline.facts.copies.has(e.copies[0])) return null;
-    return [3, words`${t.copy(e.copies[0])} is lost: nobody holds it and its effect never happened.`, words`${t.copy(e.copies[0])} is lost.`];
+    return [
+      3,
+      words`${t.copy(e.copies[0])} is lost: nobody holds it and its effect never happened.`,
+      words`${t.copy(e.copies[0])} is lost.`,
+    ];
   },
   Tallied(t, e) {
     if (e.what !== "out_of_order" || !e.other) return null;
-    return [2, words`${t.copy(e.copy)} takes effect after ${t.message(e.other)}, a later one with its key.`, words`${t.copy(e.copy)} is out of order.`];
+    return [
+      2,
+      words`${t.copy(e.copy)} takes effect after ${t.message(e.other)}, a later one with its key.`,
+      words`${t.copy(e.copy)} is out of order.`,
+    ];
   },
   PromiseBroken(t, e) {
     const promise = PROMISES[e.promise] ?? e.promise;
     const short = words`The promise that ${promise} is broken.`;
     const effect = t.cause("EffectApplied");
-    if (effect) return [3, words`The promise that ${promise} is broken: ${t.message(effect.message)} took effect ${effect.effect_number > 1 ? "again" : "too late"}.`, short];
-    const settled = t.cause("Settled", (s) => s.copies.length === 1 && t.timeline.facts.copies.has(s.copies[0]));
-    return settled ? [3, words`The promise that ${promise} is broken: ${t.copy(settled.copies[0])} is ${settled.now}.`, short] : [3, short];
+    if (effect)
+      return [
+        3,
+        words`The promise that ${promise} is broken: ${t.message(effect.message)} took effect ${effect.effect_number > 1 ? "again" : "too late"}.`,
+        short,
+      ];
+    const settled = t.cause(
+      "Settled",
+      (s) => s.copies.length === 1 && t.timeline.facts.copies.has(s.copies[0]),
+    );
+    return settled
+      ? [
+          3,
+          words`The promise that ${promise} is broken: ${t.copy(settled.copies[0])} is ${settled.now}.`,
+          short,
+        ]
+      : [3, short];
   },
   RunEnded: () => [1, words`The run is over.`],
 };

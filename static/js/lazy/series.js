@@ -21,7 +21,10 @@ export class Series {
     if (version === timeline.version && this.count === timeline.segments.length) return;
     this.version = timeline.version;
     this.count = timeline.segments.length;
-    this.pieces = stretches(timeline).map((piece) => ({ ...piece, told: piece.segment && this.toldBy(piece.segment) }));
+    this.pieces = stretches(timeline).map((piece) => ({
+      ...piece,
+      told: piece.segment && this.toldBy(piece.segment),
+    }));
   }
 
   /** What `segment` says of each destination: its steps {at_us, ready} and its effects, both in order. */
@@ -44,13 +47,18 @@ export class Series {
       const by = event.copies.length * ((event.now === "ready") - (event.was === "ready"));
       if (by) note(steps, destination, { at_us, ready: (steps.get(destination)?.at(-1).ready ?? 0) + by });
     } else if (type === "LedgerStands") note(steps, destination, { at_us, ready: event.places[READY] });
-    else if (type === "EffectApplied") note(effects, this.timeline.plan.nodes.get(destination)?.stands_for || destination, event);
+    else if (type === "EffectApplied")
+      note(effects, this.timeline.plan.nodes.get(destination)?.stands_for || destination, event);
   }
 
   /** How many of `events`, which are in order, are not after `t_us`. */
-  upTo(events, t_us) { return this.timeline.upTo({ events }, t_us); }
+  upTo(events, t_us) {
+    return this.timeline.upTo({ events }, t_us);
+  }
 
-  get end_us() { return this.pieces.at(-1)?.to_us ?? 0; }
+  get end_us() {
+    return this.pieces.at(-1)?.to_us ?? 0;
+  }
 
   /** How many were ready at `t_us`; null where that is not held. */
   readyAt(destination, t_us) {
@@ -67,7 +75,10 @@ export class Series {
       if (!told || from_us > until_us) continue;
       const steps = told.steps.get(destination) ?? [];
       const first = this.upTo(steps, from_us);
-      const mine = [{ at_us: from_us, ready: steps[first - 1]?.ready ?? 0 }, ...steps.slice(first, this.upTo(steps, Math.min(to_us - 1, until_us)))];
+      const mine = [
+        { at_us: from_us, ready: steps[first - 1]?.ready ?? 0 },
+        ...steps.slice(first, this.upTo(steps, Math.min(to_us - 1, until_us))),
+      ];
       if (runs.at(-1)?.to_us === from_us) runs.at(-1).steps.push(...mine);
       else runs.push({ from_us, steps: mine });
       runs.at(-1).to_us = Math.min(to_us, until_us);
@@ -83,15 +94,22 @@ export class Series {
       if (to_us <= after_us + 1 || from_us > until_us) continue;
       if (!single) return null;
       const effects = told.effects.get(destination) ?? [];
-      count += this.upTo(effects, Math.min(until_us, to_us - 1)) - this.upTo(effects, Math.max(after_us, from_us - 1));
+      count +=
+        this.upTo(effects, Math.min(until_us, to_us - 1)) -
+        this.upTo(effects, Math.max(after_us, from_us - 1));
     }
     return count;
   }
 
   /** What up to `until_us` is not held ("gap"), or in numbers only ("numbers"): [{from_us, to_us, what}]. */
   missing(until_us) {
-    const found = this.pieces.filter(({ from_us, single }) => !single && from_us < until_us)
-      .map(({ from_us, to_us, told }) => ({ from_us, to_us: Math.min(to_us, until_us), what: told ? "numbers" : "gap" }));
+    const found = this.pieces
+      .filter(({ from_us, single }) => !single && from_us < until_us)
+      .map(({ from_us, to_us, told }) => ({
+        from_us,
+        to_us: Math.min(to_us, until_us),
+        what: told ? "numbers" : "gap",
+      }));
     const { end_us } = this;
     if (end_us + TICK_US <= until_us) found.push({ from_us: end_us, to_us: until_us, what: "gap" });
     return found;
@@ -103,7 +121,11 @@ export class Series {
     const rows = [];
     for (let s = by; s * SECOND_US <= until_us; s += by) {
       const count = this.effects(destination, (s - by) * SECOND_US - 1, s * SECOND_US - 1);
-      rows.push({ at_us: s * SECOND_US, ready: this.readyAt(destination, s * SECOND_US), effects: count === null ? null : count / by });
+      rows.push({
+        at_us: s * SECOND_US,
+        ready: this.readyAt(destination, s * SECOND_US),
+        effects: count === null ? null : count / by,
+      });
     }
     return rows;
   }
@@ -116,7 +138,12 @@ function stretches(timeline) {
   return bounds.slice(1).map((to, i) => {
     const known = timeline.segmentAt(bounds[i] * TICK_US);
     const segment = known?.end > bounds[i] ? known : undefined;
-    return { from_us: bounds[i] * TICK_US, to_us: to * TICK_US, segment, single: bounds[i] < segment?.coarse };
+    return {
+      from_us: bounds[i] * TICK_US,
+      to_us: to * TICK_US,
+      segment,
+      single: bounds[i] < segment?.coarse,
+    };
   });
 }
 

@@ -16,7 +16,8 @@ const GONE = 4004;
 const FINAL = new Set(["no_room", "expired", "other_rules"]);
 const BRANCHING = new Set(["Fork", "NewSeed", "ToStart"]);
 
-const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36).padStart(2, "0")).join("");
+const randomId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(9)), (b) => b.toString(36).padStart(2, "0")).join("");
 export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 
 class Session {
@@ -30,8 +31,12 @@ class Session {
     this.clockSeq = -1;
     stage.timeline.epoch = Number(stage.dataset.epoch) || 0;
     this.chunks = new Chunks(this.inRoom ? [] : JSON.parse(stage.dataset.chunks || "[]"), {
-      took: (chunk) => { stage.timeline.addChunk(chunk); stage.woken(); },
-      failed: (is) => this.line.say("history", is ? "The history cannot be fetched just now. Trying again." : ""),
+      took: (chunk) => {
+        stage.timeline.addChunk(chunk);
+        stage.woken();
+      },
+      failed: (is) =>
+        this.line.say("history", is ? "The history cannot be fetched just now. Trying again." : ""),
       again: () => stage.dispatchEvent(new Event("moment")),
     });
     stage.addEventListener("moment", () => this.want());
@@ -45,9 +50,12 @@ class Session {
     const { stage, line } = this;
     const missing = stage.looking && !stage.timeline.knows(stage.shown_us);
     const due_us = missing && this.chunks.due_us(stage.shown_us, TICK_US);
-    const when = due_us ? `This moment can be looked at when the room has passed ${due_us / 1e6} s.` : "Fetching this moment…";
+    const when = due_us
+      ? `This moment can be looked at when the room has passed ${due_us / 1e6} s.`
+      : "Fetching this moment…";
     line.say("fetching", missing ? when : "");
-    if (!this.inRoom || stage.looking) this.chunks.want(stage.timeline, stage.shown_us, stage.clock.rate, TICK_US);
+    if (!this.inRoom || stage.looking)
+      this.chunks.want(stage.timeline, stage.shown_us, stage.clock.rate, TICK_US);
   }
 
   // -- the socket -------------------------------------------------------------------------------
@@ -58,8 +66,13 @@ class Session {
     this.socket = new Socket(path, {
       position: () => this.position(),
       frame: (frame) => this.take(frame),
-      refused: () => this.line.say("link", this.inRoom ? "This room cannot be reached. Trying again."
-        : "Live connection refused: playing the recorded history."),
+      refused: () =>
+        this.line.say(
+          "link",
+          this.inRoom
+            ? "This room cannot be reached. Trying again."
+            : "Live connection refused: playing the recorded history.",
+        ),
       lost: () => this.lost(),
       talks: () => this.inRoom && !this.degraded,
       ends: (code) => code === GONE && this.final,
@@ -73,7 +86,8 @@ class Session {
       if (frame.more) return;
       frame.events = this.parts;
     }
-    if (frame.aggregated) import("mailroom/lazy/aggregated.js").then(({ furnishAggregated }) => furnishAggregated(this.stage));
+    if (frame.aggregated)
+      import("mailroom/lazy/aggregated.js").then(({ furnishAggregated }) => furnishAggregated(this.stage));
     FRAMES[frame.t]?.(this, frame);
   }
 
@@ -88,19 +102,34 @@ class Session {
 
   lost() {
     if (!this.inRoom) return;
-    this.mourning ??= setTimeout(() => {
-      const first = this.restarting ? "The server restarts; nothing is lost." : "Reconnecting…";
-      this.line.say("link", this.socket.pending.size ? `${first} What you did is sent as soon as it answers.` : first);
-    }, this.restarting ? 0 : CALM_MS);
+    this.mourning ??= setTimeout(
+      () => {
+        const first = this.restarting ? "The server restarts; nothing is lost." : "Reconnecting…";
+        this.line.say(
+          "link",
+          this.socket.pending.size ? `${first} What you did is sent as soon as it answers.` : first,
+        );
+      },
+      this.restarting ? 0 : CALM_MS,
+    );
   }
 
   position() {
     const { timeline } = this.stage;
     const { segments } = timeline;
-    const held = this.fromNothing ? 0 : !this.inRoom && segments[0]?.start === 0 ? segments[0].end : timeline.endTick;
+    const held = this.fromNothing
+      ? 0
+      : !this.inRoom && segments[0]?.start === 0
+        ? segments[0].end
+        : timeline.endTick;
     this.fromNothing = false;
-    const digest = held ? timeline.digests.get(held - 1) ?? "" : "";
-    return { epoch: timeline.epoch, tick: held, digest, ...(held && timeline.aggregated && { aggregated: true }) };
+    const digest = held ? (timeline.digests.get(held - 1) ?? "") : "";
+    return {
+      epoch: timeline.epoch,
+      tick: held,
+      digest,
+      ...(held && timeline.aggregated && { aggregated: true }),
+    };
   }
 
   /** What was sent does not fit to what is held: start over. */
@@ -130,7 +159,9 @@ class Session {
   // -- commands ---------------------------------------------------------------------------------
 
   /** Whether this page may steer: on a recording anybody, there it opens a room; in a room its owner. */
-  get steers() { return this.stage.dataset.looks === undefined && (!this.inRoom || this.role === "owner"); }
+  get steers() {
+    return this.stage.dataset.looks === undefined && (!this.inRoom || this.role === "owner");
+  }
 
   /** Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near `place`. */
   command(cmd, args = {}, place = this.stage.parts.faults) {
@@ -151,9 +182,12 @@ class Session {
 
   /** Opens a room of this browser's own at the moment shown, unless `more` says another. */
   open(more, place) {
-    this.opening ??= import("mailroom/lazy/opening.js").then(({ openRoom }) => openRoom(this.stage, { id: randomId(), ...more }))
+    this.opening ??= import("mailroom/lazy/opening.js")
+      .then(({ openRoom }) => openRoom(this.stage, { id: randomId(), ...more }))
       .then((told) => (told.url ? this.enter(told, more.seed) : sayNear(place, told.text)))
-      .finally(() => { this.opening = null; });
+      .finally(() => {
+        this.opening = null;
+      });
   }
 
   /** From the recording into the room, without a jump: what is held and what is shown stay, unless the seed is another. */
@@ -178,10 +212,13 @@ class Session {
     clearTimeout(this.dusk);
     this.line.say("dark", "");
     if (!room.playing || room.lit_until_us === Infinity) return;
-    this.dusk = setTimeout(() => {
-      this.line.say("dark", "The room stands still until the server is heard again.");
-      this.stage.woken();
-    }, Math.max(0, room.darkAt_ms - performance.now()) + 50);
+    this.dusk = setTimeout(
+      () => {
+        this.line.say("dark", "The room stands still until the server is heard again.");
+        this.stage.woken();
+      },
+      Math.max(0, room.darkAt_ms - performance.now()) + 50,
+    );
   }
 }
 
@@ -248,7 +285,10 @@ const FRAMES = {
     if (id && id === session.branching) session.branching = null;
     if (FINAL.has(code) && !id) {
       session.final = true;
-      session.line.say("final", text, { text: "Open the scenario", href: `/play/${session.stage.dataset.slug}/` });
+      session.line.say("final", text, {
+        text: "Open the scenario",
+        href: `/play/${session.stage.dataset.slug}/`,
+      });
       return;
     }
     const place = session.places.get(id);

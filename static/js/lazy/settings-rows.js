@@ -11,7 +11,10 @@ export function rowsOf(stage, node) {
 /** Buttons of which one is pressed; a number `now` that is none of `values` takes its place among them. */
 function choice(values, now, words, command) {
   const at = values.findIndex((value) => value > now || value === 0);
-  const all = now === undefined || values.includes(now) ? values : values.toSpliced(at < 0 ? values.length : at, 0, now);
+  const all =
+    now === undefined || values.includes(now)
+      ? values
+      : values.toSpliced(at < 0 ? values.length : at, 0, now);
   return all.map((value) => ({ text: words(value), pressed: value === now, command: command(value) }));
 }
 
@@ -21,7 +24,14 @@ const seconds = (us) => (us < 1e6 ? `${us / 1e3} ms` : `${us / 1e6} s`);
 
 const named = (scene, test) => [...scene.nodes.values()].filter(test);
 
-const STATES = { up: "at work", slow: "slow", crashed: "crashed", stopped: "stopped", connecting: "connecting", paused: "paused" };
+const STATES = {
+  up: "at work",
+  slow: "slow",
+  crashed: "crashed",
+  stopped: "stopped",
+  connecting: "connecting",
+  paused: "paused",
+};
 const LINKS = { cut: ", network cut", closed: ", disconnected" };
 const alive = (node) => node.state !== "crashed" && node.state !== "stopped";
 
@@ -30,12 +40,19 @@ const alive = (node) => node.state !== "crashed" && node.state !== "stopped";
 const ACKNOWLEDGES = {
   "after work": "A crash at work gives the message back: nothing is lost, but it may be done twice.",
   "before work": "A crash at work loses the message: it is never done twice.",
-  automatic: "The broker forgets each message as it sends it: a crash or a cut loses all that is on its way or at work.",
+  automatic:
+    "The broker forgets each message as it sends it: a crash or a cut loses all that is on its way or at work.",
 };
 const KEEPS = {
   "": ["nothing", "A message that comes again has its effect again."],
-  "with the effect": ["in one step with its effect", "A message that comes again is recognised: its effect happens once."],
-  "check then act": ["asks first, notes at the end", "Two workers at once, or a crash before the note, can still do it twice."],
+  "with the effect": [
+    "in one step with its effect",
+    "A message that comes again is recognised: its effect happens once.",
+  ],
+  "check then act": [
+    "asks first, notes at the end",
+    "Two workers at once, or a crash before the note, can still do it twice.",
+  ],
 };
 const WORK_US = [250_000, 500_000, 1_000_000, 2_000_000, 5_000_000];
 const PREFETCHES = [1, 2, 3, 5, 10, 0];
@@ -48,36 +65,85 @@ export function settingsOf(stage, node) {
 function consumerRows(node, scene, stage) {
   const set = settingsOf(stage, node);
   const consumer = node.name;
-  const reads = named(scene, (other) => scene.wires.has(`${other.node} ${node.node} `))[0] ?? scene.nodes.get(set?.queue);
+  const reads =
+    named(scene, (other) => scene.wires.has(`${other.node} ${node.node} `))[0] ?? scene.nodes.get(set?.queue);
   const facts = `Consumer of ${reads?.name ?? "a queue"}, ${STATES[node.state]}${LINKS[node.link] ?? ""}.`;
   const rows = set ? [...takingRows(consumer, set, node), ...failingRows(consumer, set, reads, scene)] : [];
-  return { facts, rows: [...rows, ...processRows(node), {
-    label: "Workers", says: "Workers of one queue share its messages: each message goes to one of them.",
-    controls: [act("Add another like it", ["AddConsumer", { like: consumer }]), act("Remove it", ["RemoveConsumer", { consumer }])],
-  }] };
+  return {
+    facts,
+    rows: [
+      ...rows,
+      ...processRows(node),
+      {
+        label: "Workers",
+        says: "Workers of one queue share its messages: each message goes to one of them.",
+        controls: [
+          act("Add another like it", ["AddConsumer", { like: consumer }]),
+          act("Remove it", ["RemoveConsumer", { consumer }]),
+        ],
+      },
+    ],
+  };
 }
 
 function takingRows(consumer, set, node) {
   const automatic = set.acknowledge === "automatic";
-  const held = set.prefetch ? `The broker hands it no more than ${set.prefetch} that it has not acknowledged.`
+  const held = set.prefetch
+    ? `The broker hands it no more than ${set.prefetch} that it has not acknowledged.`
     : "The broker hands it all that is ready, as fast as it comes.";
-  return [{
-    label: "Prefetch", says: automatic ? "Without acknowledgements no limit holds." : held,
-    controls: choice(PREFETCHES, set.prefetch, (n) => (n ? String(n) : "no limit"), (prefetch) => ["SetPrefetch", { consumer, prefetch }]),
-  }, {
-    label: "Acknowledges", says: ACKNOWLEDGES[set.acknowledge],
-    controls: choice(Object.keys(ACKNOWLEDGES), set.acknowledge, (word) => word, (acknowledge) => ["SetAcknowledge", { consumer, acknowledge }]),
-  }, {
-    label: "Work", says: "How long it works on each, from the next message on.",
-    controls: choice(WORK_US, set.work_us, seconds, (constant_us) => ["SetWork", { consumer, constant_us }]),
-  }, {
-    label: "Speed", says: node.state === "slow" ? "The same work takes longer: its queue grows." : "It works at its normal speed.",
-    controls: choice(["normal", "three times slower"], node.state === "slow" ? "three times slower" : "normal", (word) => word,
-      (word) => ["SlowConsumer", { consumer, factor: word === "normal" ? 1000 : 3000 }]),
-  }, {
-    label: "Remembers", says: KEEPS[set.keep][1],
-    controls: choice(Object.keys(KEEPS), set.keep, (keep) => KEEPS[keep][0], (keep) => ["SetIdempotency", { consumer, keep: keep || "none" }]),
-  }];
+  return [
+    {
+      label: "Prefetch",
+      says: automatic ? "Without acknowledgements no limit holds." : held,
+      controls: choice(
+        PREFETCHES,
+        set.prefetch,
+        (n) => (n ? String(n) : "no limit"),
+        (prefetch) => ["SetPrefetch", { consumer, prefetch }],
+      ),
+    },
+    {
+      label: "Acknowledges",
+      says: ACKNOWLEDGES[set.acknowledge],
+      controls: choice(
+        Object.keys(ACKNOWLEDGES),
+        set.acknowledge,
+        (word) => word,
+        (acknowledge) => ["SetAcknowledge", { consumer, acknowledge }],
+      ),
+    },
+    {
+      label: "Work",
+      says: "How long it works on each, from the next message on.",
+      controls: choice(WORK_US, set.work_us, seconds, (constant_us) => [
+        "SetWork",
+        { consumer, constant_us },
+      ]),
+    },
+    {
+      label: "Speed",
+      says:
+        node.state === "slow"
+          ? "The same work takes longer: its queue grows."
+          : "It works at its normal speed.",
+      controls: choice(
+        ["normal", "three times slower"],
+        node.state === "slow" ? "three times slower" : "normal",
+        (word) => word,
+        (word) => ["SlowConsumer", { consumer, factor: word === "normal" ? 1000 : 3000 }],
+      ),
+    },
+    {
+      label: "Remembers",
+      says: KEEPS[set.keep][1],
+      controls: choice(
+        Object.keys(KEEPS),
+        set.keep,
+        (keep) => KEEPS[keep][0],
+        (keep) => ["SetIdempotency", { consumer, keep: keep || "none" }],
+      ),
+    },
+  ];
 }
 
 const RETRIES = { requeue: "try again at once", discard: "give it up", republish: "try again later" };
@@ -86,32 +152,64 @@ const LIMITS = [2, 3, 5, 0];
 
 /** What it does after a failure. Each command says the whole policy: what is set now, with one thing changed. */
 function failingRows(consumer, set, reads, scene) {
-  const standing = (place) => named(scene, (node) => node.stands_for === reads?.node && node.place === place)[0]?.name ?? "";
+  const standing = (place) =>
+    named(scene, (node) => node.stands_for === reads?.node && node.place === place)[0]?.name ?? "";
   const [later, dead] = [set.retry_queue || standing("waiting"), set.then || standing("dead")];
   const retry = (change) => {
-    const to = { do: set.retry, queue: set.retry_queue, backoff: set.backoff, delay_us: set.delay_us, limit: set.limit || null, then: set.then, ...change };
+    const to = {
+      do: set.retry,
+      queue: set.retry_queue,
+      backoff: set.backoff,
+      delay_us: set.delay_us,
+      limit: set.limit || null,
+      then: set.then,
+      ...change,
+    };
     if (to.do !== "republish") to.queue = "";
     if (!to.limit) to.then = "";
     return ["SetRetry", { consumer, ...to }];
   };
   const ways = Object.keys(RETRIES).filter((way) => way !== "republish" || later || set.retry === way);
-  const rows = [{
-    label: "After a failure", says: afterFailure(set, dead),
-    controls: choice(ways, set.retry, (way) => RETRIES[way], (way) => retry({ do: way, queue: way === "republish" ? set.retry_queue || later : "" })),
-  }];
+  const rows = [
+    {
+      label: "After a failure",
+      says: afterFailure(set, dead),
+      controls: choice(
+        ways,
+        set.retry,
+        (way) => RETRIES[way],
+        (way) => retry({ do: way, queue: way === "republish" ? set.retry_queue || later : "" }),
+      ),
+    },
+  ];
   if (set.retry === "republish" && set.retry_queue) {
     const doubles = set.backoff === "exponential";
     rows.push({
-      label: "Waits", says: doubles ? "Twice as long before each further attempt." : "As long before each attempt.",
-      controls: [...choice(DELAYS_US, set.delay_us, seconds, (delay_us) => retry({ delay_us })),
-        { text: "doubled each time", pressed: doubles, command: retry({ backoff: doubles ? "fixed" : "exponential" }) }],
+      label: "Waits",
+      says: doubles ? "Twice as long before each further attempt." : "As long before each attempt.",
+      controls: [
+        ...choice(DELAYS_US, set.delay_us, seconds, (delay_us) => retry({ delay_us })),
+        {
+          text: "doubled each time",
+          pressed: doubles,
+          command: retry({ backoff: doubles ? "fixed" : "exponential" }),
+        },
+      ],
     });
   }
   if (set.retry !== "discard") {
     const end = set.then ? `it goes to ${set.then}` : "it is given up";
     rows.push({
-      label: "Attempts", says: set.limit ? `After ${set.limit} attempts ${end}.` : "A message that always fails is tried for ever.",
-      controls: choice(LIMITS, set.limit, (n) => (n ? String(n) : "no limit"), (limit) => retry({ limit: limit || null, then: limit ? dead : "" })),
+      label: "Attempts",
+      says: set.limit
+        ? `After ${set.limit} attempts ${end}.`
+        : "A message that always fails is tried for ever.",
+      controls: choice(
+        LIMITS,
+        set.limit,
+        (n) => (n ? String(n) : "no limit"),
+        (limit) => retry({ limit: limit || null, then: limit ? dead : "" }),
+      ),
     });
   }
   return rows;
@@ -119,25 +217,42 @@ function failingRows(consumer, set, reads, scene) {
 
 function afterFailure(set, dead) {
   if (set.retry === "requeue") return "It goes back to its place in the queue and is handed out again.";
-  if (set.retry === "discard") return dead ? "The queue drops it, or hands it on as a dead letter." : "The queue drops it, unless it has somewhere to send dead letters.";
+  if (set.retry === "discard")
+    return dead
+      ? "The queue drops it, or hands it on as a dead letter."
+      : "The queue drops it, unless it has somewhere to send dead letters.";
   return `It waits in ${set.retry_queue || "a retry queue"} and comes back by itself.`;
 }
 
 function processRows(node) {
   const consumer = node.name;
-  return [{
-    label: "Process", says: "To stop is to finish what it works on first; a crash finishes nothing.",
-    controls: [act("Stop", ["StopConsumer", { consumer }], !alive(node)), act("Crash it", ["CrashConsumer", { consumer }], !alive(node)),
-      act("Start again", ["RestartConsumer", { consumer }], alive(node))],
-  }, networkRow(node, "ack")];
+  return [
+    {
+      label: "Process",
+      says: "To stop is to finish what it works on first; a crash finishes nothing.",
+      controls: [
+        act("Stop", ["StopConsumer", { consumer }], !alive(node)),
+        act("Crash it", ["CrashConsumer", { consumer }], !alive(node)),
+        act("Start again", ["RestartConsumer", { consumer }], alive(node)),
+      ],
+    },
+    networkRow(node, "ack"),
+  ];
 }
 
 function networkRow(node, what) {
   const actor = node.name;
   return {
-    label: "Network", says: node.link === "up" ? "Once a cut has lasted a heartbeat, both sides give the connection up." : "Nothing gets through until it is mended.",
-    controls: [act("Cut", ["CutLink", { actor }], node.link !== "up"), act("Mend", ["RestoreLink", { actor }], node.link === "up"),
-      act(`Lose the next ${what}`, ["DropNextAck", { actor }])],
+    label: "Network",
+    says:
+      node.link === "up"
+        ? "Once a cut has lasted a heartbeat, both sides give the connection up."
+        : "Nothing gets through until it is mended.",
+    controls: [
+      act("Cut", ["CutLink", { actor }], node.link !== "up"),
+      act("Mend", ["RestoreLink", { actor }], node.link === "up"),
+      act(`Lose the next ${what}`, ["DropNextAck", { actor }]),
+    ],
   };
 }
 
@@ -154,61 +269,134 @@ function producerRows(node, scene, stage) {
   const now = RATES.find((rate) => saysRate(rate).includes(node.about));
   const paused = node.state === "paused";
   const publish = (text, key) => act(text, ["PublishNow", { producer, key }], node.state !== "up" && !paused);
-  return { facts: `Producer, ${STATES[node.state]}${LINKS[node.link] ?? ""}: ${node.about}.`, rows: [{
-    label: "Messages a minute", says: `Now ${node.about}.`,
-    controls: [...choice(RATES, now, String, (per_minute) => ["SetRate", { producer, per_minute }]),
-      act(paused ? "Go on" : "Pause", [paused ? "ResumeProducer" : "PauseProducer", { producer }], !alive(node))],
-  }, {
-    label: "Publish one now", says: "One more message at once, beside those that it makes anyway.",
-    controls: [publish("with its own next key", ""), ...stage.kinds.slice(0, KEYS_MAX).map((key) => publish(key, key))],
-  }, {
-    label: "Poison", says: "Every worker fails at such a message, however often it comes.",
-    controls: [act("Poison the next one", ["PoisonNext", { producer }], !alive(node))],
-  }, {
-    label: "Process", says: "What it had not got confirmed a dead producer will not send again.",
-    controls: [act("Crash it", ["CrashProducer", { producer }], !alive(node)), act("Start again", ["RestartProducer", { producer }], node.state !== "crashed")],
-  }, networkRow(node, "confirm"), {
-    label: "Producers", says: "Another one makes messages of its own, at the same rate.",
-    controls: [act("Add another like it", ["AddProducer", { like: producer }]), act("Remove it", ["RemoveProducer", { producer }])],
-  }] };
+  return {
+    facts: `Producer, ${STATES[node.state]}${LINKS[node.link] ?? ""}: ${node.about}.`,
+    rows: [
+      {
+        label: "Messages a minute",
+        says: `Now ${node.about}.`,
+        controls: [
+          ...choice(RATES, now, String, (per_minute) => ["SetRate", { producer, per_minute }]),
+          act(
+            paused ? "Go on" : "Pause",
+            [paused ? "ResumeProducer" : "PauseProducer", { producer }],
+            !alive(node),
+          ),
+        ],
+      },
+      {
+        label: "Publish one now",
+        says: "One more message at once, beside those that it makes anyway.",
+        controls: [
+          publish("with its own next key", ""),
+          ...stage.kinds.slice(0, KEYS_MAX).map((key) => publish(key, key)),
+        ],
+      },
+      {
+        label: "Poison",
+        says: "Every worker fails at such a message, however often it comes.",
+        controls: [act("Poison the next one", ["PoisonNext", { producer }], !alive(node))],
+      },
+      {
+        label: "Process",
+        says: "What it had not got confirmed a dead producer will not send again.",
+        controls: [
+          act("Crash it", ["CrashProducer", { producer }], !alive(node)),
+          act("Start again", ["RestartProducer", { producer }], node.state !== "crashed"),
+        ],
+      },
+      networkRow(node, "confirm"),
+      {
+        label: "Producers",
+        says: "Another one makes messages of its own, at the same rate.",
+        controls: [
+          act("Add another like it", ["AddProducer", { like: producer }]),
+          act("Remove it", ["RemoveProducer", { producer }]),
+        ],
+      },
+    ],
+  };
 }
 
 // -- queues and exchanges -----------------------------------------------------------------------
 
 const COPIES = "A queue gets a copy of each message that fits a binding of its own.";
 
-const bindingsOf = (scene, test) => [...scene.wires.values()].filter((wire) => (
-  wire.kind === "binding" && test(wire) && scene.nodes.get(wire.source)?.name && scene.nodes.get(wire.target)?.kind === "queue"));
+const bindingsOf = (scene, test) =>
+  [...scene.wires.values()].filter(
+    (wire) =>
+      wire.kind === "binding" &&
+      test(wire) &&
+      scene.nodes.get(wire.source)?.name &&
+      scene.nodes.get(wire.target)?.kind === "queue",
+  );
 
 function unbind(scene, { source, target, label }, text) {
   const [exchange, queue] = [scene.nodes.get(source), scene.nodes.get(target)];
   const key = exchange.exchange_type === "headers" ? "" : label;
-  return act(`${text}${label ? ` by ${label}` : ""}`, ["UnbindQueue", { system: queue.system, exchange: exchange.name, queue: queue.name, routing_key: key }]);
+  return act(`${text}${label ? ` by ${label}` : ""}`, [
+    "UnbindQueue",
+    { system: queue.system, exchange: exchange.name, queue: queue.name, routing_key: key },
+  ]);
 }
 
 function queueRows(node, scene) {
   const { system, name: queue } = node;
   const count = (zone) => scene.zones.get(node.node)?.[zone]?.keys.length ?? 0;
-  const worker = named(scene, (other) => other.kind === "consumer" && scene.wires.has(`${node.node} ${other.node} `))[0];
+  const worker = named(
+    scene,
+    (other) => other.kind === "consumer" && scene.wires.has(`${node.node} ${other.node} `),
+  )[0];
   const home = scene.nodes.get(node.stands_for);
-  const exchanges = named(scene, (other) => other.kind === "exchange" && other.name && other.system === system).map((other) => other.name);
+  const exchanges = named(
+    scene,
+    (other) => other.kind === "exchange" && other.name && other.system === system,
+  ).map((other) => other.name);
   const bound = bindingsOf(scene, (wire) => wire.target === node.node);
-  const rows = [{
-    label: "Workers", says: worker ? "One more shares its messages with those that it has." : "Nobody reads it: its messages wait.",
-    controls: [act("Add a worker", ["AddConsumer", worker ? { like: worker.name } : { queue, system }])],
-  }, {
-    label: "Messages", says: home ? `Redrive publishes what is ready to ${home.name} again.` : "What is ready is gone for good; what workers hold stays.",
-    controls: [act("Empty it", ["PurgeQueue", { system, queue }], !count("ready")),
-      ...(home ? [act(`Redrive to ${home.name}`, ["Redrive", { system, queue, to: home.name }], !count("ready"))] : [])],
-  }];
-  if (bound.length) rows.push({ label: "Bindings", says: COPIES, controls: bound.map((wire) => unbind(scene, wire, `Unbind from ${scene.nodes.get(wire.source).name}`)) });
+  const rows = [
+    {
+      label: "Workers",
+      says: worker
+        ? "One more shares its messages with those that it has."
+        : "Nobody reads it: its messages wait.",
+      controls: [act("Add a worker", ["AddConsumer", worker ? { like: worker.name } : { queue, system }])],
+    },
+    {
+      label: "Messages",
+      says: home
+        ? `Redrive publishes what is ready to ${home.name} again.`
+        : "What is ready is gone for good; what workers hold stays.",
+      controls: [
+        act("Empty it", ["PurgeQueue", { system, queue }], !count("ready")),
+        ...(home
+          ? [act(`Redrive to ${home.name}`, ["Redrive", { system, queue, to: home.name }], !count("ready"))]
+          : []),
+      ],
+    },
+  ];
+  if (bound.length)
+    rows.push({
+      label: "Bindings",
+      says: COPIES,
+      controls: bound.map((wire) => unbind(scene, wire, `Unbind from ${scene.nodes.get(wire.source).name}`)),
+    });
   if (exchanges.length) {
-    rows.push({ label: "Bind it", says: "From then on; a fanout exchange looks at no key.", controls: [
-      { text: "to", input: "exchange", options: exchanges }, { text: "by key", input: "routing_key" },
-      act("Bind", ({ exchange, routing_key }) => ["BindQueue", { system, queue, exchange, routing_key }]),
-    ] });
+    rows.push({
+      label: "Bind it",
+      says: "From then on; a fanout exchange looks at no key.",
+      controls: [
+        { text: "to", input: "exchange", options: exchanges },
+        { text: "by key", input: "routing_key" },
+        act("Bind", ({ exchange, routing_key }) => ["BindQueue", { system, queue, exchange, routing_key }]),
+      ],
+    });
   }
-  return { facts: `${node.about}: ${count("ready")} ready, ${count("unacked")} unacked.`.replace(/^./, (c) => c.toUpperCase()), rows };
+  return {
+    facts: `${node.about}: ${count("ready")} ready, ${count("unacked")} unacked.`.replace(/^./, (c) =>
+      c.toUpperCase(),
+    ),
+    rows,
+  };
 }
 
 function exchangeRows(node, scene) {
@@ -217,11 +405,31 @@ function exchangeRows(node, scene) {
   const taken = new Set(named(scene, (other) => other.kind === "queue").map((other) => other.name));
   const fresh = ["audit", "archive", "statistics"].find((word) => !taken.has(word)) ?? "";
   const fanout = node.exchange_type === "fanout";
-  const rows = [{
-    label: "New queue", says: "Adding a queue copies what comes; adding a worker to a queue splits it.",
-    controls: [{ text: "called", input: "queue", value: fresh }, ...(fanout ? [] : [{ text: "by key", input: "routing_key" }]),
-      act("Add and bind", ({ queue, routing_key = "" }) => queue && ["DeclareQueue", { system, queue, exchange, routing_key }])],
-  }];
-  if (bound.length) rows.push({ label: "Bindings", says: COPIES, controls: bound.map((wire) => unbind(scene, wire, `Unbind ${scene.nodes.get(wire.target).name}`)) });
-  return { facts: `${node.about} exchange${fanout ? ": to every queue bound to it" : ""}.`.replace(/^./, (c) => c.toUpperCase()), rows };
+  const rows = [
+    {
+      label: "New queue",
+      says: "Adding a queue copies what comes; adding a worker to a queue splits it.",
+      controls: [
+        { text: "called", input: "queue", value: fresh },
+        ...(fanout ? [] : [{ text: "by key", input: "routing_key" }]),
+        act(
+          "Add and bind",
+          ({ queue, routing_key = "" }) =>
+            queue && ["DeclareQueue", { system, queue, exchange, routing_key }],
+        ),
+      ],
+    },
+  ];
+  if (bound.length)
+    rows.push({
+      label: "Bindings",
+      says: COPIES,
+      controls: bound.map((wire) => unbind(scene, wire, `Unbind ${scene.nodes.get(wire.target).name}`)),
+    });
+  return {
+    facts: `${node.about} exchange${fanout ? ": to every queue bound to it" : ""}.`.replace(/^./, (c) =>
+      c.toUpperCase(),
+    ),
+    rows,
+  };
 }

@@ -40,7 +40,9 @@ class Sheet {
     stage.parts.figure.after(this.box);
   }
 
-  opener(node) { return this.stage.parts.nodes.querySelector(`[data-node="${node}"] .open`); }
+  opener(node) {
+    return this.stage.parts.nodes.querySelector(`[data-node="${node}"] .open`);
+  }
 
   /** Shows the settings of `node`; the one that is shown already is put away. */
   choose(node) {
@@ -70,7 +72,10 @@ class Sheet {
     if (!this.node) return;
     const { stage } = this;
     const node = stage.shownScene.nodes.get(this.node);
-    if (!node) { this.close(); return; }
+    if (!node) {
+      this.close();
+      return;
+    }
     const { head, facts, rows } = rowsOf(stage, node);
     this.box.setAttribute("aria-label", `Settings of ${head}`);
     write(this.head, head);
@@ -84,12 +89,19 @@ class Sheet {
   /** Rows that stay keep their elements, so that focus and what is being written stay. */
   fill(rows, barred) {
     const wanted = new Map(rows.map((row) => [row.label, row]));
-    for (const [label, known] of this.rows) if (!wanted.has(label)) { known.element.remove(); this.rows.delete(label); }
+    for (const [label, known] of this.rows)
+      if (!wanted.has(label)) {
+        known.element.remove();
+        this.rows.delete(label);
+      }
     rows.forEach((row, i) => {
-      const shape = JSON.stringify(row.controls.map((control) => [control.text, control.input, control.options]));
+      const shape = JSON.stringify(
+        row.controls.map((control) => [control.text, control.input, control.options]),
+      );
       let known = this.rows.get(row.label);
       if (known?.shape !== shape) known = this.build(row, shape, known);
-      if (this.list.children[i] !== known.element) this.list.insertBefore(known.element, this.list.children[i] ?? null);
+      if (this.list.children[i] !== known.element)
+        this.list.insertBefore(known.element, this.list.children[i] ?? null);
       write(known.says, row.says);
       row.controls.forEach((control, at) => adjust(known.controls[at], control, barred));
     });
@@ -118,7 +130,9 @@ class Sheet {
     if (control.input || control.options) return field(control);
     const button = Object.assign(make("button", "", control.text), { type: "button" });
     button.addEventListener("click", () => {
-      const said = Object.fromEntries([...row.querySelectorAll("[name]")].map((each) => [each.name, each.value.trim()]));
+      const said = Object.fromEntries(
+        [...row.querySelectorAll("[name]")].map((each) => [each.name, each.value.trim()]),
+      );
       const command = typeof button.does === "function" ? button.does(said) : button.does;
       if (command) this.stage.session.command(...command, this.box);
     });
@@ -132,7 +146,14 @@ function field({ text, input, options, value }) {
   const element = make(options ? "select" : "input");
   element.name = input;
   if (options) element.append(...options.map((option) => make("option", "", option)));
-  else Object.assign(element, { type: "text", maxLength: 40, value: value ?? "", autocomplete: "off", spellcheck: false });
+  else
+    Object.assign(element, {
+      type: "text",
+      maxLength: 40,
+      value: value ?? "",
+      autocomplete: "off",
+      spellcheck: false,
+    });
   label.append(element);
   return element;
 }
@@ -141,7 +162,8 @@ function adjust(element, { command, pressed, off }, barred) {
   if (command) element.does = command;
   const disabled = barred || Boolean(off);
   if (element.disabled !== disabled) element.disabled = disabled;
-  if (pressed !== undefined && element.getAttribute("aria-pressed") !== String(pressed)) element.setAttribute("aria-pressed", String(pressed));
+  if (pressed !== undefined && element.getAttribute("aria-pressed") !== String(pressed))
+    element.setAttribute("aria-pressed", String(pressed));
 }
 
 function make(tag, klass = "", text = "") {

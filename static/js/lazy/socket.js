@@ -33,12 +33,18 @@ export class Socket {
     clearTimeout(this.timer);
     this.timer = null;
     if (this.closed || document.hidden) return;
-    const socket = this.socket = new WebSocket(this.url);
+    const socket = (this.socket = new WebSocket(this.url));
     this.heard();
     this.openedAt_ms = Infinity;
-    socket.onopen = () => { if (this.socket === socket) this.opened(); };
-    socket.onmessage = ({ data }) => { if (this.socket === socket) this.took(JSON.parse(data)); };
-    socket.onclose = ({ code }) => { if (this.socket === socket) this.wentAway(code); };
+    socket.onopen = () => {
+      if (this.socket === socket) this.opened();
+    };
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.took(JSON.parse(data));
+    };
+    socket.onclose = ({ code }) => {
+      if (this.socket === socket) this.wentAway(code);
+    };
   }
 
   opened() {
@@ -75,7 +81,9 @@ export class Socket {
   }
 
   /** Wall time, because the page's own clock may stand while the machine sleeps. */
-  heard() { this.heardAt_ms = Date.now(); }
+  heard() {
+    this.heardAt_ms = Date.now();
+  }
 
   /** Once a second, and when the page is seen again or the machine wakes: is anybody at the other end? */
   looked(back = false) {
@@ -85,7 +93,10 @@ export class Socket {
     const silent_ms = Date.now() - this.heardAt_ms;
     if (!this.socket) {
       if (!this.timer || slept || back) this.open();
-    } else if (silent_ms > (this.socket.readyState === WebSocket.OPEN ? SILENT_MS : CONNECTING_MS) && this.hooks.talks()) {
+    } else if (
+      silent_ms > (this.socket.readyState === WebSocket.OPEN ? SILENT_MS : CONNECTING_MS) &&
+      this.hooks.talks()
+    ) {
       this.hooks.lost();
       this.restart();
     }

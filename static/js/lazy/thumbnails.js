@@ -34,15 +34,23 @@ export function furnishThumbnails(boxes) {
     for (const { target, isIntersecting } of entries) {
       const film = films.get(target);
       film.wanted = isIntersecting;
-      if (isIntersecting) film.load().then(() => begin(film), () => {});
+      if (isIntersecting)
+        film.load().then(
+          () => begin(film),
+          () => {},
+        );
       else inView.delete(film);
     }
   });
   for (const box of boxes) watcher.observe(box);
-  const redress = () => { for (const film of films.values()) film.redress(reduced.matches); };
+  const redress = () => {
+    for (const film of films.values()) film.redress(reduced.matches);
+  };
   new MutationObserver(redress).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
-  addEventListener("resize", () => { for (const film of films.values()) film.fit(reduced.matches); });
+  addEventListener("resize", () => {
+    for (const film of films.values()) film.fit(reduced.matches);
+  });
   reduced.addEventListener("change", () => {
     inView.clear();
     for (const film of films.values()) if (film.figure) begin(film);
@@ -62,14 +70,16 @@ class Film {
   }
 
   load() {
-    this.loading ??= fetch(this.box.dataset.chunk).then((answer) => answer.json()).then((chunk) => {
-      this.timeline = new Timeline();
-      this.timeline.addChunk(chunk);
-      this.start_us = Math.max(START_US, this.timeline.firstMovement() ?? 0);
-      this.figure = layout(this.timeline.plan, FIGURE_WIDTH);
-      this.fit(false);
-      this.draw(this.start_us);
-    });
+    this.loading ??= fetch(this.box.dataset.chunk)
+      .then((answer) => answer.json())
+      .then((chunk) => {
+        this.timeline = new Timeline();
+        this.timeline.addChunk(chunk);
+        this.start_us = Math.max(START_US, this.timeline.firstMovement() ?? 0);
+        this.figure = layout(this.timeline.plan, FIGURE_WIDTH);
+        this.fit(false);
+        this.draw(this.start_us);
+      });
     return this.loading;
   }
 
@@ -91,12 +101,14 @@ class Film {
   }
 
   /** For who wants nothing to move: one moment, in which nothing is on its way. */
-  still() { this.draw(STILL_US, "none"); }
+  still() {
+    this.draw(STILL_US, "none");
+  }
 
   show(now_ms) {
     this.begun_ms ??= now_ms;
     const span_us = LENGTH_US - this.start_us;
-    this.draw(this.start_us + ((now_ms - this.begun_ms) * 1000) % span_us);
+    this.draw(this.start_us + (((now_ms - this.begun_ms) * 1000) % span_us));
   }
 
   draw(t_us, motion = "all") {

@@ -11,7 +11,8 @@ class TimeScrubber extends HTMLElement {
       return this.appendChild(element);
     };
     for (const name of ["track", "ahead", "past", "marks", "head", "flag", "end"]) this[name] = make(name);
-    for (const name of ["track", "ahead", "past", "marks", "head", "flag", "end"]) this[name].setAttribute("aria-hidden", "true");
+    for (const name of ["track", "ahead", "past", "marks", "head", "flag", "end"])
+      this[name].setAttribute("aria-hidden", "true");
     this.input = make("input", "input");
     Object.assign(this.input, { type: "range", min: "0", max: "60000", step: "100", value: "0" });
     this.input.setAttribute("aria-label", "Time");

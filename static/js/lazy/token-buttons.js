@@ -4,7 +4,15 @@ import { zoneKeys } from "mailroom/scene/reducer.js";
 import { labelOf } from "mailroom/view/positions.js";
 
 const SIZE = 40;
-const ZONE_WORDS = { ready: "ready in", unacked: "unacked in", delayed: "delayed in", prefetched: "waiting at", working: "worked on by", socket: "in the socket of", dead_lettering: "being dead-lettered by" };
+const ZONE_WORDS = {
+  ready: "ready in",
+  unacked: "unacked in",
+  delayed: "delayed in",
+  prefetched: "waiting at",
+  working: "worked on by",
+  socket: "in the socket of",
+  dead_lettering: "being dead-lettered by",
+};
 
 export function furnishTokens(stage) {
   const box = stage.parts.tokens;
@@ -14,25 +22,38 @@ export function furnishTokens(stage) {
   };
   setTimeout(refresh, 60);
   stage.addEventListener("transport", () => setTimeout(refresh, 60));
-  stage.addEventListener("change", () => { if (!stage.playing) refresh(); });
+  stage.addEventListener("change", () => {
+    if (!stage.playing) refresh();
+  });
   box.addEventListener("keydown", (event) => roam(event));
   box.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
     event.stopPropagation();
     if (button.dataset.message) stage.inspect(Number(button.dataset.message));
-    else import("mailroom/lazy/inspector.js").then(({ showList }) => showList(stage, tableOf(stage, button.dataset.node, button.dataset.zone)));
+    else
+      import("mailroom/lazy/inspector.js").then(({ showList }) =>
+        showList(stage, tableOf(stage, button.dataset.node, button.dataset.zone)),
+      );
   });
 }
 
 /** Makes the buttons anew when they would differ; whoever has the focus keeps it. */
 function fill(stage, box) {
-  const key = JSON.stringify([stage.drawn.more, stage.drawn.tokens.map((item) => [item.id, item.node, item.zone, item.x, item.y])]);
+  const key = JSON.stringify([
+    stage.drawn.more,
+    stage.drawn.tokens.map((item) => [item.id, item.node, item.zone, item.x, item.y]),
+  ]);
   if (key === box.filledWith && box.firstChild) return;
   box.filledWith = key;
-  const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  const focused = box.contains(document.activeElement)
+    ? document.activeElement.getAttribute("aria-label")
+    : null;
   build(stage, box);
-  if (focused) [...box.querySelectorAll("button")].find((button) => button.getAttribute("aria-label") === focused)?.focus();
+  if (focused)
+    [...box.querySelectorAll("button")]
+      .find((button) => button.getAttribute("aria-label") === focused)
+      ?.focus();
 }
 
 function build(stage, box) {
@@ -43,9 +64,13 @@ function build(stage, box) {
     if (!lanes.has(key)) lanes.set(key, []);
     lanes.get(key).push(item);
   }
-  const groups = [...lanes].map(([key, items]) => group(stage, key, items.sort((a, b) => a.index - b.index).slice(0, 12)));
+  const groups = [...lanes].map(([key, items]) =>
+    group(stage, key, items.sort((a, b) => a.index - b.index).slice(0, 12)),
+  );
   const deep = stage.drawn.more.map((more) => moreButton(stage, more));
-  const minis = stage.drawn.tokens.filter((item) => item.token && !item.labelled && item.index === 0).map((item) => moreButton(stage, { ...item, count: 0 }));
+  const minis = stage.drawn.tokens
+    .filter((item) => item.token && !item.labelled && item.index === 0)
+    .map((item) => moreButton(stage, { ...item, count: 0 }));
   box.replaceChildren(...groups, ...deep, ...minis);
 }
 
@@ -67,7 +92,10 @@ function tokenButton(item, nodeName, i) {
   button.dataset.message = item.message;
   const key = item.key ? `, key ${item.key}` : "";
   const again = item.deliveries > 1 || item.redelivered ? `, handed out ${item.deliveries} times` : "";
-  button.setAttribute("aria-label", `${item.label}${key}, ${ZONE_WORDS[item.zone]} ${nodeName}, place ${item.index + 1}${again}`);
+  button.setAttribute(
+    "aria-label",
+    `${item.label}${key}, ${ZONE_WORDS[item.zone]} ${nodeName}, place ${item.index + 1}${again}`,
+  );
   put(button, item.x - SIZE / 2, item.y - SIZE / 2, SIZE, SIZE);
   return button;
 }
@@ -81,7 +109,12 @@ function moreButton(stage, { node, zone, count, x, y }) {
   Object.assign(button.dataset, { node, zone });
   const name = stage.shownScene.nodes.get(node)?.name ?? "";
   const all = zoneKeys(stage.shownScene, node, zone).length;
-  button.setAttribute("aria-label", count ? `and ${count} more ${ZONE_WORDS[zone]} ${name}` : `all ${all} messages ${ZONE_WORDS[zone]} ${name}`);
+  button.setAttribute(
+    "aria-label",
+    count
+      ? `and ${count} more ${ZONE_WORDS[zone]} ${name}`
+      : `all ${all} messages ${ZONE_WORDS[zone]} ${name}`,
+  );
   if (count) put(button, x - 22, y - 13, 44, 26);
   else put(button, x - 12, y - 12, 24, 24);
   return button;

@@ -23,10 +23,18 @@ export function furnishTransport(stage) {
   });
   document.addEventListener("keydown", (event) => keyed(event, stage, actions));
   const { scrubber } = stage.parts;
-  scrubber.addEventListener("seek", (event) => { stage.seek(event.detail); });
-  stage.addEventListener("moment", () => { scrubber.show(stage); showAgo(stage); });
+  scrubber.addEventListener("seek", (event) => {
+    stage.seek(event.detail);
+  });
+  stage.addEventListener("moment", () => {
+    scrubber.show(stage);
+    showAgo(stage);
+  });
   stage.addEventListener("change", () => scrubber.show(stage));
-  stage.addEventListener("transport", () => { scrubber.show(stage); showState(stage); });
+  stage.addEventListener("transport", () => {
+    scrubber.show(stage);
+    showState(stage);
+  });
 }
 
 /** Whether the owner's buttons move the room's own clock now. */
@@ -39,20 +47,23 @@ function makeActions(stage) {
     stage.session.send(cmd, args, place);
   };
   const step = (moment) => {
-    if (stage.playing) (stage.room && !stage.looking ? stage.lookBack() : stage.pause());
+    if (stage.playing) stage.room && !stage.looking ? stage.lookBack() : stage.pause();
     if (moment !== null) stage.seek(moment, true);
     else stage.woken();
   };
   return {
     toggle() {
       if (rules(stage)) tell(stage.playing ? "Pause" : "Play");
-      else if (stage.room && !stage.looking && stage.playing) { stage.lookBack(); stage.woken(); }
-      else if (stage.playing) stage.pause();
+      else if (stage.room && !stage.looking && stage.playing) {
+        stage.lookBack();
+        stage.woken();
+      } else if (stage.playing) stage.pause();
       else if (stage.clock !== stage.room) stage.play();
     },
     speed(thousandths) {
       if (rules(stage)) tell("Speed", { rate: thousandths });
-      else if (!stage.room || stage.looking) stage.clock.setRate(performance.now(), thousandths / 1000, stage.edge_us);
+      else if (!stage.room || stage.looking)
+        stage.clock.setRate(performance.now(), thousandths / 1000, stage.edge_us);
       stage.woken();
     },
     step() {
@@ -106,11 +117,15 @@ function keyAction(key, shift, inside, actions) {
 function showState(stage) {
   const { playing } = stage;
   stage.classList.toggle("is-playing", playing);
-  const set = (button, name, value) => { if (button.getAttribute(name) !== value) button.setAttribute(name, value); };
+  const set = (button, name, value) => {
+    if (button.getAttribute(name) !== value) button.setAttribute(name, value);
+  };
   const toggle = stage.querySelector('[data-do="toggle"]');
   set(toggle, "aria-label", playing ? "Pause" : "Play");
   const rate = String(Math.round(stage.clock.rate * 1000));
-  if (rate !== "0") for (const button of stage.querySelectorAll("[data-rate]")) set(button, "aria-pressed", String(button.dataset.rate === rate));
+  if (rate !== "0")
+    for (const button of stage.querySelectorAll("[data-rate]"))
+      set(button, "aria-pressed", String(button.dataset.rate === rate));
   const behind_us = stage.looking ? 1 : stage.furthest_us - stage.shown_us;
   const back = stage.room ? stage.looking : behind_us > 50_000;
   const { activeElement } = document;

@@ -15,9 +15,13 @@ export class LocalClock {
     this.rate = rate;
   }
 
-  get playing() { return this.since_ms !== null; }
+  get playing() {
+    return this.since_ms !== null;
+  }
 
-  moving() { return this.playing; }
+  moving() {
+    return this.playing;
+  }
 
   /** `edge_us` is how far events are known: the clock waits there and goes on from there. */
   at(wall_ms, edge_us = Infinity) {
@@ -29,7 +33,9 @@ export class LocalClock {
     return this.from_us;
   }
 
-  play(wall_ms) { this.since_ms ??= wall_ms; }
+  play(wall_ms) {
+    this.since_ms ??= wall_ms;
+  }
 
   pause(wall_ms, edge_us) {
     this.from_us = this.at(wall_ms, edge_us);
@@ -58,13 +64,19 @@ export class RoomClock {
     this.asked_ms = 0;
   }
 
-  get known() { return this.pieces.length > 0; }
+  get known() {
+    return this.pieces.length > 0;
+  }
 
   /** Another process tells the time from now on: its clock is compared anew. */
-  compareAnew() { this.anew = true; }
+  compareAnew() {
+    this.anew = true;
+  }
 
   /** Shows the truth at once. */
-  jump() { this.remainder_us = 0; }
+  jump() {
+    this.remainder_us = 0;
+  }
 
   /**
    * Takes a frame in. `shown_us` is what the screen says now: the step to the truth is taken slowly if small,
@@ -86,11 +98,13 @@ export class RoomClock {
   truth(wall_ms) {
     const server_us = Math.min(wall_ms * 1000 + this.offset_us, this.lit_until_us);
     const [wall_us, sim_us, rate] = this.piece(server_us);
-    return sim_us + Math.max(0, server_us - wall_us) * rate / 1000;
+    return sim_us + (Math.max(0, server_us - wall_us) * rate) / 1000;
   }
 
   /** When, in wall_ms, it stops by itself unless it hears that somebody lives who may drive it. */
-  get darkAt_ms() { return (this.lit_until_us - this.offset_us) / 1000; }
+  get darkAt_ms() {
+    return (this.lit_until_us - this.offset_us) / 1000;
+  }
 
   piece(server_us) {
     let ruling = this.pieces[0];
@@ -99,13 +113,21 @@ export class RoomClock {
   }
 
   /** The rate of the wish that is newest, also when it takes effect only in a moment. 0 is paused. */
-  get rate() { return this.known ? this.pieces[this.pieces.length - 1][2] / 1000 : 0; }
+  get rate() {
+    return this.known ? this.pieces[this.pieces.length - 1][2] / 1000 : 0;
+  }
 
-  get playing() { return this.rate > 0; }
+  get playing() {
+    return this.rate > 0;
+  }
 
   /** Whether what it shows still changes by itself (a clock that stands may have a step to take, or a piece ahead). */
   moving(wall_ms) {
-    return (this.playing && wall_ms < this.darkAt_ms) || this.remainder_us !== 0 || (this.known && this.pieces.at(-1)[0] > wall_ms * 1000 + this.offset_us);
+    return (
+      (this.playing && wall_ms < this.darkAt_ms) ||
+      this.remainder_us !== 0 ||
+      (this.known && this.pieces.at(-1)[0] > wall_ms * 1000 + this.offset_us)
+    );
   }
 
   at(wall_ms, edge_us = Infinity) {

@@ -21,22 +21,50 @@ export const emptyFacts = () => ({ messages: new Map(), copies: new Map() });
 
 export function emptyScene(facts = emptyFacts()) {
   return {
-    number: 0, at_us: 0, facts,
-    nodes: new Map(), wires: new Map(), zones: new Map(), tokens: new Map(), copies: new Map(),
-    signals: new Map(), work: new Map(), fuses: new Map(), ledger: new Map(), broken: new Map(), ended: "",
-    finished: new Map(), sums: new Map(), stores: new Map(), aggregated: null,
+    number: 0,
+    at_us: 0,
+    facts,
+    nodes: new Map(),
+    wires: new Map(),
+    zones: new Map(),
+    tokens: new Map(),
+    copies: new Map(),
+    signals: new Map(),
+    work: new Map(),
+    fuses: new Map(),
+    ledger: new Map(),
+    broken: new Map(),
+    ended: "",
+    finished: new Map(),
+    sums: new Map(),
+    stores: new Map(),
+    aggregated: null,
   };
 }
 
 export function cloneScene(scene) {
   const clone = { ...scene };
-  for (const part of ["nodes", "wires", "tokens", "copies", "signals", "work", "fuses", "ledger", "broken", "finished", "sums", "stores"]) {
+  for (const part of [
+    "nodes",
+    "wires",
+    "tokens",
+    "copies",
+    "signals",
+    "work",
+    "fuses",
+    "ledger",
+    "broken",
+    "finished",
+    "sums",
+    "stores",
+  ]) {
     clone[part] = new Map(scene[part]);
   }
   clone.zones = new Map();
   for (const [node, zones] of scene.zones) {
     const copy = {};
-    for (const name in zones) copy[name] = { keys: zones[name].keys.slice(), drift: zones[name].drift.slice() };
+    for (const name in zones)
+      copy[name] = { keys: zones[name].keys.slice(), drift: zones[name].drift.slice() };
     clone.zones.set(node, copy);
   }
   return clone;
@@ -65,12 +93,24 @@ export function zoneKeys(scene, node, zone) {
 const HANDLERS = {
   NodeAdded(scene, e) {
     const { node, kind, name, system, about } = e;
-    scene.nodes.set(node, { node, kind, name, system, about, state: "up", link: "up", open: false, consumes: {} });
+    scene.nodes.set(node, {
+      node,
+      kind,
+      name,
+      system,
+      about,
+      state: "up",
+      link: "up",
+      open: false,
+      consumes: {},
+    });
   },
   NodeRemoved(scene, { node }) {
     scene.nodes.delete(node);
-    for (const [key, wire] of scene.wires) if (wire.source === node || wire.target === node) scene.wires.delete(key);
-    for (const zone of Object.values(scene.zones.get(node) ?? {})) for (const key of zone.keys) forget(scene, key);
+    for (const [key, wire] of scene.wires)
+      if (wire.source === node || wire.target === node) scene.wires.delete(key);
+    for (const zone of Object.values(scene.zones.get(node) ?? {}))
+      for (const key of zone.keys) forget(scene, key);
     scene.zones.delete(node);
   },
   NodeStateChanged: (scene, e) => change(scene, e.node, { state: e.state, about: e.about }),
@@ -80,7 +120,8 @@ const HANDLERS = {
   WireRemoved: (scene, e) => scene.wires.delete(`${e.source} ${e.target} ${e.label}`),
   LinkStateChanged: (scene, e) => change(scene, e.node, { link: e.state }),
 
-  ConsumerSettings: (scene, { number, at_us, cause, ...settings }) => change(scene, settings.node, { settings }),
+  ConsumerSettings: (scene, { number, at_us, cause, ...settings }) =>
+    change(scene, settings.node, { settings }),
   StandsFor: (scene, e) => change(scene, e.node, { stands_for: e.destination, place: e.place }),
 
   MessageCreated(scene, { message, node, key, poison, at_us }) {
@@ -95,7 +136,13 @@ const HANDLERS = {
   Routed(scene, e) {
     for (const { copy, destination, after, deliveries, redelivered } of e.copies) {
       scene.facts.copies.set(copy, { copy, message: e.message, source: e.source, destination, after });
-      scene.copies.set(copy, { deliveries, redelivered, routed_us: e.at_us, place: "", tokens: scene.copies.get(copy)?.tokens ?? 0 });
+      scene.copies.set(copy, {
+        deliveries,
+        redelivered,
+        routed_us: e.at_us,
+        place: "",
+        tokens: scene.copies.get(copy)?.tokens ?? 0,
+      });
     }
   },
 
@@ -108,8 +155,15 @@ const HANDLERS = {
     if (keeps && !(own?.zone === keeps && own.node === source)) put(scene, copy, 0, source, keeps, -1, at_us);
     const key = tokenKey(copy, attempt);
     take(scene, scene.tokens.get(key), at_us);
-    hold(scene, key, { copy, attempt, node: target, zone: "", since_us: at_us, was: null,
-                       flight: { source, target, depart_us: at_us, arrive_us } });
+    hold(scene, key, {
+      copy,
+      attempt,
+      node: target,
+      zone: "",
+      since_us: at_us,
+      was: null,
+      flight: { source, target, depart_us: at_us, arrive_us },
+    });
     if (!keeps && attempt !== 0) forget(scene, tokenKey(copy, 0), at_us);
     scene.fuses.delete(copy);
   },
@@ -146,7 +200,8 @@ const HANDLERS = {
   StoreKept(scene, { node, copy }) {
     const store = scene.nodes.get(node)?.handler?.store;
     const [known, message] = [scene.stores.get(store), messageOf(scene, copy)];
-    if (known && !known.recent.includes(message)) scene.stores.set(store, { ...known, recent: [...known.recent, message].slice(-SHELF_KEPT) });
+    if (known && !known.recent.includes(message))
+      scene.stores.set(store, { ...known, recent: [...known.recent, message].slice(-SHELF_KEPT) });
   },
   EffectsStand: (scene, { queue, recent }) => scene.finished.set(queue, recent),
   SumStands: (scene, { effect, unit, total, due }) => scene.sums.set(effect, { unit, total, due }),
@@ -154,10 +209,13 @@ const HANDLERS = {
 
   /** Ticks with more than can be drawn singly: what lies where and what went where, and nobody by name. */
   Aggregated(scene, { counts, flows }) {
-    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses", "finished"]) scene[part].clear();
+    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses", "finished"])
+      scene[part].clear();
     scene.aggregated = { counts, flows };
   },
-  RunEnded(scene, e) { scene.ended = e.why; },
+  RunEnded(scene, e) {
+    scene.ended = e.why;
+  },
 
   Settled(scene, { copies, destination, was, now }) {
     const stand = { ...scene.ledger.get(destination) };
@@ -180,8 +238,12 @@ const HANDLERS = {
   },
   LedgerStands(scene, { destination, places, tallies }) {
     const stand = {};
-    places.forEach((count, i) => { stand[PLACES[i]] = count; });
-    tallies.forEach((count, i) => { stand[TALLIES[i]] = count; });
+    places.forEach((count, i) => {
+      stand[PLACES[i]] = count;
+    });
+    tallies.forEach((count, i) => {
+      stand[TALLIES[i]] = count;
+    });
     scene.ledger.set(destination, stand);
   },
   PromiseBroken(scene, { promise, destination, at_us }) {
@@ -255,7 +317,8 @@ function origin(scene, copy, attempt) {
 }
 
 function note(drift, entry) {
-  while (drift.length && (drift.length >= DRIFT_MAX || drift[0].at_us < entry.at_us - DRIFT_US)) drift.shift();
+  while (drift.length && (drift.length >= DRIFT_MAX || drift[0].at_us < entry.at_us - DRIFT_US))
+    drift.shift();
   drift.push(entry);
 }
 

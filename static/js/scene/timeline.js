@@ -64,7 +64,8 @@ export class Timeline {
     if (!holder) return false;
     this.position(frame);
     this.segments = this.segments.filter((s) => s.start <= holder.start);
-    for (const segment of this.segments) if (segment === holder || segment.end > frame.cut) this.cut(segment, frame.cut);
+    for (const segment of this.segments)
+      if (segment === holder || segment.end > frame.cut) this.cut(segment, frame.cut);
     this.extend(holder, { ...frame, tick: frame.cut });
     return true;
   }
@@ -91,9 +92,16 @@ export class Timeline {
   addChunk(chunk) {
     if (this.holds(chunk.tick, chunk.tick + chunk.n)) return;
     if (chunk.last) this.last = true;
-    let segment = this.segments.find((s) => s.coarse === Infinity && s.start <= chunk.tick && chunk.tick <= s.end);
-    const aside = !segment && this.segments.some((s) => s.coarse < chunk.tick + chunk.n && chunk.tick < s.end);
-    if (segment) segment.bases.push({ index: this.upTo(segment, chunk.tick * TICK_US - 1), state: decodeAll(chunk.state, 0) });
+    let segment = this.segments.find(
+      (s) => s.coarse === Infinity && s.start <= chunk.tick && chunk.tick <= s.end,
+    );
+    const aside =
+      !segment && this.segments.some((s) => s.coarse < chunk.tick + chunk.n && chunk.tick < s.end);
+    if (segment)
+      segment.bases.push({
+        index: this.upTo(segment, chunk.tick * TICK_US - 1),
+        state: decodeAll(chunk.state, 0),
+      });
     else segment = Object.assign(this.open(chunk.tick, chunk.state), { aside });
     this.extend(segment, chunk);
     this.join(segment);
@@ -107,7 +115,14 @@ export class Timeline {
   open(tick, state) {
     if (this.planIsOld) this.plan = emptyScene(this.facts);
     this.planIsOld = false;
-    const segment = { start: tick, end: tick, coarse: Infinity, events: [], bases: [{ index: 0, state: decodeAll(state, 0) }], checkpoints: [] };
+    const segment = {
+      start: tick,
+      end: tick,
+      coarse: Infinity,
+      events: [],
+      bases: [{ index: 0, state: decodeAll(state, 0) }],
+      checkpoints: [],
+    };
     this.segments.push(segment);
     this.segments.sort((a, b) => a.start - b.start);
     this.learn(segment.bases[0].state);
@@ -128,17 +143,22 @@ export class Timeline {
     if (digest) this.digests.set(tick + n - 1, digest);
     const { start, end } = segment;
     const { tail } = this;
-    this.segments = this.segments.filter((s) => s === tail || s.coarse === Infinity || s.start < start || s.end > end);
+    this.segments = this.segments.filter(
+      (s) => s === tail || s.coarse === Infinity || s.start < start || s.end > end,
+    );
     this.version += 1;
   }
 
   /** Two segments that meet are one from then on. */
   join(segment) {
-    const next = this.segments.find((s) => s !== segment && s.start > segment.start && s.start <= segment.end);
+    const next = this.segments.find(
+      (s) => s !== segment && s.start > segment.start && s.start <= segment.end,
+    );
     if (!next || segment.aside || next.coarse !== Infinity) return;
     const from_us = segment.end * TICK_US;
     const rest = next.events.filter((event) => event.at_us >= from_us);
-    if (next.start === segment.end) segment.bases.push({ index: segment.events.length, state: next.bases[0].state });
+    if (next.start === segment.end)
+      segment.bases.push({ index: segment.events.length, state: next.bases[0].state });
     for (const event of rest) segment.events.push(event);
     segment.end = Math.max(segment.end, next.end);
     this.segments = this.segments.filter((s) => s !== next);
@@ -180,7 +200,8 @@ export class Timeline {
   stay({ type, node, at_us }) {
     const known = this.plan.nodes.get(node);
     if (!known) return;
-    const when = type === "NodeRemoved" ? { until_us: at_us } : { from_us: Math.min(at_us, known.from_us ?? at_us) };
+    const when =
+      type === "NodeRemoved" ? { until_us: at_us } : { from_us: Math.min(at_us, known.from_us ?? at_us) };
     this.plan.nodes.set(node, { ...known, ...when });
   }
 
@@ -188,7 +209,8 @@ export class Timeline {
   planAnew() {
     this.plan = emptyScene(this.facts);
     this.planVersion += 1;
-    for (const { bases, events } of this.segments) for (const list of [...bases.map((base) => base.state), events]) this.learn(list);
+    for (const { bases, events } of this.segments)
+      for (const list of [...bases.map((base) => base.state), events]) this.learn(list);
   }
 
   /** What a cut event alone has said is not known any more. */
@@ -199,8 +221,12 @@ export class Timeline {
 
   learnStand({ destination, places, tallies }) {
     this.destinations.add(destination);
-    places.forEach((count, i) => { if (count) this.reached.add(PLACES[i]); });
-    tallies.forEach((count, i) => { if (count) this.reached.add(TALLIES[i]); });
+    places.forEach((count, i) => {
+      if (count) this.reached.add(PLACES[i]);
+    });
+    tallies.forEach((count, i) => {
+      if (count) this.reached.add(TALLIES[i]);
+    });
   }
 
   // -- asking -----------------------------------------------------------------------------------
@@ -211,27 +237,40 @@ export class Timeline {
   }
 
   /** The segment that frames go on from. */
-  get tail() { return this.segments.findLast((s) => !s.aside); }
+  get tail() {
+    return this.segments.findLast((s) => !s.aside);
+  }
 
   /** Whether the last ticks of it are held in numbers only. */
-  get aggregated() { return this.tail?.coarse < this.tail?.end; }
+  get aggregated() {
+    return this.tail?.coarse < this.tail?.end;
+  }
 
-  get start_us() { return (this.segments[0]?.start ?? 0) * TICK_US; }
+  get start_us() {
+    return (this.segments[0]?.start ?? 0) * TICK_US;
+  }
 
   /** The last moment that is known without a gap from `t_us` on; `t_us` itself when nothing is known there. */
   edgeAfter(t_us) {
     let edge_us = t_us;
-    for (let s = this.segmentAt(t_us); s && s.end * TICK_US > edge_us + 1; s = this.segmentAt(edge_us + 1)) edge_us = s.end * TICK_US - 1;
+    for (let s = this.segmentAt(t_us); s && s.end * TICK_US > edge_us + 1; s = this.segmentAt(edge_us + 1))
+      edge_us = s.end * TICK_US - 1;
     return edge_us;
   }
 
   /** The number of ticks held at the far end. */
-  get endTick() { return this.tail?.end ?? 0; }
+  get endTick() {
+    return this.tail?.end ?? 0;
+  }
 
   /** As `endTick`, with numbers that lie beyond until messages take their place. */
-  get reachTick() { return this.segments.reduce((most, s) => Math.max(most, s.end), 0); }
+  get reachTick() {
+    return this.segments.reduce((most, s) => Math.max(most, s.end), 0);
+  }
 
-  get digest() { return this.digests.get(this.endTick - 1) ?? ""; }
+  get digest() {
+    return this.digests.get(this.endTick - 1) ?? "";
+  }
 
   /** The segment that knows most of the moment `t_us`. */
   segmentAt(t_us) {
@@ -241,7 +280,9 @@ export class Timeline {
   }
 
   /** The segment of the moment before `segment` begins. */
-  before(segment) { return segment.start > 0 ? this.segmentAt(segment.start * TICK_US - 1) : undefined; }
+  before(segment) {
+    return segment.start > 0 ? this.segmentAt(segment.start * TICK_US - 1) : undefined;
+  }
 
   /** How many events of `segment` have happened at `t_us`. */
   upTo(segment, t_us) {
@@ -257,10 +298,14 @@ export class Timeline {
   }
 
   /** Whether the moment `t_us` is held. */
-  knows(t_us) { return this.segmentAt(t_us) !== undefined; }
+  knows(t_us) {
+    return this.segmentAt(t_us) !== undefined;
+  }
 
   /** Whether its events are, each. */
-  knowsSingly(t_us) { return t_us / TICK_US < (this.segmentAt(t_us)?.coarse ?? 0); }
+  knowsSingly(t_us) {
+    return t_us / TICK_US < (this.segmentAt(t_us)?.coarse ?? 0);
+  }
 
   /**
    * The scene at `t_us`: a pure function of the events held. Read it, do not keep it: the next call reuses
@@ -269,7 +314,8 @@ export class Timeline {
   sceneAt(t_us) {
     const segment = this.segmentAt(t_us) ?? this.nearest(t_us);
     if (!segment) return this.plan;
-    if (t_us < segment.start * TICK_US || (t_us >= segment.end * TICK_US && segment !== this.tail)) return this.plan;
+    if (t_us < segment.start * TICK_US || (t_us >= segment.end * TICK_US && segment !== this.tail))
+      return this.plan;
     const index = this.upTo(segment, t_us);
     const cursor = this.seat(segment, index);
     while (cursor.index < index) {
@@ -286,12 +332,14 @@ export class Timeline {
 
   /** A scene to fold forward from, as near below `index` as is held. */
   seat(segment, index) {
-    const near = (list) => list.reduce((best, c) => (c.index <= index && c.index >= (best?.index ?? -1) ? c : best), null);
+    const near = (list) =>
+      list.reduce((best, c) => (c.index <= index && c.index >= (best?.index ?? -1) ? c : best), null);
     const mark = near(segment.checkpoints);
     const at = this.cursor?.segment === segment && this.cursor.index <= index ? this.cursor : null;
     if (at && at.index >= (mark?.index ?? 0)) return at;
     const base = near(segment.bases);
-    if (mark && index - mark.index <= FOLD_MAX) this.cursor = { segment, index: mark.index, scene: cloneScene(mark.scene) };
+    if (mark && index - mark.index <= FOLD_MAX)
+      this.cursor = { segment, index: mark.index, scene: cloneScene(mark.scene) };
     else if (index <= FOLD_MAX || base.index === 0) this.cursor = this.begin(segment, segment.bases[0]);
     else this.cursor = this.begin(segment, base);
     return this.cursor;
@@ -318,7 +366,11 @@ export class Timeline {
   /** The events after `after_us` and up to `until_us`, as far back as they are held without a gap. */
   between(after_us, until_us) {
     let [found, to_us] = [[], until_us];
-    for (let s = this.segmentAt(until_us) ?? this.nearest(until_us); s && to_us > after_us; s = this.before(s)) {
+    for (
+      let s = this.segmentAt(until_us) ?? this.nearest(until_us);
+      s && to_us > after_us;
+      s = this.before(s)
+    ) {
       found = s.events.slice(this.upTo(s, after_us), this.upTo(s, to_us)).concat(found);
       to_us = Math.min(to_us, s.start * TICK_US - 1);
     }
@@ -327,7 +379,11 @@ export class Timeline {
 
   /** The moment of the next event after `t_us`, null when none is held. */
   momentAfter(t_us) {
-    for (let s = this.segmentAt(t_us), end = -1; s && s.end > end; end = s.end, s = this.segmentAt(end * TICK_US)) {
+    for (
+      let s = this.segmentAt(t_us), end = -1;
+      s && s.end > end;
+      end = s.end, s = this.segmentAt(end * TICK_US)
+    ) {
       const next = s.events[this.upTo(s, t_us)];
       if (next) return next.at_us;
     }
@@ -353,6 +409,22 @@ export class Timeline {
   }
 }
 
-const aggregatedAt = (at_us, { counts = [], flows = [] }) => ({ type: "Aggregated", number: 0, cause: 0, at_us, counts, flows });
+const aggregatedAt = (at_us, { counts = [], flows = [] }) => ({
+  type: "Aggregated",
+  number: 0,
+  cause: 0,
+  at_us,
+  counts,
+  flows,
+});
 
-const PLANNED = new Set(["NodeAdded", "WireAdded", "ExchangeDeclared", "QueueDeclared", "ConsumerRegistered", "ConsumerSettings", "StandsFor", "HandlerDeclared"]);
+const PLANNED = new Set([
+  "NodeAdded",
+  "WireAdded",
+  "ExchangeDeclared",
+  "QueueDeclared",
+  "ConsumerRegistered",
+  "ConsumerSettings",
+  "StandsFor",
+  "HandlerDeclared",
+]);

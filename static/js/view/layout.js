@@ -9,11 +9,15 @@ import { path } from "mailroom/scene/tween.js";
 const NARROW = 720;
 const ROOMY = {
   lane: { cell: 54, height: 64, above: 56, below: 24 },
-  consumer: { height: 80, above: 26, gap: 18 }, row: 12, scale: 0.95,
+  consumer: { height: 80, above: 26, gap: 18 },
+  row: 12,
+  scale: 0.95,
 };
 const CLOSE = {
   lane: { cell: 46, height: 46, above: 30, below: 12 },
-  consumer: { height: 54, above: 21, gap: 7 }, row: 0, scale: 0.82,
+  consumer: { height: 54, above: 21, gap: 7 },
+  row: 0,
+  scale: 0.82,
 };
 const ROOMY_LANES_MAX = 3;
 const ROOMY_HEIGHT_MAX = 520;
@@ -40,19 +44,29 @@ export function layout(plan, width) {
   const narrow = width < NARROW;
   const nodes = new Map();
   const close = !narrow && isClose(parts);
-  const place = narrow ? placeNarrow(parts, width, nodes) : placeWide(parts, width, nodes, close ? CLOSE : ROOMY);
+  const place = narrow
+    ? placeNarrow(parts, width, nodes)
+    : placeWide(parts, width, nodes, close ? CLOSE : ROOMY);
   for (const [node, first] of parts.heirs) nodes.set(node, nodes.get(first));
   const figure = { width, narrow, close, nodes, ...place };
-  figure.wires = new Map([...plan.wires].map(([key, wire]) => [key, wirePath(figure, wire.source, wire.target)]));
+  figure.wires = new Map(
+    [...plan.wires].map(([key, wire]) => [key, wirePath(figure, wire.source, wire.target)]),
+  );
   return figure;
 }
 
 /** Whether the lanes would not fit on a screen when they are roomy. */
 function isClose({ queues }) {
-  const { lane: { above, height, below }, consumer: each, row } = ROOMY;
+  const {
+    lane: { above, height, below },
+    consumer: each,
+    row,
+  } = ROOMY;
   const worker = each.above + each.height + each.gap;
-  const tall = queues.reduce((sum, { settled }) => (
-    sum + row + Math.max(above + height + below, settled * worker)), 0);
+  const tall = queues.reduce(
+    (sum, { settled }) => sum + row + Math.max(above + height + below, settled * worker),
+    0,
+  );
   return queues.length > ROOMY_LANES_MAX || tall > ROOMY_HEIGHT_MAX;
 }
 
@@ -70,15 +84,22 @@ function sort(plan) {
   }
   const loose = of("consumer").filter((node) => !placed.has(node.node));
   loose.forEach((node, i) => {
-    const queue = byQueue.get(Number(Object.keys(node.consumes)[0])) ?? byQueue.get(node.settings?.queue) ?? queues[i % Math.max(1, queues.length)];
+    const queue =
+      byQueue.get(Number(Object.keys(node.consumes)[0])) ??
+      byQueue.get(node.settings?.queue) ??
+      queues[i % Math.max(1, queues.length)];
     queue?.consumers.push(node);
   });
   const heirs = new Map();
   const since_us = Math.min(...[...plan.nodes.values()].map((node) => node.from_us ?? 0));
   for (const row of queues) {
-    row.consumers = inPlaces(row.consumers.sort((a, b) => a.node - b.node), heirs);
+    row.consumers = inPlaces(
+      row.consumers.sort((a, b) => a.node - b.node),
+      heirs,
+    );
     // A lane stands in the middle of those who were there at first: who comes later moves nobody.
-    row.settled = row.consumers.filter((node) => (node.from_us ?? 0) <= since_us).length || row.consumers.length;
+    row.settled =
+      row.consumers.filter((node) => (node.from_us ?? 0) <= since_us).length || row.consumers.length;
   }
   const [producers, consumers] = [inPlaces(of("producer"), heirs), of("consumer")];
   return { producers, exchanges: of("exchange"), queues, consumers, heirs, wires: [...plan.wires.values()] };
@@ -100,12 +121,12 @@ function inPlaces(nodes, heirs) {
 // -- how wide words are -------------------------------------------------------------------------
 
 /** Whether a worker's name and note fit side by side in `width`; the note may become "disconnected". */
-export const isLong = (name, note, width) => (
-  name.length * LETTER.name + 12 + Math.max(NOTE_LETTERS, note.length) * LETTER.word > width);
+export const isLong = (name, note, width) =>
+  name.length * LETTER.name + 12 + Math.max(NOTE_LETTERS, note.length) * LETTER.word > width;
 
 /** Whether a lane's note fits between its tail (or its name) and the count at its head. */
-export const isLow = (name, note, room, sameLine) => (
-  (sameLine ? name.length * LETTER.name + 12 : 0) + note.length * LETTER.note > room - COUNT_ROOM);
+export const isLow = (name, note, room, sameLine) =>
+  (sameLine ? name.length * LETTER.name + 12 : 0) + note.length * LETTER.note > room - COUNT_ROOM;
 
 /** What a queue's lane says below its name. */
 export function queueNote(node) {
@@ -120,36 +141,89 @@ const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, va
 const longest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 
 /** The default exchange's name stands in two lines. */
-const exchangeHalf = ({ exchanges }) => longest(exchanges.map(({ name }) => (name || "exchange").length * LETTER.name / 2));
+const exchangeHalf = ({ exchanges }) =>
+  longest(exchanges.map(({ name }) => ((name || "exchange").length * LETTER.name) / 2));
 
-const producerWidth = ({ producers }) => between(PRODUCER.min, PRODUCER.max, longest(producers.map(({ name, about }) => (
-  34 + Math.max(name.length * LETTER.name, (about ?? "").length * LETTER.note)))));
+const producerWidth = ({ producers }) =>
+  between(
+    PRODUCER.min,
+    PRODUCER.max,
+    longest(
+      producers.map(
+        ({ name, about }) => 34 + Math.max(name.length * LETTER.name, (about ?? "").length * LETTER.note),
+      ),
+    ),
+  );
 
-const consumerWidth = ({ consumers }) => between(CONSUMER_WIDTH.min, CONSUMER_WIDTH.max, longest(consumers.map(
-  ({ name }) => 4 + name.length * LETTER.name)));
+const consumerWidth = ({ consumers }) =>
+  between(
+    CONSUMER_WIDTH.min,
+    CONSUMER_WIDTH.max,
+    longest(consumers.map(({ name }) => 4 + name.length * LETTER.name)),
+  );
 
 /** What the longest binding key needs between exchanges and lanes; the default exchange's are not written. */
-const keyRoom = ({ wires, exchanges }) => Math.min(190, longest(wires.map(({ kind, source, label }) => (
-  kind === "binding" && exchanges.some(({ node, name }) => node === source && name) ? label.length * LETTER.key + 30 : 0))));
+const keyRoom = ({ wires, exchanges }) =>
+  Math.min(
+    190,
+    longest(
+      wires.map(({ kind, source, label }) =>
+        kind === "binding" && exchanges.some(({ node, name }) => node === source && name)
+          ? label.length * LETTER.key + 30
+          : 0,
+      ),
+    ),
+  );
 
 // -- wide ---------------------------------------------------------------------------------------
 
 function placeWide(parts, width, nodes, size) {
   const { exchangeX, making, ...columns } = columnsOf(parts, width, size.lane.cell);
   const { laneX, consumerX, working, cell } = columns;
-  const y = placeRows(parts, nodes, roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns), columns);
-  const wish = (node) => mean(parts.wires.filter((w) => w.source === node.node && w.kind !== "publish")
-    .map((w) => centre(nodes.get(w.target))));
-  const exchangeEnd = stackColumn(parts.exchanges.map((node) => ({
-    node, wish: wish(node), above: EXCHANGE.radius, below: EXCHANGE.radius + EXCHANGE.below,
-  })), (node, middle) => nodes.set(node.node, exchange(node, exchangeX, middle)));
-  const target = (node) => mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target))));
-  const producerEnd = stackColumn(parts.producers.map((node) => ({
-    node, wish: target(node), above: PRODUCER.height / 2, below: PRODUCER.height / 2 + PRODUCER.gap,
-  })), (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2), making)));
+  const y = placeRows(
+    parts,
+    nodes,
+    roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns),
+    columns,
+  );
+  const wish = (node) =>
+    mean(
+      parts.wires
+        .filter((w) => w.source === node.node && w.kind !== "publish")
+        .map((w) => centre(nodes.get(w.target))),
+    );
+  const exchangeEnd = stackColumn(
+    parts.exchanges.map((node) => ({
+      node,
+      wish: wish(node),
+      above: EXCHANGE.radius,
+      below: EXCHANGE.radius + EXCHANGE.below,
+    })),
+    (node, middle) => nodes.set(node.node, exchange(node, exchangeX, middle)),
+  );
+  const target = (node) =>
+    mean(parts.wires.filter((w) => w.source === node.node).map((w) => centre(nodes.get(w.target))));
+  const producerEnd = stackColumn(
+    parts.producers.map((node) => ({
+      node,
+      wish: target(node),
+      above: PRODUCER.height / 2,
+      below: PRODUCER.height / 2 + PRODUCER.gap,
+    })),
+    (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2), making)),
+  );
   const height = Math.max(220, y, exchangeEnd, producerEnd) + FOOT + (returns(parts) ? 28 : 0);
-  const heads = [["producer", 0], ["exchange", exchangeX - EXCHANGE.radius], ["queue", laneX], ["consumer", consumerX]];
-  return { width: consumerX + working + 2, height, heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })) };
+  const heads = [
+    ["producer", 0],
+    ["exchange", exchangeX - EXCHANGE.radius],
+    ["queue", laneX],
+    ["consumer", consumerX],
+  ];
+  return {
+    width: consumerX + working + 2,
+    height,
+    heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })),
+  };
 }
 
 /**
@@ -187,10 +261,12 @@ function roomFor(parts, size, { working, laneWidth, receipts }) {
   const { lane, consumer: each } = size;
   const long = parts.consumers.some((node) => isLong(node.name, node.about ?? "", working));
   const sameLine = lane.above < ROOMY.lane.above;
-  const low = parts.queues.some(({ node }) => (
-    isLow(node.name, queueNote(node), laneWidth - receipts * lane.cell - 3, sameLine)));
+  const low = parts.queues.some(({ node }) =>
+    isLow(node.name, queueNote(node), laneWidth - receipts * lane.cell - 3, sameLine),
+  );
   return {
-    ...size, consumer: { ...each, gap: long ? Math.max(each.gap, NOTE_BELOW) : each.gap, note: long ? NOTE_BELOW : 0 },
+    ...size,
+    consumer: { ...each, gap: long ? Math.max(each.gap, NOTE_BELOW) : each.gap, note: long ? NOTE_BELOW : 0 },
     lane: { ...lane, below: low ? Math.max(lane.below, NOTE_BELOW) : lane.below },
   };
 }
@@ -203,9 +279,13 @@ function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, r
     const stack = row.settled * (each.above + each.height + each.gap) - each.gap;
     const own = size.lane.above + size.lane.height + size.lane.below;
     const height = Math.max(own, row.consumers.length ? stack + each.note + 8 : 0);
-    const middle = Math.round(y + Math.max(
-      size.lane.above + size.lane.height / 2, (height - each.note + each.above) / 2));
-    nodes.set(row.node.node, lane(laneX, middle, laneWidth, row.consumers.length ? receipts : 0, size, row.node));
+    const middle = Math.round(
+      y + Math.max(size.lane.above + size.lane.height / 2, (height - each.note + each.above) / 2),
+    );
+    nodes.set(
+      row.node.node,
+      lane(laneX, middle, laneWidth, row.consumers.length ? receipts : 0, size, row.node),
+    );
     let top = Math.round(middle - (stack - each.above) / 2);
     for (const node of row.consumers) {
       nodes.set(node.node, consumer(consumerX, top, working, size));
@@ -236,12 +316,19 @@ const mean = (values) => {
 const centre = (box) => box && box.y + box.height / 2;
 
 /** How many messages a queue's workers may hold at once; 4 each where nothing limits them. */
-const kept = (row) => row.consumers.reduce((sum, node) => (
-  sum + (node.consumes[row.node.node]?.prefetch || RECEIPTS.unlimited)), 0);
+const kept = (row) =>
+  row.consumers.reduce(
+    (sum, node) => sum + (node.consumes[row.node.node]?.prefetch || RECEIPTS.unlimited),
+    0,
+  );
 
 /** Whether somebody publishes from the right end of the stage back to its left. */
-const returns = (parts) => parts.wires.some((wire) => wire.kind === "publish" && parts.queues.some((row) =>
-  row.consumers.some((node) => node.node === wire.source)));
+const returns = (parts) =>
+  parts.wires.some(
+    (wire) =>
+      wire.kind === "publish" &&
+      parts.queues.some((row) => row.consumers.some((node) => node.node === wire.source)),
+  );
 
 // -- narrow -------------------------------------------------------------------------------------
 
@@ -250,7 +337,10 @@ const GUTTER = 48;
 function placeNarrow(parts, width, nodes) {
   const making = Math.min(producerWidth(parts), width - 4);
   const half = Math.max(EXCHANGE.radius, exchangeHalf(parts));
-  const exchangeX = Math.min(Math.round(width - half - 6), Math.max(Math.round(width * 0.66), Math.ceil(making + half + 12)));
+  const exchangeX = Math.min(
+    Math.round(width - half - 6),
+    Math.max(Math.round(width * 0.66), Math.ceil(making + half + 12)),
+  );
   const stacked = exchangeX - half < making + 8;
   let left = 8;
   for (const node of parts.producers) {
@@ -297,14 +387,26 @@ function placeWorkers(row, width, nodes, size, top) {
 const producer = (x, y, width) => ({ kind: "producer", x, y, width, height: PRODUCER.height });
 
 const consumer = (x, y, width, size) => ({
-  kind: "consumer", x, y, width, height: size.consumer.height, scale: size.scale,
+  kind: "consumer",
+  x,
+  y,
+  width,
+  height: size.consumer.height,
+  scale: size.scale,
 });
 
 const radiusOf = (node) => (node.name === "" ? 20 : EXCHANGE.radius);
 
 function exchange(node, x, middle) {
   const radius = radiusOf(node);
-  return { kind: "exchange", x: x - radius, y: middle - radius, width: radius * 2, height: radius * 2, radius };
+  return {
+    kind: "exchange",
+    x: x - radius,
+    y: middle - radius,
+    width: radius * 2,
+    height: radius * 2,
+    radius,
+  };
 }
 
 /** A lane: cells left of the head bar, receipts right of it; none where nobody consumes. `dead`: for dead letters. */
@@ -314,8 +416,16 @@ function lane(x, middle, width, receipts, size, node) {
   const height = size.lane.height + (dead ? DEAD_HEIGHT : 0);
   const headX = x + width - receipts * cell - 3;
   return {
-    kind: "queue", x, y: middle - height / 2, width, height, cell, headX,
-    cells: Math.floor((headX - x) / cell), receipts, dead,
+    kind: "queue",
+    x,
+    y: middle - height / 2,
+    width,
+    height,
+    cell,
+    headX,
+    cells: Math.floor((headX - x) / cell),
+    receipts,
+    dead,
   };
 }
 
@@ -335,7 +445,8 @@ export function wirePath(figure, source, target) {
 
 function outlet(figure, box, to) {
   const middle = box.y + box.height / 2;
-  if (figure.narrow && box.kind === "queue") return [box.headX + (box.receipts * box.cell) / 2, box.y + box.height + 2];
+  if (figure.narrow && box.kind === "queue")
+    return [box.headX + (box.receipts * box.cell) / 2, box.y + box.height + 2];
   if (figure.narrow && box.kind === "exchange") return [box.x + box.width / 2, box.y + box.height];
   if (box.kind === "exchange" && !figure.narrow) {
     const toward = to.y + to.height / 2 - middle;
@@ -355,11 +466,18 @@ function inlet(figure, from, box) {
 
 /** One S-curve that starts and ends level. */
 function curve([x0, y0], [x1, y1]) {
-  if (Math.abs(y1 - y0) < 2) return [[x0, y0], [x1, y1]];
+  if (Math.abs(y1 - y0) < 2)
+    return [
+      [x0, y0],
+      [x1, y1],
+    ];
   const points = [];
   for (let i = 0; i <= 24; i++) {
     const u = i / 24;
-    points.push([x0 + (x1 - x0) * (1.5 * u - 1.5 * u * u + u * u * u), y0 + (y1 - y0) * (3 * u * u - 2 * u * u * u)]);
+    points.push([
+      x0 + (x1 - x0) * (1.5 * u - 1.5 * u * u + u * u * u),
+      y0 + (y1 - y0) * (3 * u * u - 2 * u * u * u),
+    ]);
   }
   return points;
 }
@@ -367,8 +485,16 @@ function curve([x0, y0], [x1, y1]) {
 /** Back to the left, under the lanes. */
 function around(figure, [x0, y0], [x1, y1]) {
   const floor = figure.height - 12;
-  return [[x0, y0], [x0 + 10, y0 + 8], [x0 + 10, floor - 8], [x0, floor], [x1 - 14, floor], [x1 - 22, floor - 8],
-          [x1 - 22, y1], [x1, y1]];
+  return [
+    [x0, y0],
+    [x0 + 10, y0 + 8],
+    [x0 + 10, floor - 8],
+    [x0, floor],
+    [x1 - 14, floor],
+    [x1 - 22, floor - 8],
+    [x1 - 22, y1],
+    [x1, y1],
+  ];
 }
 
 const RUN_X = 24;
@@ -378,13 +504,23 @@ function narrowWay(from, to, [x0, y0], [x1, y1]) {
   if (from.kind === "queue") return vertical([x0, y0], [x1, y1]);
   if (to.kind !== "queue") return x1 > x0 ? curve([x0, y0], [x1, y1]) : vertical(...belowTo(from, to));
   const turn = y0 + 50;
-  return [[x0, y0], [x0, turn - 6], [x0 - 6, turn], [RUN_X + 8, turn], [RUN_X, turn + 8], [RUN_X, y1 - 8],
-          [RUN_X + 6, y1], [x1, y1]];
+  return [
+    [x0, y0],
+    [x0, turn - 6],
+    [x0 - 6, turn],
+    [RUN_X + 8, turn],
+    [RUN_X, turn + 8],
+    [RUN_X, y1 - 8],
+    [RUN_X + 6, y1],
+    [x1, y1],
+  ];
 }
 
 /** From under a producer to the top of an exchange that stands below it. */
-const belowTo = (from, to) => [[Math.min(from.x + from.width - 30, to.x + to.width / 2), from.y + from.height],
-                               [to.x + to.width / 2, to.y - 3]];
+const belowTo = (from, to) => [
+  [Math.min(from.x + from.width - 30, to.x + to.width / 2), from.y + from.height],
+  [to.x + to.width / 2, to.y - 3],
+];
 
 /** From a lane's receipts down to a worker; the last piece is plumb, so that the arrow is. */
 function vertical([x0, y0], [x1, y1]) {

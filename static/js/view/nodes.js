@@ -5,7 +5,11 @@ import { isLong, isLow, queueNote } from "mailroom/view/layout.js";
 /** Brings `list` (a ul) up to date with `scene` in `figure`. */
 export function drawNodes(list, figure, scene) {
   const known = (list.known ??= new Map());
-  for (const [id, entry] of known) if (!scene.nodes.has(id) || !figure.nodes.has(id)) { entry.item.remove(); known.delete(id); }
+  for (const [id, entry] of known)
+    if (!scene.nodes.has(id) || !figure.nodes.has(id)) {
+      entry.item.remove();
+      known.delete(id);
+    }
   for (const node of scene.nodes.values()) {
     const box = figure.nodes.get(node.node);
     if (!box) continue;
@@ -60,7 +64,11 @@ function write(entry, node, words, fitting) {
   entry.text = text;
   entry.item.className = `node ${node.kind} ${node.state}${fitting}`;
   for (const [name, value] of Object.entries(words)) span(entry, name, value);
-  for (const [name, old] of entry.spans) if (!(name in words)) { old.remove(); entry.spans.delete(name); }
+  for (const [name, old] of entry.spans)
+    if (!(name in words)) {
+      old.remove();
+      entry.spans.delete(name);
+    }
 }
 
 /** A value is text, or [number, word] with the number set large. */
@@ -79,17 +87,25 @@ function span(entry, name, value) {
 
 const WORDS = {
   producer: (node) => ({ name: node.name, note: NOTES[node.state] ?? node.about }),
-  exchange: (node) => (node.name === "" ? { name: "default exchange" } : { name: node.name, note: node.exchange_type ?? "" }),
+  exchange: (node) =>
+    node.name === "" ? { name: "default exchange" } : { name: node.name, note: node.exchange_type ?? "" },
   queue(node, scene, box) {
     const zones = scene.zones.get(node.node) ?? {};
     const count = (zone) => zones[zone]?.keys.length ?? 0;
     const words = {
-      name: node.name, note: standsFor(node, scene) ?? queueNote(node),
+      name: node.name,
+      note: standsFor(node, scene) ?? queueNote(node),
       ready: { count: count("ready"), word: "ready" },
     };
-    if (box.receipts || count("unacked")) words.kept = { count: count("unacked"), word: "unacked", after: true };
-    const extra = [["delayed", "delayed"], ["dead_lettering", "dead-lettering"], ["socket", "in the socket"]]
-      .filter(([zone]) => count(zone)).map(([zone, word]) => `${count(zone)} ${word}`);
+    if (box.receipts || count("unacked"))
+      words.kept = { count: count("unacked"), word: "unacked", after: true };
+    const extra = [
+      ["delayed", "delayed"],
+      ["dead_lettering", "dead-lettering"],
+      ["socket", "in the socket"],
+    ]
+      .filter(([zone]) => count(zone))
+      .map(([zone, word]) => `${count(zone)} ${word}`);
     if (extra.length) words.extra = extra.join(", ");
     return words;
   },

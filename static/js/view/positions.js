@@ -40,25 +40,49 @@ export function positions(scene, t_us, figure, kinds, motion = "all") {
 /** The kind (k0…k6) of a key and what a repeated shape adds to the label. */
 export function kindOf(key, kinds) {
   const place = key ? kinds.indexOf(key) : -1;
-  return place < 0 ? { kind: "k0", initial: "" } : { kind: `k${(place % 6) + 1}`, initial: place > 5 ? key[0] : "" };
+  return place < 0
+    ? { kind: "k0", initial: "" }
+    : { kind: `k${(place % 6) + 1}`, initial: place > 5 ? key[0] : "" };
 }
 
 export function labelOf(scene, message, kinds) {
   const fact = scene.facts.messages.get(message);
   const { kind, initial } = kindOf(fact?.key, kinds);
-  return { message, kind, label: `m${message}${initial}`, key: fact?.key ?? "", poison: fact?.poison ?? false };
+  return {
+    message,
+    kind,
+    label: `m${message}${initial}`,
+    key: fact?.key ?? "",
+    poison: fact?.poison ?? false,
+  };
 }
 
 function item({ scene, kinds, t_us }, key, at) {
   const token = scene.tokens.get(key);
   const copy = scene.copies.get(token.copy);
   const about = labelOf(scene, scene.facts.copies.get(token.copy)?.message ?? 0, kinds);
-  const look = token.attempt === 0 && token.zone === "unacked" ? "receipt" : copy?.place === "dead" ? "dead" : "body";
-  return { id: `${token.copy}.${token.attempt}`, token, copy: token.copy, attempt: token.attempt, ...about, look,
-           node: token.node, zone: token.zone || "flight", index: 0, scale: 1, labelled: true,
-           redelivered: copy?.redelivered ?? false, deliveries: copy?.deliveries ?? 0, limit: limitOf(scene, token),
-           twin: token.attempt > 0 && bodies(scene, token.copy, copy?.deliveries ?? 0) > 1,
-           fuse: fuseOf(scene, token), t_us, ...at };
+  const look =
+    token.attempt === 0 && token.zone === "unacked" ? "receipt" : copy?.place === "dead" ? "dead" : "body";
+  return {
+    id: `${token.copy}.${token.attempt}`,
+    token,
+    copy: token.copy,
+    attempt: token.attempt,
+    ...about,
+    look,
+    node: token.node,
+    zone: token.zone || "flight",
+    index: 0,
+    scale: 1,
+    labelled: true,
+    redelivered: copy?.redelivered ?? false,
+    deliveries: copy?.deliveries ?? 0,
+    limit: limitOf(scene, token),
+    twin: token.attempt > 0 && bodies(scene, token.copy, copy?.deliveries ?? 0) > 1,
+    fuse: fuseOf(scene, token),
+    t_us,
+    ...at,
+  };
 }
 
 /** How often the copy may be handed out, 0 when nothing says. */
@@ -70,7 +94,8 @@ function limitOf(scene, token) {
 /** How many workers hold a body of the copy. */
 function bodies(scene, copy, deliveries) {
   let count = 0;
-  for (let attempt = 1; attempt <= deliveries; attempt++) if (scene.tokens.has(tokenKey(copy, attempt))) count += 1;
+  for (let attempt = 1; attempt <= deliveries; attempt++)
+    if (scene.tokens.has(tokenKey(copy, attempt))) count += 1;
   return count;
 }
 
@@ -82,10 +107,20 @@ function drawQueue(seen, drawn, node, box) {
   drawRow(seen, drawn, node.node, "ready", box, -1, box.cells, box.headX - box.x);
   drawRow(seen, drawn, node.node, "unacked", box, 1, box.receipts, box.receipts * box.cell);
   EXTRA_ZONES.forEach((zone, row) => {
-    zoneKeys(seen.scene, node.node, zone).slice(0, 12).forEach((key, index) => {
-      const x = box.headX - 12 - index * MINI.pitch;
-      drawn.tokens.push(item(seen, key, { x, y: box.y + box.height + 16 + row * 20, scale: MINI.scale, labelled: false, index }));
-    });
+    zoneKeys(seen.scene, node.node, zone)
+      .slice(0, 12)
+      .forEach((key, index) => {
+        const x = box.headX - 12 - index * MINI.pitch;
+        drawn.tokens.push(
+          item(seen, key, {
+            x,
+            y: box.y + box.height + 16 + row * 20,
+            scale: MINI.scale,
+            labelled: false,
+            index,
+          }),
+        );
+      });
   });
 }
 
@@ -97,7 +132,15 @@ function drawRow(seen, drawn, node, zone, box, way, cells, room) {
   for (let index = 0; index < spot.shown; index++) {
     const shift = displaced(seen, drift, index);
     const rest = spot.at(way > 0 ? Math.min(index + shift, Math.max(keys.length, cells) - 1) : index + shift);
-    drawn.tokens.push(item(seen, keys[index], { ...glide(seen, keys[index], rest), scale: spot.scale, labelled: spot.labelled, index, squares: underLane(box) }));
+    drawn.tokens.push(
+      item(seen, keys[index], {
+        ...glide(seen, keys[index], rest),
+        scale: spot.scale,
+        labelled: spot.labelled,
+        index,
+        squares: underLane(box),
+      }),
+    );
   }
   const more = keys.length - spot.shown;
   if (more > 0) drawn.more.push({ node, zone, count: more, x: spot.end(), y: box.y + box.height / 2 });
@@ -111,12 +154,20 @@ const overBar = (box) => (box.height < 60 ? box.y + box.height - 20 : 0);
 export function rowSpots(count, box, way, cells, room, narrow) {
   const middle = box.y + box.height / 2;
   const capacity = Math.min(LABELLED_MAX, cells);
-  const cell = (i) => ({ x: box.headX + way * (box.cell * (i + 0.5) + (box.dead ? 6 : 2)), y: middle - (box.dead ? DEAD_RISE : 0) });
+  const cell = (i) => ({
+    x: box.headX + way * (box.cell * (i + 0.5) + (box.dead ? 6 : 2)),
+    y: middle - (box.dead ? DEAD_RISE : 0),
+  });
   const scale = (box.cell / 54) * (box.dead ? (box.height < 60 ? DEAD_SCALE_CLOSE : DEAD_SCALE) : 1);
   if (count <= capacity) return { shown: count, labelled: true, scale, at: cell };
   if (!narrow && way < 0 && count <= LABELLED_MAX && room >= LABELLED_MAX * CLOSE.pitch) {
     const pitch = room / LABELLED_MAX;
-    return { shown: count, labelled: true, scale: CLOSE.scale, at: (i) => ({ x: box.headX - pitch * (i + 0.5) - 1, y: middle }) };
+    return {
+      shown: count,
+      labelled: true,
+      scale: CLOSE.scale,
+      at: (i) => ({ x: box.headX - pitch * (i + 0.5) - 1, y: middle }),
+    };
   }
   if (narrow && way < 0) {
     const shown = capacity - 1;
@@ -126,9 +177,18 @@ export function rowSpots(count, box, way, cells, room, narrow) {
   const columns = Math.floor((room - 34) / step);
   const fits = Math.min(MINIS_MAX, Math.floor((room - 4) / step) * 3);
   const shown = count <= fits ? count : Math.min(30, columns * 3);
-  const mini = (i) => ({ x: box.headX + way * (Math.floor(i / 3) * step + 13), y: middle + ((((i % 3) + 3) % 3) - 1) * step });
+  const mini = (i) => ({
+    x: box.headX + way * (Math.floor(i / 3) * step + 13),
+    y: middle + ((((i % 3) + 3) % 3) - 1) * step,
+  });
   const at = (i) => (Number.isInteger(i) ? mini(i) : mini(Math.round(i)));
-  return { shown, labelled: false, scale: small, at, end: () => box.headX + way * (Math.ceil(shown / 3) * step + 20) };
+  return {
+    shown,
+    labelled: false,
+    scale: small,
+    at,
+    end: () => box.headX + way * (Math.ceil(shown / 3) * step + 20),
+  };
 }
 
 // -- consumers ----------------------------------------------------------------------------------
@@ -138,16 +198,42 @@ function drawConsumer(seen, drawn, node, box) {
   const waiting = zoneKeys(seen.scene, node.node, "prefetched");
   const slots = consumerSlots(box, working.length, waiting.length);
   working.forEach((key, index) => {
-    drawn.tokens.push(item(seen, key, { ...glide(seen, key, slots.working(index)), scale: slots.scale, index, squares: overBar(box) }));
+    drawn.tokens.push(
+      item(seen, key, {
+        ...glide(seen, key, slots.working(index)),
+        scale: slots.scale,
+        index,
+        squares: overBar(box),
+      }),
+    );
     const work = seen.scene.work.get(key);
-    if (work && index === 0) drawn.bars.push({ node: node.node, part: Math.min(1, (seen.t_us - work.at_us) / (work.until_us - work.at_us || 1)) });
+    if (work && index === 0)
+      drawn.bars.push({
+        node: node.node,
+        part: Math.min(1, (seen.t_us - work.at_us) / (work.until_us - work.at_us || 1)),
+      });
   });
   const { drift } = seen.scene.zones.get(node.node)?.prefetched ?? { drift: [] };
   for (let index = 0; index < Math.min(waiting.length, slots.shown); index++) {
     const rest = slots.waiting(index + displaced(seen, drift, index));
-    drawn.tokens.push(item(seen, waiting[index], { ...glide(seen, waiting[index], rest), scale: slots.waitingScale, labelled: slots.labelled, index, squares: overBar(box) }));
+    drawn.tokens.push(
+      item(seen, waiting[index], {
+        ...glide(seen, waiting[index], rest),
+        scale: slots.waitingScale,
+        labelled: slots.labelled,
+        index,
+        squares: overBar(box),
+      }),
+    );
   }
-  if (waiting.length > slots.shown) drawn.more.push({ node: node.node, zone: "prefetched", count: waiting.length - slots.shown, x: box.x + 28, y: box.y + 16 });
+  if (waiting.length > slots.shown)
+    drawn.more.push({
+      node: node.node,
+      zone: "prefetched",
+      count: waiting.length - slots.shown,
+      x: box.x + 28,
+      y: box.y + 16,
+    });
   if (node.state !== "crashed") drawFree(seen, drawn, node, slots, working.length + waiting.length);
 }
 
@@ -160,15 +246,21 @@ export function consumerSlots(box, working, waiting) {
   const labelled = busy + waiting <= places;
   const columns = Math.max(1, Math.floor((box.width - 20 - busy * 46) / 17));
   return {
-    scale: box.scale, labelled, places, shown: labelled ? waiting : columns * 3,
+    scale: box.scale,
+    labelled,
+    places,
+    shown: labelled ? waiting : columns * 3,
     waitingScale: labelled ? box.scale : 0.38,
     working: (i) => ({ x: right - i * 46, y }),
-    waiting: (i) => (labelled ? { x: right - (busy + i) * 46, y } : miniPlace(right - (busy - 1) * 46 - 34, y, i)),
+    waiting: (i) =>
+      labelled ? { x: right - (busy + i) * 46, y } : miniPlace(right - (busy - 1) * 46 - 34, y, i),
   };
 }
 
-const miniPlace = (right, y, i) => (
-  { x: right - Math.floor(i / 3 + 0.001) * 17, y: y + ((Math.round(i) % 3) - 1) * 15 });
+const miniPlace = (right, y, i) => ({
+  x: right - Math.floor(i / 3 + 0.001) * 17,
+  y: y + ((Math.round(i) % 3) - 1) * 15,
+});
 
 function drawFree(seen, drawn, node, slots, used) {
   const limits = Object.values(node.consumes).map((c) => c.prefetch);
@@ -183,7 +275,7 @@ function drawFree(seen, drawn, node, slots, used) {
 // -- between places -----------------------------------------------------------------------------
 
 const displaced = ({ motion, t_us }, drift, index) =>
-  (drift.length && motion === "all" ? displacement(drift, index, t_us) : 0);
+  drift.length && motion === "all" ? displacement(drift, index, t_us) : 0;
 
 /** A token that has just changed its place closes up from where it was; no event times that. */
 function glide(seen, key, rest) {
@@ -191,7 +283,8 @@ function glide(seen, key, rest) {
   if (!token.was || seen.motion !== "all") return rest;
   const left = leftover(seen.t_us, token.since_us);
   if (left <= 0) return rest;
-  if (token.was.zone === "door" && seen.figure.nodes.get(token.was.node)?.kind === "exchange") return alongWire(seen, token, rest, 1 - left);
+  if (token.was.zone === "door" && seen.figure.nodes.get(token.was.node)?.kind === "exchange")
+    return alongWire(seen, token, rest, 1 - left);
   const from = formerSpot(seen, token.was);
   return from ? { x: rest.x + (from.x - rest.x) * left, y: rest.y + (from.y - rest.y) * left } : rest;
 }
@@ -213,15 +306,23 @@ export function formerSpot({ scene, figure }, { node, zone, index }) {
   if (box.kind === "queue") {
     const way = zone === "unacked" ? 1 : -1;
     const cells = way > 0 ? box.receipts : box.cells;
-    return { x: box.headX + way * (box.cell * (Math.min(index, cells) + 0.5) + 2), y: box.y + box.height / 2 };
+    return {
+      x: box.headX + way * (box.cell * (Math.min(index, cells) + 0.5) + 2),
+      y: box.y + box.height / 2,
+    };
   }
   if (box.kind !== "consumer") return null;
   if (zone === "door") return door(box, figure.narrow);
-  const slots = consumerSlots(box, zoneKeys(scene, node, "working").length, zoneKeys(scene, node, "prefetched").length);
+  const slots = consumerSlots(
+    box,
+    zoneKeys(scene, node, "working").length,
+    zoneKeys(scene, node, "prefetched").length,
+  );
   return zone === "working" ? slots.working(index) : slots.waiting(Math.min(index, slots.shown));
 }
 
-const door = (box, narrow) => (narrow ? { x: box.x + box.width / 2, y: box.y + 22 } : { x: box.x + 30, y: box.y + box.height / 2 });
+const door = (box, narrow) =>
+  narrow ? { x: box.x + box.width / 2, y: box.y + 22 } : { x: box.x + 30, y: box.y + box.height / 2 };
 
 /** What is between two nodes: bodies on their way, messages before the exchange, and signals. */
 function drawTravellers(seen, drawn) {
@@ -243,13 +344,28 @@ function drawTravellers(seen, drawn) {
     const message = signal.kind === "publish" || signal.kind === "return";
     const at = spotOnWay(seen, signal, part(signal), message ? "body" : "signal");
     if (at && message) drawn.tokens.push(messageItem(seen, signal, at));
-    else if (at) drawn.signals.push({ id: `s${signal.signal}`, kind: signal.kind, about: signal.about, ...at });
+    else if (at)
+      drawn.signals.push({ id: `s${signal.signal}`, kind: signal.kind, about: signal.about, ...at });
   }
 }
 
 function messageItem({ scene, kinds }, signal, at) {
-  return { id: `s${signal.signal}`, token: null, copy: 0, attempt: 0, ...labelOf(scene, signal.about, kinds), look: "body",
-           node: signal.target, zone: "flight", index: 0, scale: 0.95, labelled: true, redelivered: false, deliveries: 0, ...at };
+  return {
+    id: `s${signal.signal}`,
+    token: null,
+    copy: 0,
+    attempt: 0,
+    ...labelOf(scene, signal.about, kinds),
+    look: "body",
+    node: signal.target,
+    zone: "flight",
+    index: 0,
+    scale: 0.95,
+    labelled: true,
+    redelivered: false,
+    deliveries: 0,
+    ...at,
+  };
 }
 
 function spotOnWay(seen, { source, target }, part, what) {
@@ -270,8 +386,14 @@ export function wayBetween(figure, source, target, what = "body") {
   const wire = back ? wirePath(figure, target, source) : wirePath(figure, source, target);
   const points = back ? [...wire.points].reverse() : [...wire.points];
   if (what === "signal") return measured(points.map(([x, y]) => [x, y + (back ? 7 : 0)]));
-  const start = from.kind === "queue" ? { x: from.headX - from.cell / 2 - 2, y: from.y + from.height / 2 } : null;
-  const end = to.kind === "exchange" ? { x: to.x + to.radius, y: to.y + to.radius } : to.kind === "consumer" ? door(to, figure.narrow) : null;
+  const start =
+    from.kind === "queue" ? { x: from.headX - from.cell / 2 - 2, y: from.y + from.height / 2 } : null;
+  const end =
+    to.kind === "exchange"
+      ? { x: to.x + to.radius, y: to.y + to.radius }
+      : to.kind === "consumer"
+        ? door(to, figure.narrow)
+        : null;
   if (start && figure.narrow) points.unshift([points[0][0], start.y]);
   if (start) points.unshift([start.x, start.y]);
   if (what === "copy") points.unshift([from.x + from.width / 2, from.y + from.height / 2]);
@@ -280,4 +402,3 @@ export function wayBetween(figure, source, target, what = "body") {
 }
 
 const ORDER = { producer: 0, exchange: 1, queue: 2, consumer: 3 };
-

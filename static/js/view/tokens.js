@@ -5,7 +5,14 @@ const SPRITES_MAX = 3_000;
 const SQUARES_MAX = 5;
 const REACH = 50;
 const SHAPES = {
-  k0: (p) => { p.moveTo(-18, -20); p.lineTo(9, -20); p.lineTo(18, -11); p.lineTo(18, 20); p.lineTo(-18, 20); p.closePath(); },
+  k0: (p) => {
+    p.moveTo(-18, -20);
+    p.lineTo(9, -20);
+    p.lineTo(18, -11);
+    p.lineTo(18, 20);
+    p.lineTo(-18, 20);
+    p.closePath();
+  },
   k1: (p) => p.arc(0, 0, 19.5, 0, 7),
   k2: (p) => p.roundRect(-17.5, -17.5, 35, 35, 3),
   k3: (p) => polygon(p, [0, -23, 23, 0, 0, 23, -23, 0]),
@@ -13,7 +20,21 @@ const SHAPES = {
   k5: (p) => polygon(p, [0, -22, 24, 19, -24, 19]),
   k6: (p) => p.roundRect(-23, -14.5, 46, 29, 14.5),
 };
-const COLOURS = ["paper", "sheet", "bed", "hatch", "rule", "ink", "ink-2", "ink-3", "invert", "mark", "mark-edge", "wrong", "tok-edge"];
+const COLOURS = [
+  "paper",
+  "sheet",
+  "bed",
+  "hatch",
+  "rule",
+  "ink",
+  "ink-2",
+  "ink-3",
+  "invert",
+  "mark",
+  "mark-edge",
+  "wrong",
+  "tok-edge",
+];
 
 function polygon(path, flat) {
   for (let i = 0; i < flat.length; i += 2) path[i ? "lineTo" : "moveTo"](flat[i], flat[i + 1]);
@@ -51,11 +72,15 @@ export class Atlas {
   /** Draws the shape and label of an item at its place. */
   draw(target, item) {
     const { kind, look, scale } = item;
-    this.stamp(target, `${kind} ${look} ${scale}`, item.x, item.y, 58 * scale, 58 * scale, (c) => this.paintShape(c, kind, look, scale));
+    this.stamp(target, `${kind} ${look} ${scale}`, item.x, item.y, 58 * scale, 58 * scale, (c) =>
+      this.paintShape(c, kind, look, scale),
+    );
     if (!item.labelled) return;
     const y = item.y + labelY(kind) * scale;
     const width = (8.6 * item.label.length + 10) * Math.max(scale, 0.86);
-    this.stamp(target, `${item.label} ${kind} ${look} ${scale}`, item.x, y, width, 22, (c) => this.paintLabel(c, item));
+    this.stamp(target, `${item.label} ${kind} ${look} ${scale}`, item.x, y, width, 22, (c) =>
+      this.paintLabel(c, item),
+    );
   }
 
   /** Draws a mark (again, poison) whose centre is at x, y. */
@@ -64,7 +89,9 @@ export class Atlas {
   }
 
   stamp(target, key, x, y, width, height, paint) {
-    const sprite = this.sprites.get(key) ?? this.make(key, Math.ceil(width * this.ratio), Math.ceil(height * this.ratio), paint);
+    const sprite =
+      this.sprites.get(key) ??
+      this.make(key, Math.ceil(width * this.ratio), Math.ceil(height * this.ratio), paint);
     const { width: w, height: h } = sprite;
     target.drawImage(sprite, x - w / this.ratio / 2, y - h / this.ratio / 2, w / this.ratio, h / this.ratio);
   }
@@ -119,15 +146,23 @@ export class Atlas {
     for (let i = -35; i < 35; i += step) {
       if (kind === "k2" || kind === "k4") c.fillRect(i, -40, step * 0.38, 80);
       else if (kind === "k5") c.fillRect(-40, i, 80, step * 0.38);
-      else if (kind === "k6") { c.fillRect(i, -40, step * 0.42, 80); c.fillRect(-40, i, 80, step * 0.42); }
-      else for (let j = -35; j < 35; j += step) { dot(c, i + 1.75, j + 1.75); dot(c, i + 5.25, j + 5.25); }
+      else if (kind === "k6") {
+        c.fillRect(i, -40, step * 0.42, 80);
+        c.fillRect(-40, i, 80, step * 0.42);
+      } else
+        for (let j = -35; j < 35; j += step) {
+          dot(c, i + 1.75, j + 1.75);
+          dot(c, i + 5.25, j + 5.25);
+        }
     }
     c.restore();
   }
 
   fold(c) {
     c.beginPath();
-    c.moveTo(9, -20); c.lineTo(9, -11); c.lineTo(18, -11);
+    c.moveTo(9, -20);
+    c.lineTo(9, -11);
+    c.lineTo(18, -11);
     c.lineWidth = 1.5;
     c.stroke();
   }
@@ -178,7 +213,12 @@ export class Atlas {
     c.lineWidth = 1.8;
     c.beginPath();
     if (name === "poison") polygonLine(c, [2, -6, -3, 0, 2, 0.5, -2, 6]);
-    else { c.arc(0, 0.5, 4.4, -2.4, 2.3); c.moveTo(-4.6, -6); c.lineTo(-3.6, -2.2); c.lineTo(0, -2.8); }
+    else {
+      c.arc(0, 0.5, 4.4, -2.4, 2.3);
+      c.moveTo(-4.6, -6);
+      c.lineTo(-3.6, -2.2);
+      c.lineTo(0, -2.8);
+    }
     c.stroke();
   }
 }
@@ -344,7 +384,10 @@ function signalDot(c, { x, y, kind }, colours) {
   if (!good && !bad) return;
   c.lineWidth = 2;
   c.strokeStyle = colours.ink;
-  if (bad) { c.moveTo(x - 3.5, y - 3.5); c.lineTo(x + 3.5, y + 3.5); }
+  if (bad) {
+    c.moveTo(x - 3.5, y - 3.5);
+    c.lineTo(x + 3.5, y + 3.5);
+  }
   c.stroke();
 }
 

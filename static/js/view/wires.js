@@ -46,12 +46,16 @@ function drawHeads(box, figure) {
   const key = JSON.stringify(figure.heads);
   if (!box || box.drawnKey === key) return;
   box.drawnKey = key;
-  box.replaceChildren(...figure.heads.filter((head) => head.count).map(({ kind, x, count }) => {
-    const head = document.createElement("span");
-    head.textContent = count > 1 ? `${kind}s` : kind;
-    head.style.left = `${x}px`;
-    return head;
-  }));
+  box.replaceChildren(
+    ...figure.heads
+      .filter((head) => head.count)
+      .map(({ kind, x, count }) => {
+        const head = document.createElement("span");
+        head.textContent = count > 1 ? `${kind}s` : kind;
+        head.style.left = `${x}px`;
+        return head;
+      }),
+  );
 }
 
 // -- wires --------------------------------------------------------------------------------------
@@ -79,13 +83,23 @@ function brokenWires(figure, scene) {
   return shapes;
 }
 
-const linkOf = (scene, { source, target, kind }) => scene.nodes.get(kind === "publish" ? source : target)?.link ?? "up";
+const linkOf = (scene, { source, target, kind }) =>
+  scene.nodes.get(kind === "publish" ? source : target)?.link ?? "up";
 
 function wireShapes(points, link, label, figure) {
   if (link !== "up") return cutShapes(points);
   const shapes = [shape("wire", line(points)), arrow(points)];
   const [x1, y1] = points[points.length - 1];
-  if (label && !figure.narrow) shapes.push(["text", { class: "wire-label", x: round(x1 - 14), y: round(y1 > points[0][1] + 20 ? y1 + 19 : y1 - 9), text: label }]);
+  if (label && !figure.narrow)
+    shapes.push([
+      "text",
+      {
+        class: "wire-label",
+        x: round(x1 - 14),
+        y: round(y1 > points[0][1] + 20 ? y1 + 19 : y1 - 9),
+        text: label,
+      },
+    ]);
   return shapes;
 }
 
@@ -98,7 +112,10 @@ function arrow(points) {
   const length = Math.hypot(x1 - x0, y1 - y0) || 1;
   const [dx, dy] = [(x1 - x0) / length, (y1 - y0) / length];
   const [bx, by] = [x1 - dx * 11, y1 - dy * 11];
-  return shape("arrow", `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}L${round(bx + dy * 6)} ${round(by - dx * 6)}z`);
+  return shape(
+    "arrow",
+    `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}L${round(bx + dy * 6)} ${round(by - dx * 6)}z`,
+  );
 }
 
 /** Two slashes, and dashes after them. */
@@ -132,22 +149,35 @@ const OUTLINES = {
   },
   exchange({ x, y, radius }, node) {
     const [cx, cy] = [x + radius, y + radius];
-    return [["circle", { class: "box", cx, cy, r: radius }], shape("glyph", glyph(node.exchange_type, node.name, cx, cy))];
+    return [
+      ["circle", { class: "box", cx, cy, r: radius }],
+      shape("glyph", glyph(node.exchange_type, node.name, cx, cy)),
+    ];
   },
   queue({ x, y, width, height, headX, cells, cell, receipts, dead }) {
     const foot = y + height;
-    if (dead && !receipts) return [shape("bed", `M${x} ${y}H${x + width}V${foot}H${x}z`), ["rect", {
-      class: "mourning", x: x + 2.5, y: y + 2.5, width: width - 5, height: height - 5 }]];
+    if (dead && !receipts)
+      return [
+        shape("bed", `M${x} ${y}H${x + width}V${foot}H${x}z`),
+        ["rect", { class: "mourning", x: x + 2.5, y: y + 2.5, width: width - 5, height: height - 5 }],
+      ];
     const end = headX + receipts * cell + 3;
     let ticks = "";
-    for (let i = 1; i <= cells; i++) if (headX - i * cell > x + 6) ticks += `M${headX - i * cell - 2} ${foot - 1}v-8`;
+    for (let i = 1; i <= cells; i++)
+      if (headX - i * cell > x + 6) ticks += `M${headX - i * cell - 2} ${foot - 1}v-8`;
     const lane = [
-      shape("bed", `M${x} ${y}H${headX}V${foot}H${x}z`), shape("tick", ticks),
+      shape("bed", `M${x} ${y}H${headX}V${foot}H${x}z`),
+      shape("tick", ticks),
       shape(dead ? "rail heavy" : "rail", `M${x} ${y}H${headX}M${x} ${foot}H${headX}`),
       shape("headbar", `M${headX} ${y - 6}V${foot + 6}`),
     ];
-    if (receipts) lane.splice(1, 0, shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
-                              shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`));
+    if (receipts)
+      lane.splice(
+        1,
+        0,
+        shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
+        shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`),
+      );
     return lane;
   },
   consumer({ x, y, width, height }, node, scene) {
