@@ -12,7 +12,8 @@ of these heads (others beside it belong to it):
     {all = […]}  {any = […]}  {not = {…}}
 
 and a key one of `{value = …}` (a count or ledger predicate's number), `{place = 2, at = "21s", destination =
-"email"}` (a message by its number), `{order = [{label = "a", event = …, where = {…}}, …]}`.
+"email"}` (a message by its number, its copy that was
+owed there), `{order = [{label = "a", event = …, where = {…}}, …]}`.
 
 `where` compares fields of the event with `=`: nodes by name, and beside the event's own fields the
 `message`, `key` and `destination` behind its copy.
@@ -224,42 +225,57 @@ ON_THE_WAY, GONE, NOT_THERE = "on the way", "gone", "not there"
 
 
 def place_at(history: History, message: int, at_us: int, destination: str = "") -> tuple[str, str]:
-    """(node, zone) of the newest attempt of a message's copy at `at_us`, as the picture has it.
+    """(node, zone) of the newest attempt of a message's copies at `at_us`, as the picture has it.
 
     The zone is that of `Placed`, or at a worker "on the way" to it, "arrived" or "working"; a body whose
-    work is done leaves the receipt at its queue ("unacked"). A copy that has left is ("", "gone"), one that
-    was not made yet ("", "not there"). With several copies the one of `destination`, else the first.
+    work is done leaves the receipt at its queue ("unacked"). Where every copy has left it is ("", "gone"),
+    where none was made yet ("", "not there"). `destination` looks only at the copies that were owed there.
+    Raises `GoalError` where copies stand in different places: the question has no one answer then.
     """
     wanted = [copy for copy, of in history.message_of.items() if of == message
               and destination in ("", history.names.get(history.destination_of[copy], ""))]  # fmt: skip
-    standing: dict[int, tuple[str, str]] = {}
-    """By attempt, of the first such copy."""
+    standing: dict[int, dict[int, tuple[str, str]]] = {copy: {} for copy in wanted}
+    """By copy, then by attempt."""
     seen = False
     for event in history.events:
         if event.at_us > at_us or not wanted:
             break
-        if isinstance(event, Placed) and event.copy == wanted[0]:
-            seen = True
-            standing[event.attempt] = (history.names[event.node], event.zone)
-        elif isinstance(event, Moved) and event.copy == wanted[0]:
-            seen = True
-            if event.keeps:
-                standing[0] = (history.names[event.source], event.keeps)
-            else:
-                standing.pop(0, None)
-            here = history.names[event.target]
-            standing[event.attempt] = (here, ON_THE_WAY if event.arrive_us > at_us else "arrived")
-        elif isinstance(event, WorkStarted) and event.copy == wanted[0]:
-            standing[event.attempt] = (history.names[event.node], "working")
-        elif isinstance(event, WorkFinished | Left) and wanted[0] in _copies(event):
-            standing.pop(event.attempt, None)
-    if standing:
-        return standing[max(standing)]
-    return ("", GONE if seen else NOT_THERE)
+        for copy in _copies(event):
+            if copy in standing:
+                seen = True
+                _stands_now(history, event, standing[copy], at_us)
+    places = list(dict.fromkeys(attempts[max(attempts)] for attempts in standing.values() if attempts))
+    if len(places) > 1:
+        named = ", ".join(f"{node} {zone}" for node, zone in places)
+        which = "name its destination" if not destination else "ask about another moment"
+        raise GoalError(f"place: m{message} has copies at {named} then: {which}")
+    return places[0] if places else ("", GONE if seen else NOT_THERE)
 
 
-def _copies(event: WorkFinished | Left) -> tuple[int, ...]:
-    return event.copies if isinstance(event, Left) else (event.copy,)
+def _stands_now(history: History, event: Event, standing: dict[int, tuple[str, str]], at_us: int) -> None:
+    """What `event` changes of where one copy's attempts stand."""
+    if isinstance(event, Placed):
+        standing[event.attempt] = (history.names[event.node], event.zone)
+    elif isinstance(event, Moved):
+        if event.keeps:
+            standing[0] = (history.names[event.source], event.keeps)
+        else:
+            standing.pop(0, None)
+        standing[event.attempt] = (
+            history.names[event.target],
+            ON_THE_WAY if event.arrive_us > at_us else "arrived",
+        )
+    elif isinstance(event, WorkStarted):
+        standing[event.attempt] = (history.names[event.node], "working")
+    elif isinstance(event, WorkFinished | Left):
+        standing.pop(event.attempt, None)
+
+
+def _copies(event: Event) -> tuple[int, ...]:
+    """Of what says where copies stand; none of any other event."""
+    if isinstance(event, Left):
+        return event.copies
+    return (event.copy,) if isinstance(event, Placed | Moved | WorkStarted | WorkFinished) else ()
 
 
 # -- reading --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.commands import CrashConsumer, RestartConsumer
+from engine.commands import CrashConsumer, DropNextAck, RestartConsumer
 from engine.goals import GoalError, Order, place_at, read_key, read_predicate
 from engine.history import History, play
 from engine.scenario import Scenario, from_data
@@ -149,6 +149,45 @@ def test_the_place_of_a_message_is_the_pictures(calm: History) -> None:
 def test_a_second_delivery_is_where_the_message_stands(crashed: History) -> None:
     delivered = [e.at_us for e in crashed.events if type(e).__name__ == "Moved" and e.attempt == 2]  # type: ignore[attr-defined]
     assert place_at(crashed, 1, delivered[0] + 500 * MS, "mail") == ("mailer", "working")
+
+
+def test_a_place_is_looked_for_among_all_copies(calm: History) -> None:
+    """1.9 s after it was made the first order is charged and gone from billing; its other copy is being mailed."""
+    made_us = next(e.at_us for e in calm.events if type(e).__name__ == "MessageCreated")
+    assert place_at(calm, 1, made_us + 1_700 * MS, "billing") == ("", "gone")
+    assert (
+        place_at(calm, 1, made_us + 1_700 * MS)
+        == place_at(calm, 1, made_us + 1_700 * MS, "mail")
+        == ("mailer", "working")
+    )
+    assert place_at(calm, 1, made_us + 50 * MS) == ("", "not there")
+    assert place_at(calm, 1, made_us + 5_000 * MS) == ("", "gone"), "when both have gone, and not before"
+
+
+def test_a_place_is_refused_where_copies_stand_in_different_places(calm: History) -> None:
+    made_us = next(e.at_us for e in calm.events if type(e).__name__ == "MessageCreated")
+    assert place_at(calm, 1, made_us + 500 * MS, "billing") == ("biller", "working")
+    with pytest.raises(
+        GoalError, match="m1 has copies at biller working, mailer working then: name its destination"
+    ):
+        place_at(calm, 1, made_us + 500 * MS)
+
+
+def test_a_second_copy_for_the_same_destination_is_found_too() -> None:
+    """Confirms that get lost: the shop publishes again, the queue gets a second copy of the same message."""
+    scenario = from_data({
+        "format": 1, "title": "Again", "length": "20s",
+        "system": [{"name": "b", "kind": "rabbitmq", "link": "100ms", "queues": [{"name": "q"}]}],
+        "producer": [{"name": "p", "system": "b", "to": {"queue": "q"}, "arrivals": {"every": "5s"},
+                      "confirm": True, "confirm_timeout": "1s"}],
+        "consumer": [{"name": "c", "system": "b", "from": {"queue": "q"}, "work": {"constant": "200ms"}}],
+    })  # fmt: skip
+    history = play(scenario, 1, [(0, DropNextAck("p"))])
+    copies = [copy for copy, message in history.message_of.items() if message == 1]
+    assert len(copies) == 2
+    again_us = [e.at_us for e in history.events if type(e).__name__ == "WorkStarted" and e.copy == copies[1]]  # type: ignore[attr-defined]
+    assert place_at(history, 1, again_us[0] + 100 * MS) == ("c", "working")
+    assert place_at(history, 1, again_us[0] + 100 * MS, "q") == ("c", "working")
 
 
 def test_keys_are_computed_by_the_run_and_follow_its_seed(shop: Scenario) -> None:
