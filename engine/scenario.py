@@ -292,8 +292,10 @@ class KafkaRetry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
-    """A member of a consumer group (classic protocol), one record at a time.
+    """A member of a consumer group, one record at a time.
 
+    `protocol` is group.protocol: with "classic" the members assign by `assignors`, with "consumer" (KIP-848)
+    the coordinator does by `remote_assignor`, and `session_timeout` and `heartbeat` are the cluster's.
     `acknowledge`: "automatic" is enable.auto.commit (a later poll commits what earlier ones returned); "after
     work" commits when all that a poll returned is worked, "before work" as soon as it has returned. All else
     are Kafka's own settings with its defaults.
@@ -306,6 +308,8 @@ class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     assignors: Annotated[
         list[Literal["range", "roundrobin", "sticky", "cooperative-sticky"]], Meta(min_length=1, max_length=4)
     ] = msgspec.field(default_factory=lambda: ["range", "cooperative-sticky"])  # fmt: skip
+    protocol: Literal["classic", "consumer"] = "classic"
+    remote_assignor: Literal["uniform", "range"] = "uniform"
     instance: MaybeName = ""
     reset: Literal["earliest", "latest"] = "latest"
     max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] = 500

@@ -12,6 +12,7 @@ import msgspec
 from engine import limits
 from engine.durations import spoken
 from engine.scenario import (
+    AnyConsumerSpec,
     Arrivals,
     ConsumerSpec,
     Fault,
@@ -360,7 +361,10 @@ def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
 
 OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes",
              "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
-OF_BROKERS = ("group.initial.rebalance.delay.ms", "replica.lag.time.max.ms")
+OF_BROKERS = ("group.initial.rebalance.delay.ms", "replica.lag.time.max.ms",
+              "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms")  # fmt: skip
+OF_SERVERS = ("assignors", "session_timeout", "heartbeat")
+"""What members of the consumer protocol do not set: the cluster does."""
 WORDS = {
     "cleanup.policy": ("delete", "compact", "compact,delete", "delete,compact"),
     "unclean.leader.election.enable": ("true", "false"),
@@ -386,6 +390,7 @@ def kafka_problems(scenario: Scenario) -> Iterator[str]:
             for j, name in enumerate(consumer.from_.topics):
                 yield from _one_of(f"consumer[{i}].from.topics[{j}]", name, topics)
             yield from _member(f"consumer[{i}]", consumer)
+            yield from _beside(f"consumer[{i}]", consumer, scenario.consumer[:i])
     for i, fault in enumerate(scenario.fault):
         if fault.broker is not None and fault.target in clusters:
             count = clusters[fault.target].brokers
@@ -421,6 +426,13 @@ def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
     if len(set(consumer.from_.topics)) != len(consumer.from_.topics):
         yield f"{path}.from.topics: expected each once"
     yield from _within(f"{path}.heartbeat", consumer.heartbeat, 1_000, limits.DURATION_US_MAX)
+    if consumer.protocol == "consumer":
+        plain = KafkaConsumerSpec(consumer.name, consumer.system, consumer.from_)
+        for field in OF_SERVERS:
+            if getattr(consumer, field) != getattr(plain, field):
+                yield f'{path}.{field}: expected it with protocol = "classic" only'
+    elif consumer.remote_assignor != "uniform":
+        yield f'{path}.remote_assignor: expected it with protocol = "consumer" only'
     if consumer.heartbeat >= consumer.session_timeout:
         most = f"expected less than session_timeout, {spoken(consumer.session_timeout)}"
         yield f"{path}.heartbeat: {most}, got {spoken(consumer.heartbeat)}"
@@ -428,3 +440,14 @@ def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
     yield from _within(f"{path}.fetch_max_wait", consumer.fetch_max_wait, 1_000, limits.DURATION_US_MAX)
     yield from _within(f"{path}.auto_commit_interval", consumer.auto_commit_interval, 1_000,
                        limits.DURATION_US_MAX)  # fmt: skip
+
+
+def _beside(path: str, consumer: KafkaConsumerSpec, before: list[AnyConsumerSpec]) -> Iterator[str]:
+    """What all members of a group have in common."""
+    for other in before:
+        if not isinstance(other, KafkaConsumerSpec) or other.system != consumer.system:
+            continue
+        if other.from_.group == consumer.from_.group and other.protocol != consumer.protocol:
+            expected = f'expected "{other.protocol}", as {other.name} of the same group has it'
+            yield f'{path}.protocol: {expected}, got "{consumer.protocol}"'
+            return

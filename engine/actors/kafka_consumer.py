@@ -16,6 +16,7 @@ from engine.actors.kafka_member import Fetched, GroupMember, new_library
 from engine.durations import spoken
 from engine.events import HandlerDeclared, NodeStateChanged
 from engine.kafka import operations as ops
+from engine.kafka.consumer_coordinator import LEAVES, LEAVES_FOR_A_WHILE, heartbeat_us
 from engine.kafka.events import RecordFailed, RecordsWorked
 from engine.kernel import Kernel, Timer
 from engine.policies.service import NORMAL, failure, mean_us, work_us
@@ -47,7 +48,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.polled_us = self.committed_us = kernel.now_us
         self.library.join()
         self._flush(kernel)
-        kernel.schedule(kernel.now_us + spec.heartbeat, self.owner, "heartbeat", 0, self.life)
+        self._plan_heartbeat(kernel)
         kernel.schedule(kernel.now_us + spec.metadata_max_age, self.owner, "metadata", 0, self.life)
 
     def crash(self, kernel: Kernel) -> None:
@@ -254,17 +255,27 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
     def _heartbeat(self, kernel: Kernel) -> None:
         """heartbeat.interval.ms is over; who polls too late leaves (max.poll.interval.ms)."""
         library, spec = self.library, self.spec
-        kernel.schedule(kernel.now_us + spec.heartbeat, self.owner, "heartbeat", 0, self.life)
+        self._plan_heartbeat(kernel)
         if self.expired:
             return
         late = kernel.now_us - self.polled_us > spec.max_poll_interval
         if self._busy() and late and library.member:
             self.expired = True
-            if not spec.instance:
+            if spec.protocol == "consumer":
+                epoch = LEAVES_FOR_A_WHILE if spec.instance else LEAVES
+                self._ask(kernel, ops.ConsumerGroupHeartbeat(spec.from_.group, library.member, epoch))
+            elif not spec.instance:
                 self._ask(kernel, ops.LeaveGroup(spec.from_.group, library.member))
             return
         library.heartbeat()
         self._flush(kernel)
+
+    def _plan_heartbeat(self, kernel: Kernel) -> None:
+        """heartbeat.interval.ms of the client, or in the consumer protocol what the coordinator says."""
+        every_us = int(self.spec.heartbeat)
+        if self.spec.protocol == "consumer":
+            every_us = heartbeat_us(kernel.parts[kernel.parts[self.link].broker])
+        kernel.schedule(kernel.now_us + every_us, self.owner, "heartbeat", 0, self.life)
 
     def _commit_again(self, kernel: Kernel, number: int) -> None:
         """No answer to the commit within the request timeout: it is sent again, until there is one."""
@@ -272,8 +283,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         if number != self.committing or request is None:
             return
         del self.unanswered[number]
-        self.committing = again = self._ask(kernel, request)
-        kernel.schedule(kernel.now_us + self.request_timeout_us, self.owner, "request", again, self.life)
+        assert isinstance(request, ops.OffsetCommit)
+        self._commit_request(kernel, request)
 
     def _list_again(self, kernel: Kernel) -> None:
         library = self.library

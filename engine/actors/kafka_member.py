@@ -159,12 +159,21 @@ class GroupMember(msgspec.Struct):
         elif number and number == self.committing:
             self._commit_answered(kernel, asked, answer)
         elif self._busy():
+            self._heard_beside_work(asked, answer)
             self.inbox.append((asked, answer))
             return
         else:
             self._receive(kernel, asked, answer)
         if not self._busy() and self.state == "up":
             self._poll(kernel)
+
+    def _heard_beside_work(self, asked: Any, answer: Any) -> None:
+        """The consumer protocol's heartbeats have a thread of their own: it learns its epoch at once, and
+        commits by it (`AbstractMembershipManager.onHeartbeatSuccess`)."""
+        library = self.library
+        heard = type(answer) is ops.ConsumerGroupHeartbeatAnswered and asked.epoch > 0
+        if heard and library.state in ("in", "committing"):
+            library.generation = max(library.generation, answer.epoch)
 
     def _joining(self, answer: Any) -> Any:
         """The request that a pushed answer is of."""
@@ -183,7 +192,7 @@ class GroupMember(msgspec.Struct):
         elif isinstance(asked, ops.ListOffsets) and error:
             kernel.schedule(kernel.now_us + RETRY_US, self.owner, "list", asked.partition, self.life)
             return
-        elif isinstance(asked, ops.Heartbeat) and not self._stands(asked):
+        elif isinstance(asked, ops.Heartbeat | ops.ConsumerGroupHeartbeat) and not self._stands(asked):
             return
         library.receive(answer, asked)
         if isinstance(asked, ops.Fetch):
@@ -197,8 +206,10 @@ class GroupMember(msgspec.Struct):
         elif isinstance(asked, ops.ListOffsets):
             self._positioned(kernel, ((asked.topic, asked.partition),))
 
-    def _stands(self, asked: ops.Heartbeat) -> bool:
+    def _stands(self, asked: ops.Heartbeat | ops.ConsumerGroupHeartbeat) -> bool:
         """Whether it was asked as the member that it still is."""
+        if isinstance(asked, ops.ConsumerGroupHeartbeat):
+            return asked.epoch == 0 or self.library.state != "joining"
         return (asked.member, asked.generation) == (self.library.member, self.library.generation)
 
     def _positioned(self, kernel: Kernel, partitions: tuple[Partition, ...]) -> None:
@@ -320,14 +331,25 @@ class GroupMember(msgspec.Struct):
         self.then = then
         self.committing = number = self._commit(kernel)
         if number:
-            due_us = kernel.now_us + self.request_timeout_us
-            kernel.schedule(due_us, self.owner, "request", number, self.life)
+            self._expect_commit(kernel)
         else:
             self._go_on(kernel)
+
+    def _commit_request(self, kernel: Kernel, request: ops.OffsetCommit) -> None:
+        """The commit that is waited for is sent anew."""
+        self.committing = self._ask(kernel, request)
+        self._expect_commit(kernel)
+
+    def _expect_commit(self, kernel: Kernel) -> None:
+        due_us = kernel.now_us + self.request_timeout_us
+        kernel.schedule(due_us, self.owner, "request", self.committing, self.life)
 
     def _commit_answered(self, kernel: Kernel, asked: Any, answer: Any) -> None:
         """A commit that is refused (the group has gone on without it) is caught, as an application does."""
         self.committing = 0
+        if answer.error == "STALE_MEMBER_EPOCH" and self.library.generation > asked.generation:
+            self._commit_request(kernel, msgspec.structs.replace(asked, generation=self.library.generation))
+            return
         if not answer.error:
             self.committed.update(dict(asked.offsets))
         elif answer.error in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"):
@@ -351,9 +373,12 @@ class GroupMember(msgspec.Struct):
 
 def new_library(spec: KafkaConsumerSpec, client: str, node: int) -> Consumer:
     """The client library of a process that has just started."""
+    classic = spec.protocol == "classic"
+    assignors = tuple(spec.assignors) if classic else (spec.remote_assignor,)
+    session_us = int(spec.session_timeout) if classic else 0
     settings = Settings(
-        spec.from_.group, tuple(spec.from_.topics), tuple(spec.assignors), "classic", spec.instance,
-        spec.reset, "read_uncommitted", spec.acknowledge == "automatic", int(spec.auto_commit_interval),
-        int(spec.session_timeout), int(spec.max_poll_interval), spec.max_poll_records,
+        spec.from_.group, tuple(spec.from_.topics), assignors, spec.protocol, spec.instance, spec.reset,
+        "read_uncommitted", spec.acknowledge == "automatic", int(spec.auto_commit_interval), session_us,
+        int(spec.max_poll_interval), spec.max_poll_records,
     )  # fmt: skip
     return Consumer(client, settings, settings.topics, node)

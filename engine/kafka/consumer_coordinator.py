@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 LEAVES, LEAVES_FOR_A_WHILE = -1, -2
 
+SESSION_MS = 45_000
+"""group.consumer.session.timeout.ms: the server's, not the client's, unlike the classic protocol."""
+
+HEARTBEAT_MS = 5_000
+"""group.consumer.heartbeat.interval.ms, which every answer tells the member."""
+
+
+def heartbeat_us(cluster: Kafka) -> int:
+    """How often a member says that it is alive."""
+    return cluster.milliseconds("group.consumer.heartbeat.interval.ms", HEARTBEAT_MS)
+
 
 def heartbeat(cluster: Kafka, client: str, asked: ops.ConsumerGroupHeartbeat) -> Reply:
     """Joins, keeps alive, reports what is owned, leaves. Raises `KafkaError`."""
@@ -55,7 +66,10 @@ def _group(cluster: Kafka, name: str) -> ConsumerGroup:
 
 
 def _join(cluster: Kafka, client: str, group: ConsumerGroup, asked: ops.ConsumerGroupHeartbeat) -> Member:
-    known = group.by_instance(asked.instance) or group.members.get(asked.member)
+    static = group.by_instance(asked.instance)
+    if static is not None and not static.away and static.id != asked.member:
+        raise KafkaError("UNRELEASED_INSTANCE_ID")  # its old process has not said that it is away
+    known = static or group.members.get(asked.member)
     if (
         known is not None
     ):  # a static member is back, or a fenced one begins anew: its partitions are still its own
@@ -79,9 +93,10 @@ def _join(cluster: Kafka, client: str, group: ConsumerGroup, asked: ops.Consumer
         if changed:
             _retarget(cluster, group)
         return known
+    session_us = asked.session_us or cluster.milliseconds("group.consumer.session.timeout.ms", SESSION_MS)
     member = Member(
         asked.member, client, cluster.next_number(), asked.node, asked.topics, asked.assignor, asked.instance,
-        asked.session_us, 0, [], [],
+        session_us, 0, [], [],
     )  # fmt: skip
     group.members[member.id] = member
     telling.joined(cluster, group.name, member.node, member.id)

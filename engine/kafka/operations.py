@@ -377,6 +377,7 @@ class ConsumerGroupHeartbeat(Operation, frozen=True):
     (static).
 
     `owned`: what the member has right now, so that the coordinator knows what it has given up.
+    `session_us` 0: as the cluster says (group.consumer.session.timeout.ms).
     """
 
     group: str
@@ -492,9 +493,9 @@ class ShareGroupDescribed(Answer, frozen=True):
 
 AnyRequest = (
     Metadata | Produce | InitProducerId | Fetch | ListOffsets | JoinGroup | SyncGroup | Heartbeat | LeaveGroup
-    | OffsetCommit | OffsetFetch
+    | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat
 )  # fmt: skip
 AnyAnswer = (
     Done | MetadataAnswered | Produced | ProducerIdGiven | Fetched | OffsetListed | Joined | Synced
-    | OffsetsFetched
+    | OffsetsFetched | ConsumerGroupHeartbeatAnswered
 )  # fmt: skip

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from engine.events import Event, LedgerStands, NodeRemoved, Settled
 from engine.kafka import events as k
 from engine.places import PLACES, TALLIES
+from engine.scenario import Scenario
 from engine.wire import decode
-from tests.engine.kafka.playing import BUSY, USER_EVENTS, journal
+from tests.engine.kafka.playing import USER_EVENTS, journal, rooms
 from tests.engine.kafka.test_telling import Picture
 from tests.engine.playing import Journal, play
 
@@ -100,28 +101,32 @@ def test_the_command_line_plays_a_crash_and_a_killed_broker_and_its_ledger_adds_
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**40), journal, st.integers(1, 300))
-def test_the_event_budget_changes_nothing(seed: int, entries: Journal, budget: int) -> None:
-    whole, _ = play(BUSY, seed, entries)
-    sliced, _ = play(BUSY, seed, entries, budget)
+@given(rooms, st.integers(0, 2**40), journal, st.integers(1, 300))
+def test_the_event_budget_changes_nothing(
+    scenario: Scenario, seed: int, entries: Journal, budget: int
+) -> None:
+    whole, _ = play(scenario, seed, entries)
+    sliced, _ = play(scenario, seed, entries, budget)
     assert sliced == whole
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**40), journal, st.data())
+@given(rooms, st.integers(0, 2**40), journal, st.data())
 def test_a_run_restored_from_any_snapshot_goes_on_alike(
-    seed: int, entries: Journal, data: st.DataObject
+    scenario: Scenario, seed: int, entries: Journal, data: st.DataObject
 ) -> None:
-    whole, _ = play(BUSY, seed, entries)
+    whole, _ = play(scenario, seed, entries)
     places = data.draw(st.frozensets(st.integers(-1, max(1, len(entries))), min_size=1))
-    reloaded, _ = play(BUSY, seed, entries, data.draw(st.sampled_from([40, 2_000])), places)
+    reloaded, _ = play(scenario, seed, entries, data.draw(st.sampled_from([40, 2_000])), places)
     assert reloaded == whole
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**40), journal)
-def test_folding_all_events_is_the_present_and_all_is_counted(seed: int, entries: Journal) -> None:
-    ticks, simulation = play(BUSY, seed, entries)
+@given(rooms, st.integers(0, 2**40), journal)
+def test_folding_all_events_is_the_present_and_all_is_counted(
+    scenario: Scenario, seed: int, entries: Journal
+) -> None:
+    ticks, simulation = play(scenario, seed, entries)
     folded = RoomPicture(event for tick in ticks for event in decode(tick.events))
     present = RoomPicture(simulation.state_events())
     assert folded.shown() == present.shown()
