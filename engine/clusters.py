@@ -13,6 +13,7 @@ from engine.events import Event, NodeAdded, WireAdded
 from engine.finding import ADMIN
 from engine.kafka import operations as ops
 from engine.kafka import telling
+from engine.kafka.administration import check_retention_by_itself
 from engine.kafka.broker import Kafka
 from engine.kafka.clients.producer import Producer
 from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsDelivered
@@ -38,6 +39,7 @@ def build_cluster(simulation: Simulation, path: str, system: KafkaSystem) -> Kaf
         assert isinstance(answer, ops.Answer)
         if answer.error:
             raise ScenarioError([f"{path}.topics[{i}]: refused by the cluster with {answer.error}"])
+    check_retention_by_itself(cluster)
     return cluster
 
 
@@ -113,7 +115,7 @@ def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iter
     held: dict[int, tuple[int, int]] = {}
     for place, first, next_ in consumer.unworked():
         held[place] = (held.get(place, (first, 0))[0], next_)
-    for partition, position in sorted(consumer.library.positions.items()):
+    for partition, position in sorted({**consumer.out_of_range, **consumer.library.positions}.items()):
         first, next_ = held.get(nodes[partition], (position, position))
         yield PositionSet(now_us, 0, group, node, nodes[partition], first)
         if next_ > first:

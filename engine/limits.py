@@ -61,5 +61,8 @@ SEED_MAX = (1 << 53) - 1
 BATCH_BYTES_MAX = 1_048_576
 """message.max.bytes, about: no broker takes a larger batch."""
 
+RETENTION_CHECK_MS_MIN = 1_000
+"""log.retention.check.interval.ms; each looks at every partition, Kafka's own comes each 5 min."""
+
 POLL_RECORDS_MAX = 10_000
 """max.poll.records; twenty times Kafka's default, and what one event may tell of."""

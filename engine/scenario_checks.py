@@ -360,8 +360,9 @@ def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
 # -- Kafka --------------------------------------------------------------------------------------
 
 OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes",
-             "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
-OF_BROKERS = ("group.initial.rebalance.delay.ms", "replica.lag.time.max.ms",
+             "segment.ms", "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
+RETENTION_CHECK = "log.retention.check.interval.ms"
+OF_BROKERS = ("group.initial.rebalance.delay.ms", RETENTION_CHECK, "replica.lag.time.max.ms",
               "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms")  # fmt: skip
 OF_SERVERS = ("assignors", "session_timeout", "heartbeat")
 """What members of the consumer protocol do not set: the cluster does."""
@@ -418,6 +419,8 @@ def _config(path: str, config: dict[str, str | int | bool], known: Iterable[str]
             yield from _one_of(where, text, WORDS[key])
         elif not re.fullmatch(r"-1|\d{1,15}", text):
             yield f"{where}: expected a whole number, got {shown(value)}"
+        elif key == RETENTION_CHECK and int(text) < limits.RETENTION_CHECK_MS_MIN:
+            yield f"{where}: expected at least {limits.RETENTION_CHECK_MS_MIN}, got {text}"
 
 
 def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:

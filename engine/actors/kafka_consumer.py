@@ -64,6 +64,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.library = new_library(self.spec, "", self.node)
         self.unanswered, self.buffer, self.hand, self.inbox, self.committed = {}, [], [], [], {}
         self.frozen, self.frozen_said, self.chunk, self.attempt, self.committing = [], [], 0, 0, 0
+        self.out_of_range = {}
         self.paused = self.expired = self.stopping = False
         self.quiet_until_us = 0
         self._revoked(kernel, owned, why)

@@ -74,6 +74,8 @@ class GroupMember(msgspec.Struct):
     """Of these, which the idempotency store remembered when it was asked ("check then act")."""
     attempt: int = 0
     """Failures in a row on the record that is next."""
+    out_of_range: dict[Partition, int] = {}
+    """Positions that the log does not reach, and that nothing has replaced yet."""
     committing: int = 0
     """The request of a commit that it waits for."""
     then: Literal["poll", "work"] = "poll"
@@ -142,6 +144,7 @@ class GroupMember(msgspec.Struct):
         self.buffer = [each for each in self.buffer if each.partition not in partitions]
         for partition in partitions:
             self.committed.pop(partition, None)
+            self.out_of_range.pop(partition, None)
 
     def told(self, kernel: Kernel, number: int, answer: Any) -> None:
         """The answer to request `number`; 0: to a join or a sync."""
@@ -196,7 +199,9 @@ class GroupMember(msgspec.Struct):
             return
         library.receive(answer, asked)
         if isinstance(asked, ops.Fetch):
-            library.positions.pop((asked.topic, asked.partition), None)
+            partition = (asked.topic, asked.partition)
+            if library.positions.pop(partition, None) is not None:
+                self.out_of_range[partition] = asked.offset
         elif isinstance(asked, ops.OffsetCommit) and not error:
             self.committed.update(dict(asked.offsets))
         self._flush(kernel)
@@ -216,6 +221,7 @@ class GroupMember(msgspec.Struct):
         for partition in partitions:
             offset = self.library.positions.get(partition)
             if offset is not None and partition in self.library.owned:
+                self.out_of_range.pop(partition, None)
                 self.buffer = [each for each in self.buffer if each.partition != partition]
                 node = self._node(kernel, partition)
                 kernel.emit(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LAG_MAX_MS = 30_000
 """replica.lag.time.max.ms (`ReplicationConfigs`)."""
 
+RETENTION_CHECK_MS = 300_000
+"""log.retention.check.interval.ms (`ServerLogConfigs`)."""
+
 
 def create_topic(cluster: Kafka, client: str, asked: ops.CreateTopic) -> Reply:
     """Raises `KafkaError`."""
@@ -122,6 +125,19 @@ def run_retention(cluster: Kafka, client: str, asked: ops.RunRetention) -> Reply
         telling.log_changed(cluster, partition, before, "retention")
         _starts_at(cluster, partition, partition.log().start, "retention")
     return describe_partition(cluster, client, ops.DescribePartition(asked.topic, asked.partition))
+
+
+def check_retention_by_itself(cluster: Kafka) -> None:
+    """From now on the log manager's retention task runs each log.retention.check.interval.ms."""
+    cluster.schedule(cluster.milliseconds("log.retention.check.interval.ms", RETENTION_CHECK_MS), "retention")
+
+
+def retention_due(cluster: Kafka, _a: int, _b: int) -> None:
+    for topic in cluster.topics.values():
+        for partition in topic.partitions:
+            if partition.leader != OFFLINE:
+                run_retention(cluster, "", ops.RunRetention(topic.name, partition.number))
+    check_retention_by_itself(cluster)
 
 
 def compact(cluster: Kafka, client: str, asked: ops.Compact) -> Reply:

@@ -211,4 +211,5 @@ TIMERS.update(
     rebalance=coordinator.rebalance_over,
     consumer_session=consumer_coordinator.session_over,
     lock=sharing.locks_over,
+    retention=administration.retention_due,
 )

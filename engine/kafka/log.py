@@ -196,13 +196,16 @@ class Log(msgspec.Struct, array_like=True):
         if state.transaction >= 0 and not transactional:
             raise KafkaError("INVALID_TXN_STATE")
 
-    def append(self, batch: Batch, segment_bytes: int = -1) -> None:
+    def append(self, batch: Batch, segment_bytes: int = -1, segment_us: int = -1) -> None:
         """Write `batch`, whose base is the log's end; a marker ends its producer's transaction.
 
-        `segment_bytes`: a segment that would grow beyond it is closed first; -1 for no bound.
+        A segment that would grow beyond `segment_bytes`, or whose first batch is more than `segment_us` older
+        than this one (`LogSegment.shouldRoll`), is closed first; -1 for no such bound.
         """
         active = self.segments[-1] if self.segments else None
         full = active is not None and 0 <= segment_bytes < active.size + batch.size
+        if active is not None and active.batches and 0 <= segment_us < batch.at_us - active.batches[0].at_us:
+            full = True
         if active is None or (active.batches and (self.roll_next or full)):
             active = Segment(batch.base, [])
             self.segments.append(active)

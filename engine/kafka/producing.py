@@ -61,7 +61,7 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
 def append(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
     """The leader writes it, and whoever follows at once has it too."""
     topic = cluster.topics[partition.topic]
-    partition.log().append(batch, topic.number("segment.bytes"))
+    partition.log().append(batch, topic.number("segment.bytes"), topic.number("segment.ms") * 1_000)
     telling.appended(cluster, partition, batch)
     replicate(cluster, partition)
 

@@ -22,6 +22,7 @@ DEFAULTS = {
     "retention.bytes": "-1",
     "delete.retention.ms": "86400000",
     "segment.bytes": "1073741824",
+    "segment.ms": "604800000",
     "min.insync.replicas": "1",
     "unclean.leader.election.enable": "false",
     "replication.factor": "1",

@@ -67,6 +67,48 @@ def test_undisturbed_every_record_is_done_once() -> None:
     )
 
 
+def short_memory(**changes: Any) -> Any:
+    """The same room; its topic keeps records for five seconds, in segments of two, looked at each second."""
+    system = {"name": "log", "kind": "kafka", "link": "10ms", "brokers": 3,
+              "config": {"group.initial.rebalance.delay.ms": 0, "log.retention.check.interval.ms": 1_000},
+              "topics": [{"name": "t", "partitions": 2, "replication": 3,
+                          "config": {"retention.ms": 5_000, "segment.ms": 2_000}}]}  # fmt: skip
+    return room(system=[system], **changes)
+
+
+def test_retention_takes_whole_segments_that_are_too_old_read_or_not() -> None:
+    late = member(
+        "late", start="15s", work={"constant": "1ms"}, **{"from": {"topics": ["t"], "group": "late"}}
+    )
+    totals, events = run(short_memory(consumer=[member("A"), late]))
+    gone = of(events, k.RecordsGone)
+    assert {event.why for event in gone} == {"retention"}
+    # The first go when the newest of their segment is five seconds old and the log manager looks
+    assert 7 * S <= gone[0].at_us <= 8.1 * S
+    assert len(gone[0].offsets) > 1
+    # Whoever reads from the beginning later begins where the log begins then, and misses nothing that it was owed
+    begins = {event.offset for event in of(events, k.PositionSet) if event.at_us >= 15 * S}
+    assert min(begins) > 0
+    assert totals["dropped"] == totals["lost"] == 0
+    # When nothing is written any more the last segment goes too, and the log is empty
+    assert sum(len(event.offsets) for event in gone) == 200
+    assert {(event.start, event.high_watermark) for event in of(events, k.LogMarked)[-2:]} == {(100, 100)}
+
+
+@pytest.mark.parametrize("reset", ["earliest", "latest"])
+def test_a_committed_offset_that_retention_has_passed_is_no_place_to_go_on(reset: str) -> None:
+    away = short_memory(consumer=[member("A", reset=reset)])
+    totals, events = run(away, (3 * S, c.CrashConsumer("A")), (15 * S, c.RestartConsumer("A")))
+    later = [event for event in of(events, k.PositionSet) if event.at_us >= 15 * S]
+    committed, begun = later[0].offset, later[-1].offset
+    assert committed < begun
+    # What was deleted before it was read is gone without any error: only the ledger says so
+    assert totals["dropped"] > 0
+    assert totals["done"] + totals["dropped"] + totals["lost"] == totals["owed"]
+    # and from the latest on it also passes over what is still there
+    assert (totals["lost"] > 0) == (reset == "latest")
+
+
 def test_a_crash_is_noticed_by_the_session_timeout_and_what_was_not_committed_is_read_again() -> None:
     busy = room(consumer=[member("A", work={"constant": "150ms"}), member("B", work={"constant": "150ms"})])
     totals, events = run(busy, (10 * S + 120_000, c.CrashConsumer("A")))

@@ -84,6 +84,7 @@ def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, 
     assert any(line.startswith(said) for line in found), found
 
 
+CHECK = "log.retention.check.interval.ms"
 TOO_MANY = "expected `array` of length <= {}"
 
 
@@ -98,12 +99,14 @@ def topics(count: int) -> list[dict[str, Any]]:
         ("system/0/topics", [{"name": "t", "partitions": L.PARTITIONS_MAX}],
          [{"name": "t", "partitions": L.PARTITIONS_MAX + 1}], "system[0].topics[0].partitions: expected 1..50, got 51"),
         ("system/0/brokers", L.BROKERS_MAX, L.BROKERS_MAX + 1, "system[0].brokers: expected 1..9, got 10"),
+        ("system/0/config", {CHECK: L.RETENTION_CHECK_MS_MIN}, {CHECK: L.RETENTION_CHECK_MS_MIN - 1},
+         f"system[0].config.{CHECK}: expected at least 1000, got 999"),
         ("producer/0/batch_size", L.BATCH_BYTES_MAX, L.BATCH_BYTES_MAX + 1,
          "producer[0].batch_size: expected 1..1048576, got 1048577"),
         ("consumer/0/max_poll_records", L.POLL_RECORDS_MAX, L.POLL_RECORDS_MAX + 1,
          "consumer[0].max_poll_records: expected 1..10000, got 10001"),
     ],
-    ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
+    ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "RETENTION_CHECK_MS_MIN", "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
 )  # fmt: skip
 def test_a_scenario_may_have_as_much_and_no_more(path: str, most: Any, over: Any, said: str) -> None:
     from_data(changed(path, most))
