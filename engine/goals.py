@@ -16,30 +16,37 @@ and a key one of `{value = …}` (a count or ledger predicate's number), `{place
 owed there), `{order = [{label = "a", event = …, where = {…}}, …]}`.
 
 `where` compares fields of the event with `=`: nodes by name, and beside the event's own fields the
-`message`, `key` and `destination` behind its copy.
+`message`, `key` and `destination` behind its copy. A field of several (`partitions`, `isr`) fits when one of
+them does.
+
+Kafka has no copies. Its events named Records… happen to each record of their range, once for each: they are
+counted and put in order by record, and `where` may ask a record's `offset`, `message` and `key`, whether it
+was written, handed out or worked `again`, worked `out_of_order`, `failed`, `skipped` (`engine.history_kafka`
+says of which). Batch… are requests: they happen once, and are of each of their messages. Partitions are named
+"topic-0", groups by their name; a group is the ledger's `destination`. What is asked of logs and groups at
+a moment stands in `engine.goals_kafka`:
+
+    {log = "lag", …}  {offset_of = 14, …}  {lies = 14, …}  {owner = "billing A", …}
+    keys: {cell = 14, …}  {partition_of = "ana", …}  {owner_of = "user-events-1", …}
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from engine.durations import duration_us
-from engine.errors import EngineError
+from engine.asked import OPS, Count, GoalError, Op, moment_us
 from engine.events import Event, Left, Moved, Placed, WorkFinished, WorkStarted
+from engine.goals_kafka import LOG_HEADS, Cell, LogSays, OffsetOf, OfLogs, OwnerOf, PartitionOf, PlaceInLog
 from engine.history import History, has
+from engine.history_kafka import OF_EACH, Record
+from engine.kafka.events import BatchAcknowledged, BatchSent
 from engine.places import NOWHERE, PLACES, TALLIES
 from engine.wire import EVENT_TYPES
 
-Op = Literal["==", "!=", "<", "<=", ">", ">="]
-OPS: dict[str, Callable[[int, int], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
-    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 NAMES = {kind.__name__: kind for kind in EVENT_TYPES}
 COUNTS = ("sent", "owed", *(place for index, place in enumerate(PLACES) if index != NOWHERE), *TALLIES)
 """What the ledger can be asked for: the names of `engine run --json`."""
@@ -48,11 +55,14 @@ Same = Literal["", "message", "copy"]
 DEPTH_MAX = 8
 
 Where = dict[str, str | int | bool]
-Count = Annotated[int, Meta(ge=0)]
 
 
-class GoalError(EngineError):
-    """A predicate or key that asks for what there is not. The text is `path: expected …, got …`."""
+class Found(NamedTuple):
+    """What a pattern meant: `moment` puts all of a history's in order."""
+
+    moment: tuple[int, int]
+    event: Event
+    record: Record | None
 
 
 class Pattern(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,20 +72,29 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True):
     where: Where = {}
     label: str = ""
 
-    def matches(self, history: History, event: Event) -> bool:
-        if type(event).__name__ != self.event:
-            return False
+    def matches(self, history: History, event: Event, record: Record | None = None) -> bool:
         try:
-            return all(history.value(event, name) == wanted for name, wanted in self.where.items())
+            return all(
+                _fits(history.value(event, name, record), wanted) for name, wanted in self.where.items()
+            )
         except KeyError:
             return False
 
-    def all_in(self, history: History) -> Iterator[tuple[int, Event]]:
-        """(place in the history, event) of all that match, in order."""
-        return ((n, event) for n, event in enumerate(history.events) if self.matches(history, event))
+    def all_in(self, history: History) -> Iterator[Found]:
+        """All that match, in order."""
+        kind = NAMES[self.event]
+        for n, event in enumerate(history.events):
+            if type(event) is kind:
+                for place, record in enumerate(history.records(n)):
+                    if self.matches(history, event, record):
+                        yield Found((n, place), event, record)
 
-    def first_in(self, history: History) -> tuple[int, Event] | None:
+    def first_in(self, history: History) -> Found | None:
         return next(self.all_in(history), None)
+
+
+def _fits(value: Any, wanted: str | int | bool) -> bool:
+    return wanted in value if isinstance(value, list) else bool(value == wanted)
 
 
 class Counted(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +139,7 @@ class Before(Struct, frozen=True, forbid_unknown_fields=True):
 
     def holds(self, history: History) -> bool:
         first, second = self.before.first_in(history), self.then.first_in(history)
-        return first is not None and second is not None and first[0] < second[0]
+        return first is not None and second is not None and first.moment < second.moment
 
 
 class Within(Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,24 +155,27 @@ class Within(Struct, frozen=True, forbid_unknown_fields=True):
     same: Same = ""
 
     def holds(self, history: History) -> bool:
-        longest_us, seen = duration_us(self.within), False
-        answers: dict[int, list[tuple[int, int]]] = {}
-        for n, event in self.to.all_in(history):
-            for whose in self._whose(history, event):
-                answers.setdefault(whose, []).append((n, event.at_us))
-        for n, event in self.start.all_in(history):
-            seen = True
-            if history.until_us - event.at_us <= longest_us:
+        longest_us, seen = moment_us(self.within, "within"), False
+        answers: dict[int, list[Found]] = {}
+        for answer in self.to.all_in(history):
+            for whose in self._whose(history, answer):
+                answers.setdefault(whose, []).append(answer)
+        for begun in self.start.all_in(history):
+            seen, at_us = True, begun.event.at_us
+            if history.until_us - at_us <= longest_us:
                 continue
-            for whose in self._whose(history, event):
-                later = (at_us for m, at_us in answers.get(whose, ()) if m > n)
-                if next(later, event.at_us + longest_us + 1) - event.at_us > longest_us:
+            for whose in self._whose(history, begun):
+                later = (a.event.at_us for a in answers.get(whose, ()) if a.moment > begun.moment)
+                if next(later, at_us + longest_us + 1) - at_us > longest_us:
                     return False
         return seen
 
-    def _whose(self, history: History, event: Event) -> tuple[int, ...]:
+    def _whose(self, history: History, found: Found) -> tuple[int, ...]:
         """What the event and its answer must have in common; all have 0 where nothing is asked."""
-        return history.of(event, self.same) if self.same else (0,)
+        if not self.same:
+            return (0,)
+        record = found.record
+        return history.of(found.event, self.same) if record is None else (record.message,)
 
 
 class All(Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,16 +199,16 @@ class Not(Struct, frozen=True, forbid_unknown_fields=True):
         return not self.part.holds(history)
 
 
-Predicate = Counted | LedgerSays | Never | Before | Within | All | Any_ | Not
+Predicate = Counted | LedgerSays | Never | Before | Within | All | Any_ | Not | OfLogs
 HEADS: dict[str, type[Any]] = {
-    "count": Counted, "ledger": LedgerSays, "never": Never, "before": Before, "within": Within,
+    "count": Counted, "ledger": LedgerSays, "never": Never, "before": Before, "within": Within, **LOG_HEADS,
 }  # fmt: skip
 
 
 class Value(Struct, frozen=True):
     """The answer is a number."""
 
-    of: Counted | LedgerSays
+    of: Counted | LedgerSays | LogSays | OffsetOf
 
     def answer(self, history: History) -> int:
         return self.of.value(history)
@@ -210,16 +232,16 @@ class Order(Struct, frozen=True):
 
     def answer(self, history: History) -> tuple[str, ...]:
         """Raises `GoalError` where one of them never happened: the item asks for what is not there."""
-        found: list[tuple[int, str]] = []
+        found: list[tuple[tuple[int, int], str]] = []
         for pattern in self.patterns:
             first = pattern.first_in(history)
             if first is None:
                 raise GoalError(f"order: {pattern.label!r} never happens in this run")
-            found.append((first[0], pattern.label))
+            found.append((first.moment, pattern.label))
         return tuple(label for _, label in sorted(found))
 
 
-Key = Value | Place | Order
+Key = Value | Place | Order | PlaceInLog
 
 ON_THE_WAY, GONE, NOT_THERE = "on the way", "gone", "not there"
 
@@ -312,14 +334,16 @@ def read_key(data: Any, path: str = "key") -> Key:
     if "value" in data:
         _alone(data, "value", path)
         asked = read_predicate(data["value"], f"{path}.value")
-        if not isinstance(asked, Counted | LedgerSays):
-            raise GoalError(f"{path}.value: expected count or ledger")
+        if not isinstance(asked, Counted | LedgerSays | LogSays | OffsetOf):
+            raise GoalError(f"{path}.value: expected count, ledger, log or offset_of")
         return Value(asked)
     if "place" in data:
         if not isinstance(data["place"], int) or not isinstance(data.get("at"), str):
             raise GoalError(f'{path}: expected place = a message\'s number and at = a moment such as "21s"')
         _only(data, ("place", "at", "destination"), path)
-        return Place(data["place"], _moment(data["at"], f"{path}.at"), str(data.get("destination", "")))
+        return Place(data["place"], moment_us(data["at"], f"{path}.at"), str(data.get("destination", "")))
+    if not {"cell", "partition_of", "owner_of"}.isdisjoint(data):
+        return _read_place_in_log(data, path)
     if "order" in data:
         _alone(data, "order", path)
         patterns = _convert(data["order"], tuple[Pattern, ...], f"{path}.order")
@@ -329,10 +353,31 @@ def read_key(data: Any, path: str = "key") -> Key:
         for i, pattern in enumerate(patterns):
             _check_event(pattern.event, pattern.where, f"{path}.order[{i}]")
         return Order(patterns)
-    raise GoalError(f"{path}: expected one of value, place, order")
+    raise GoalError(f"{path}: expected one of value, place, order, cell, partition_of, owner_of")
+
+
+def _read_place_in_log(data: dict[str, Any], path: str) -> PlaceInLog:
+    at = data.get("at")
+    if not isinstance(at, str):
+        raise GoalError(f'{path}.at: expected a moment such as "21s"')
+    at_us = moment_us(at, f"{path}.at")
+    if "owner_of" in data:
+        _only(data, ("owner_of", "group", "at"), path)
+        partition, group = data["owner_of"], data.get("group")
+        if not isinstance(partition, str) or not isinstance(group, str):
+            raise GoalError(f"{path}: expected owner_of = a partition's name and group = a group's")
+        return OwnerOf(partition, group, at_us)
+    head = "cell" if "cell" in data else "partition_of"
+    _only(data, (head, "at"), path)
+    of = data[head]
+    if isinstance(of, bool) or not isinstance(of, int | str):
+        raise GoalError(f"{path}.{head}: expected a message's number or a key")
+    return Cell(of, at_us) if head == "cell" else PartitionOf(of, at_us)
 
 
 def _check(found: Predicate, path: str) -> None:
+    if isinstance(found, OfLogs):
+        found.check(path)
     match found:
         case Counted(count=event) | Never(never=event):
             _check_event(event, found.where, path)
@@ -340,7 +385,7 @@ def _check(found: Predicate, path: str) -> None:
             _check_event(first.event, first.where, f"{path}.before")
             _check_event(second.event, second.where, f"{path}.then")
         case Within(within=within, start=first, to=second):
-            _moment(within, f"{path}.within")
+            moment_us(within, f"{path}.within")
             _check_event(first.event, first.where, f"{path}.from")
             _check_event(second.event, second.where, f"{path}.to")
             for name in (first.event, second.event):
@@ -355,6 +400,8 @@ def _check_event(name: str, where: Where, path: str) -> None:
     if kind is None:
         raise GoalError(f"{path}: there is no event {name!r}")
     fields = (*kind.__struct_fields__, *(BEHIND_COPY if "copy" in kind.__struct_fields__ else ()))
+    if kind in OF_EACH or kind in (BatchSent, BatchAcknowledged):
+        fields = tuple(dict.fromkeys((*fields, *OF_EACH.get(kind, ()), "message", "key")))
     for field in where:
         if field not in fields and not (field == "key" and "message" in fields):
             raise GoalError(f"{path}.where: {name} has no {field!r}; it has {', '.join(fields)}")
@@ -365,13 +412,6 @@ def _convert(data: Any, kind: Any, path: str) -> Any:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise GoalError(f"{path}: {error}") from None
-
-
-def _moment(text: str, path: str) -> int:
-    try:
-        return duration_us(text)
-    except ValueError as error:
-        raise GoalError(f"{path}: {error}, got {text!r}") from None
 
 
 def _alone(data: dict[str, Any], head: str, path: str) -> None:

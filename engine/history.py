@@ -16,13 +16,20 @@ import msgspec
 from engine.commands import AnyCommand
 from engine.errors import CommandError
 from engine.events import Event, LedgerStands, MessageCreated, NodeAdded, Owed, Routed, Sent
+from engine.history_kafka import OF_EACH, RANGES, Logs, Record
+from engine.kafka.events import KAFKA, BatchAcknowledged, BatchSent
 from engine.places import NOWHERE, PLACES, TALLIES
 from engine.scenario import Scenario
 from engine.simulation import Simulation
 from engine.wire import decode
 
-NODES = frozenset({"node", "source", "target", "destination"})
-"""Fields of events that hold the number of a node; a question may name the node instead."""
+NODES = frozenset({
+    "node", "source", "target", "destination", "group", "topic", "partition", "partitions", "broker", "leader",
+    "replicas", "isr", "elr", "by",
+})  # fmt: skip
+"""Fields of events that hold numbers of nodes; a question may name the node instead."""
+
+KAFKA_KINDS = frozenset(KAFKA)
 
 ABOUT_MESSAGE = frozenset({"publish", "confirm", "refuse", "return"})
 ABOUT_COPY = frozenset({"ack", "nack", "reject"})
@@ -30,7 +37,9 @@ ABOUT_COPY = frozenset({"ack", "nack", "reject"})
 
 
 def has(kind: type[Event], what: Literal["message", "copy"]) -> bool:
-    """Whether an event of this kind can be of a message, or of a copy."""
+    """Whether an event of this kind can be of a message, or of a copy. A record is a message and no copy."""
+    if kind in (*RANGES, BatchSent, BatchAcknowledged):
+        return what == "message"
     copy = kind is Sent or not {"copy", "copies"}.isdisjoint(kind.__struct_fields__)
     return copy or (what == "message" and "message" in kind.__struct_fields__)
 
@@ -49,10 +58,15 @@ class History:
     """The node that a copy was owed to when it was routed."""
     keys: dict[int, str] = field(default_factory=dict)
     """Of messages."""
+    logs: Logs = field(init=False)
+    """Of a Kafka system, what lies where and who reads it."""
     totals: dict[str, int] = field(default_factory=dict)
     """The ledger's counts at `until_us`, over all destinations, by the ledger's names."""
     accounts: dict[str, dict[str, int]] = field(default_factory=dict)
     """The same for each destination, by its name."""
+
+    def __post_init__(self) -> None:
+        self.logs = Logs(self.keys)
 
     def hear(self, events: Sequence[Event]) -> None:
         """Take in what happened next."""
@@ -66,16 +80,37 @@ class History:
                 for owed in event.copies:
                     self.message_of[owed.copy] = event.message
                     self.destination_of[owed.copy] = owed.destination
+            elif type(event) in KAFKA_KINDS:
+                self.logs.hear(len(self.events) - 1, event)
 
-    def value(self, event: Event, name: str) -> Any:
-        """What a question means by `name`: a field, a node by its name, the message or key behind a copy.
+    def named(self, node: str) -> list[int]:
+        """The nodes of that name, by number."""
+        return [number for number, name in self.names.items() if name == node]
+
+    def records(self, n: int) -> tuple[Record | None, ...]:
+        """The records that the `n`-th event happened to; one None for an event that is of no records."""
+        return self.logs.records[n] if isinstance(self.events[n], RANGES) else (None,)
+
+    def value(self, event: Event, name: str, record: Record | None = None) -> Any:
+        """What a question means by `name`: a field, a node by its name (several: a list), the message or key
+        behind a copy; of a `record` of the event its own.
 
         Raises `KeyError` where this event has nothing of that name.
         """
         fields = event.__struct_fields__
+        if record is not None:
+            if name in OF_EACH[type(event)] or name == "message":
+                return getattr(record, name)
+            if name == "key":
+                return self.keys.get(record.message, "")
+        if isinstance(event, BatchSent | BatchAcknowledged) and name in ("message", "key"):
+            messages = self.of(event, "message")
+            return list(messages) if name == "message" else [self.keys.get(n, "") for n in messages]
         if name in NODES and name in fields:
-            number = getattr(event, name)
-            return self.names.get(number, number)
+            found = getattr(event, name)
+            if isinstance(found, tuple):
+                return [self.names.get(number, number) for number in found]
+            return self.names.get(found, found)
         if name in fields and name not in ("message", "key"):
             value = getattr(event, name)
             return msgspec.to_builtins(value)
@@ -93,8 +128,13 @@ class History:
         raise KeyError(name)
 
     def of(self, event: Event, what: Literal["message", "copy"]) -> tuple[int, ...]:
-        """The messages or copies that the event is of, by number: none, one or several, each once."""
+        """The messages or copies that the event is of, by number: none, one or several, each once. Of an
+        event of records ask each `Record`."""
         fields = event.__struct_fields__
+        if isinstance(event, BatchSent):
+            return event.messages if what == "message" else ()
+        if isinstance(event, BatchAcknowledged):
+            return self.logs.acknowledged(event) if what == "message" else ()
         copies: tuple[int, ...]
         messages: tuple[int, ...]
         if isinstance(event, Sent):

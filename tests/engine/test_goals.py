@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from engine.asked import GoalError
 from engine.commands import CrashConsumer, DropNextAck, RestartConsumer
-from engine.goals import GoalError, Order, place_at, read_key, read_predicate
+from engine.goals import Order, place_at, read_key, read_predicate
 from engine.history import History, play
 from engine.scenario import Scenario, from_data
 
