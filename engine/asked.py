@@ -17,6 +17,9 @@ OPS: dict[str, Callable[[int, int], bool]] = {
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
+GONE, NOT_THERE, NOBODY = "gone", "not there", "nobody"
+"""Answers to where something is that name no place."""
+
 Count = Annotated[int, Meta(ge=0)]
 
 

@@ -38,9 +38,18 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from engine.asked import OPS, Count, GoalError, Op, moment_us
+from engine.asked import GONE, NOT_THERE, OPS, Count, GoalError, Op, moment_us
 from engine.events import Event, Left, Moved, Placed, WorkFinished, WorkStarted
-from engine.goals_kafka import LOG_HEADS, Cell, LogSays, OffsetOf, OfLogs, OwnerOf, PartitionOf, PlaceInLog
+from engine.goals_kafka import (
+    LOG_HEADS,
+    Cell,
+    LogSays,
+    OffsetOf,
+    OfLogs,
+    OwnerOf,
+    PartitionOf,
+    PlaceInLog,
+)
 from engine.history import History, has
 from engine.history_kafka import OF_EACH, Record
 from engine.kafka.events import BatchAcknowledged, BatchSent
@@ -243,7 +252,7 @@ class Order(Struct, frozen=True):
 
 Key = Value | Place | Order | PlaceInLog
 
-ON_THE_WAY, GONE, NOT_THERE = "on the way", "gone", "not there"
+ON_THE_WAY = "on the way"
 
 
 def place_at(history: History, message: int, at_us: int, destination: str = "") -> tuple[str, str]:

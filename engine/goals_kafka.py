@@ -24,11 +24,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.asked import OPS, Count, GoalError, Op, moment_us
+from engine.asked import GONE, NOBODY, NOT_THERE, OPS, Count, GoalError, Op, moment_us
 from engine.history import History
 from engine.history_kafka import GROUP_WORDS, LOG_WORDS
-
-NOBODY, GONE, NOT_THERE = "nobody", "gone", "not there"
 
 
 class LogSays(Struct, frozen=True, forbid_unknown_fields=True):

@@ -373,6 +373,16 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         return [system for system in self.system if isinstance(system, RabbitMQSystem)]
 
     @property
+    def kafka(self) -> list[KafkaSystem]:
+        """Its Kafka clusters."""
+        return [system for system in self.system if isinstance(system, KafkaSystem)]
+
+    @property
+    def kafka_consumers(self) -> list[KafkaConsumerSpec]:
+        """Its members of consumer groups."""
+        return [consumer for consumer in self.consumer if isinstance(consumer, KafkaConsumerSpec)]
+
+    @property
     def amqp_consumers(self) -> list[ConsumerSpec]:
         """Its consumers that read queues."""
         return [consumer for consumer in self.consumer if isinstance(consumer, ConsumerSpec)]

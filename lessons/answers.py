@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.goals import GONE, NOT_THERE, read_key, read_predicate
+from engine.asked import GONE, NOT_THERE
+from engine.goals import read_key, read_predicate
 from engine.history import History, play
 from lessons.items import AnyItem, Item, Multi, Numeric, Option, OrderItem, PlaceItem, Single
 from lessons.scenarios import library

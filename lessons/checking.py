@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from engine.goals import GONE, NOT_THERE, Order, Place, Value, read_key, read_predicate
+from engine.asked import GONE, NOBODY, NOT_THERE
+from engine.goals import Order, Place, Value, read_key, read_predicate
+from engine.goals_kafka import PlaceInLog
 from engine.scenario import Scenario
 from lessons.items import (
     ASKED_OF_EVERY_LESSON,
@@ -35,7 +37,7 @@ ITEMS_MIN = 8
 EXPLANATION_WORDS_MAX = 220
 LAST_PARAGRAPH = "How the real one differs:"
 MESSAGE = re.compile(r"m[1-9][0-9]*")
-KEYS = {Numeric: Value, PlaceItem: Place, OrderItem: Order}
+KEYS = {Numeric: Value, PlaceItem: Place | PlaceInLog, OrderItem: Order}
 
 
 def check_course(
@@ -219,7 +221,11 @@ def nodes_of(scenario: Scenario) -> set[str]:
     names = {each.name for each in scenario.producer} | {each.name for each in scenario.consumer}
     for system in scenario.rabbitmq:
         names |= {queue.name for queue in system.queues} | {each.name for each in system.exchanges}
-    return names
+    for cluster in scenario.kafka:
+        names |= {f"broker {number}" for number in range(1, cluster.brokers + 1)}
+        for topic in cluster.topics:
+            names |= {topic.name, *(f"{topic.name}-{number}" for number in range(topic.partitions))}
+    return names | {each.from_.group for each in scenario.kafka_consumers}
 
 
 # -- items ----------------------------------------------------------------------------------------
@@ -311,7 +317,7 @@ def _check_key(item: Numeric | PlaceItem | OrderItem, where: str, problems: Prob
             return
         if isinstance(key, Order) and isinstance(item, OrderItem):
             _check_orders(item, {pattern.label for pattern in key.patterns}, where, problems)
-        if isinstance(key, Place) and isinstance(item, PlaceItem):
+        if isinstance(key, Place | PlaceInLog) and isinstance(item, PlaceItem):
             _check_places(item, key, where, problems)
     if isinstance(item, Numeric):
         for n, wrong in enumerate(item.wrong):
@@ -329,14 +335,16 @@ def _check_orders(item: OrderItem, labels: set[str], where: str, problems: Probl
                 problems.add(f"{where}.wrong[{n}].{field}", f"there is no label {label!r}")
 
 
-def _check_places(item: PlaceItem, key: Place, where: str, problems: Problems) -> None:
+def _check_places(item: PlaceItem, key: Place | PlaceInLog, where: str, problems: Problems) -> None:
     if item.stands >= key.at_us:
         problems.add(f"{where}.stands", "expected before the moment that is asked about")
     if item.until is not None and item.until < key.at_us:
         problems.add(f"{where}.until", "expected not before the moment that is asked about")
     nodes = nodes_of(library()[item.scenario].scenario) if item.scenario in library() else set()
     for n, wrong in enumerate(item.wrong):
-        known = wrong.place in (GONE, NOT_THERE) or any(wrong.place.startswith(f"{node} ") for node in nodes)
+        known = wrong.place in (GONE, NOT_THERE, NOBODY, *nodes) or any(
+            wrong.place.startswith((f"{node} ", f"{node}-")) for node in nodes
+        )
         if not known:
             problems.add(
                 f"{where}.wrong[{n}].place", f"expected a node and a zone of it, got {wrong.place!r}"

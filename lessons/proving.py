@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.asked import NOT_THERE
 from engine.commands import AnyCommand
 from engine.errors import EngineError
 from engine.events import MessageCreated
-from engine.goals import NOT_THERE, read_key, read_predicate
+from engine.goals import read_key, read_predicate
 from engine.history import History, play
 from lessons.answers import compute, history_of, is_right, wrong_numbers
 from lessons.items import AnyItem, Multi, Numeric, OrderItem, PlaceItem, Single
 from lessons.lesson import Lesson
-from lessons.places import places_of
-from lessons.scenarios import library
+from lessons.places import compute_places
 
 
 def problems_of_lesson(lesson: Lesson) -> list[str]:
@@ -101,7 +101,7 @@ def _variant(item: AnyItem, seed: int) -> Iterator[str]:
         case Numeric():
             yield from _numbers(item, seed, int(str(right)))
         case PlaceItem():
-            yield from _places(item, str(right))
+            yield from _places(item, seed, str(right))
         case OrderItem():
             assert isinstance(right, tuple)
             for n, wrong in enumerate(item.wrong):
@@ -109,8 +109,8 @@ def _variant(item: AnyItem, seed: int) -> Iterator[str]:
                     yield f"wrong[{n}]: {wrong.before!r} does come before {wrong.then!r}"
 
 
-def _places(item: PlaceItem, right: str) -> Iterator[str]:
-    known = {place["value"] for place in places_of(item, library()[item.scenario].scenario)}
+def _places(item: PlaceItem, seed: int, right: str) -> Iterator[str]:
+    known = {place["value"] for place in compute_places(item, seed)}
     if right == NOT_THERE:
         yield "key: the message is not made yet then"
     elif right not in known:

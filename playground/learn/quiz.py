@@ -193,7 +193,7 @@ def _choices(item: AnyItem, seed: int) -> dict[str, Any]:
             assert isinstance(labels, tuple)
             return {"labels": showing.shuffled(labels, salt)}
         case PlaceItem():
-            return {"places": places_of(item, library()[item.scenario].scenario)}
+            return {"places": places_of(item, seed)}
     return {}
 
 
@@ -216,8 +216,8 @@ def _answered(item: AnyItem, seed: int, found: Attempt) -> dict[str, Any]:
     return {
         "attempt": found,
         "why": why,
-        "right_words": right_in_words(item, right),
-        "given_words": given_in_words(item, found.answer),
+        "right_words": right_in_words(item, seed, right),
+        "given_words": given_in_words(item, seed, found.answer),
         "right": right,
         "given": found.answer,
         "facts": showing.facts_of([*item.facts, *(n for text in texts for n in facts_in(text))]),
@@ -226,12 +226,12 @@ def _answered(item: AnyItem, seed: int, found: Attempt) -> dict[str, Any]:
     }
 
 
-def right_in_words(item: AnyItem, right: Right) -> list[str]:
+def right_in_words(item: AnyItem, seed: int, right: Right) -> list[str]:
     """The right answer as people read it, already HTML, one entry a line."""
-    return given_in_words(item, [right] if isinstance(right, str | int) else list(right))
+    return given_in_words(item, seed, [right] if isinstance(right, str | int) else list(right))
 
 
-def given_in_words(item: AnyItem, given: list[Any]) -> list[str]:
+def given_in_words(item: AnyItem, seed: int, given: list[Any]) -> list[str]:
     facts = catalogue().facts
     match item:
         case Single() | Multi():
@@ -239,9 +239,7 @@ def given_in_words(item: AnyItem, given: list[Any]) -> list[str]:
         case Numeric():
             return [inline(f"{{run:{number}}} {item.unit}", facts) for number in given]
         case PlaceItem():
-            places = {
-                place["value"]: place["words"] for place in places_of(item, library()[item.scenario].scenario)
-            }
+            places = {place["value"]: place["words"] for place in places_of(item, seed)}
             return [inline(places.get(str(value), str(value)), facts) for value in given]
     return [inline(str(label), facts) for label in given]
 
@@ -259,7 +257,7 @@ def moment(request: HttpRequest, name: str, seed: int) -> HttpResponse:
     run = pictures.of_item(item, seed, pictures.WHOLE)
     shown = pictures.picture(library()[item.scenario], run, item.shows)
     context = {"item": item, "seed": seed, "stage": shown, "topic": TOPICS[item.topic],
-               "right_words": right_in_words(item, right_answer(item, seed))}  # fmt: skip
+               "right_words": right_in_words(item, seed, right_answer(item, seed))}  # fmt: skip
     response = render(request, "quiz/moment.html", context)
     response["Cache-Control"] = "no-store"
     return response
