@@ -318,6 +318,8 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.KillBroker: kafka.kill_broker,
     c.StopBroker: kafka.stop_broker,
     c.StartBroker: kafka.start_broker,
+    c.HangBroker: kafka.hang_broker,
+    c.ResumeBroker: kafka.resume_broker,
     c.AddPartitions: kafka.add_partitions,
     c.SeekGroup: kafka.seek_group,
     c.Reseed: _reseed,

@@ -60,6 +60,24 @@ def start_broker(simulation: Simulation, command: c.StartBroker) -> None:
     cluster.execute(simulation.kernel, ADMIN, ops.StartBroker(command.broker))
 
 
+def hang_broker(simulation: Simulation, command: c.HangBroker) -> None:
+    cluster = _broker(simulation, command.system, command.broker, True)
+    broker = cluster.brokers[command.broker]
+    if broker.hung:
+        raise CommandError(f"broker {command.broker} of {command.system} copies nothing already")
+    say(simulation, command, broker.node)
+    cluster.execute(simulation.kernel, ADMIN, ops.HangBroker(command.broker))
+
+
+def resume_broker(simulation: Simulation, command: c.ResumeBroker) -> None:
+    cluster = _broker(simulation, command.system, command.broker, True)
+    broker = cluster.brokers[command.broker]
+    if not broker.hung:
+        raise CommandError(f"broker {command.broker} of {command.system} copies already")
+    say(simulation, command, broker.node)
+    cluster.execute(simulation.kernel, ADMIN, ops.ResumeBroker(command.broker))
+
+
 def add_partitions(simulation: Simulation, command: c.AddPartitions) -> None:
     cluster = cluster_of(simulation, command.system)
     topic = cluster.topics.get(command.topic)

@@ -275,6 +275,20 @@ class StartBroker(Command, frozen=True):
     broker: BrokerNumber
 
 
+class HangBroker(Command, frozen=True):
+    """A broker of a Kafka cluster stays registered and copies nothing from the leaders that it follows."""
+
+    system: Name
+    broker: BrokerNumber
+
+
+class ResumeBroker(Command, frozen=True):
+    """A broker that copied nothing copies again, and is in sync once it has everything."""
+
+    system: Name
+    broker: BrokerNumber
+
+
 class AddPartitions(Command, frozen=True):
     """An administrator adds partitions to a topic: it has `count` then. Keys may move."""
 
@@ -304,7 +318,7 @@ AnyCommand = (
     | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker | StartBroker
-    | AddPartitions | SeekGroup | Reseed
+    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}
@@ -361,6 +375,10 @@ def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], s
             return StopBroker(name, fault.broker or 1)
         case "start broker":
             return StartBroker(name, fault.broker or 1)
+        case "hang broker":
+            return HangBroker(name, fault.broker or 1)
+        case "resume broker":
+            return ResumeBroker(name, fault.broker or 1)
         case "stop":
             return StopConsumer(name)
         case "purge":

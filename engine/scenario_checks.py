@@ -317,7 +317,8 @@ def _retry(path: str, consumer: ConsumerSpec, queues: list[str]) -> Iterator[str
 
 
 NEEDS = {"slow": "factor", "set prefetch": "prefetch", "set rate": "rate",
-         "kill broker": "broker", "stop broker": "broker", "start broker": "broker"}  # fmt: skip
+         "kill broker": "broker", "stop broker": "broker", "start broker": "broker",
+         "hang broker": "broker", "resume broker": "broker"}  # fmt: skip
 ON_PRODUCERS = ("poison next", "set rate", "pause", "resume")
 ON_CONSUMERS = ("slow", "set prefetch", "stop")
 

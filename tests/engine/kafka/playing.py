@@ -54,6 +54,8 @@ command = st.one_of(
     st.builds(c.KillBroker, log, broker),
     st.builds(c.KillBroker, log, broker),
     st.builds(c.StopBroker, log, broker),
+    st.builds(c.HangBroker, log, broker),
+    st.builds(c.ResumeBroker, log, broker),
     st.builds(c.StartBroker, log, broker),
     st.builds(c.AddPartitions, log, st.sampled_from(["orders", "clicks"]), st.integers(2, 5)),
     st.builds(c.SeekGroup, log, st.just("statistics"), st.sampled_from(["earliest", "latest"])),

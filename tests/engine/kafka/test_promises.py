@@ -194,6 +194,18 @@ def test_acks_1_and_a_follower_that_lags_lose_what_the_killed_leader_had() -> No
     assert totals["owed"] == sum(totals[place] for place in ("ready", "unacked", "held", "done", "lost"))
 
 
+def test_what_a_hung_follower_does_not_copy_is_readable_once_it_is_out_of_sync_or_copies_again() -> None:
+    scenario = room(system__config={"replica.lag.time.max.ms": 8_000}, producer__count=100)
+    totals, events = run(scenario, (3 * S, c.HangBroker("log", 2)), (20 * S, c.ResumeBroker("log", 2)))
+    led = [(e.at_us, len(e.isr)) for e in of(events, k.PartitionLed) if e.at_us]
+    assert [count for at_us, count in led if at_us == 11 * S] == [2]
+    assert [count for at_us, count in led if at_us == 20 * S] == [3]
+    # Partition 1 is led by broker 2 itself, and its followers copy: it alone goes on meanwhile
+    marks = {e.node for e in of(events, k.LogMarked) if 4 * S < e.at_us < 11 * S}
+    assert len(marks) == 1
+    assert totals["done"] == totals["sent"] == 100 and totals["duplicated_effects"] == 0
+
+
 def test_a_poison_record_holds_up_its_partition_until_the_limit() -> None:
     stuck = room(producer__poison={"messages": [21]}, consumer=[
         member("A", retry={"do": "again", "delay": "500ms", "limit": 4})])  # fmt: skip
@@ -231,6 +243,8 @@ REFUSED = [
     (c.SetPrefetch("A", 3), "A reads topics: this is for consumers of queues"),
     (c.KillBroker("log", 7), "there is no broker 7 in log; there is 3"),
     (c.StartBroker("log", 1), "broker 1 of log is up already"),
+    (c.HangBroker("log", 7), "there is no broker 7 in log; there is 3"),
+    (c.ResumeBroker("log", 1), "broker 1 of log copies already"),
     (c.AddPartitions("log", "t", 2), "t has 2 partitions: they can only become more"),
     (c.AddPartitions("log", "u", 2), "there is no topic 'u' in log; there is t"),
     (c.SeekGroup("log", "h", "latest"), "there is no group 'h' in log; there is g"),
