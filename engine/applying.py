@@ -322,5 +322,7 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.ResumeBroker: kafka.resume_broker,
     c.AddPartitions: kafka.add_partitions,
     c.SeekGroup: kafka.seek_group,
+    c.Seek: kafka.seek,
+    c.SetAssignors: kafka.set_assignors,
     c.Reseed: _reseed,
 }

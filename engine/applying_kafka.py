@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine import commands as c
+from engine.actors.kafka_consumer import KafkaConsumer
+from engine.durations import spoken
 from engine.errors import CommandError
 from engine.finding import ADMIN, cluster_of, kafka_consumer_of, say
 from engine.kafka import operations as ops
 
 if TYPE_CHECKING:
+    from engine.kafka.assignors import Partition
     from engine.kafka.broker import Kafka
+    from engine.kafka.classic import ClassicGroup
+    from engine.kafka.consumer_groups import ConsumerGroup
     from engine.simulation import Simulation
 
 
@@ -91,20 +96,142 @@ def add_partitions(simulation: Simulation, command: c.AddPartitions) -> None:
     cluster.execute(simulation.kernel, ADMIN, ops.CreatePartitions(command.topic, command.count))
 
 
-def seek_group(simulation: Simulation, command: c.SeekGroup) -> None:
-    cluster = cluster_of(simulation, command.system)
-    group = cluster.classic.get(command.group)
+def _group(simulation: Simulation, system: str, name: str) -> tuple[Kafka, ClassicGroup | ConsumerGroup]:
+    """The group with its cluster. Raises `CommandError`."""
+    cluster = cluster_of(simulation, system)
+    group = cluster.consumer.get(name) or cluster.classic.get(name)
     if group is None:
-        known = ", ".join(cluster.classic) or "none"
-        raise CommandError(f"there is no group {command.group!r} in {command.system}; there is {known}")
+        known = ", ".join(dict.fromkeys([*cluster.consumer, *cluster.classic])) or "none"
+        raise CommandError(f"there is no group {name!r} in {system}; there is {known}")
+    return cluster, group
+
+
+NEEDS = {"offset": "offset", "shift": "by", "datetime": "time_us"}
+"""What a seek needs beside `to`."""
+
+
+def _whole(command: c.SeekGroup | c.Seek) -> None:
+    """What belongs together is given together. Raises `CommandError`."""
+    name = type(command).__name__
+    for to, field in NEEDS.items():
+        given = getattr(command, field, None) is not None
+        if given and command.to != to:
+            raise CommandError(f'{name}: expected {field} with to = "{to}" only')
+        if not given and command.to == to:
+            raise CommandError(f'{name}: expected {field} with to = "{to}"')
+    if command.partition is not None and not command.topic:
+        raise CommandError(f"{name}: expected a topic with the partition")
+
+
+def _said_where(command: c.SeekGroup | c.Seek) -> str:
+    """The seek in a few words."""
+    partition = "" if command.partition is None else f"-{command.partition}"
+    of = f" of {command.topic}{partition}" if command.topic else ""
+    if isinstance(command, c.SeekGroup) and command.to == "shift":
+        return f"by {command.by:+d}{of}"
+    if isinstance(command, c.SeekGroup) and command.to == "datetime":
+        return f"to {spoken(command.time_us or 0)}{of}"
+    return f"to offset {command.offset}{of}" if command.to == "offset" else f"to {command.to}{of}"
+
+
+def seek_group(simulation: Simulation, command: c.SeekGroup) -> None:
+    _whole(command)
+    cluster, group = _group(simulation, command.system, command.group)
     if group.members:
-        raise CommandError(f"{command.group} has members: offsets are reset of a group without any")
-    offsets = []
-    for partition, _ in group.offsets.all():
-        listed = cluster.execute(simulation.kernel, ADMIN, ops.ListOffsets(*partition, command.to))
-        if isinstance(listed, ops.OffsetListed):
-            offsets.append((partition, listed.offset))
+        state = group.described().state
+        raise CommandError(
+            f"offsets of {command.group} can only be reset while it is inactive, and its state is {state}"
+        )
+    offsets = [
+        (partition, _sought(simulation, cluster, command, partition, group.offsets.of(partition)))
+        for partition in _partitions(cluster, command, [partition for partition, _ in group.offsets.all()])
+    ]
     if not offsets:
         raise CommandError(f"{command.group} has committed nothing that could be reset")
-    say(simulation, command, cluster.group_nodes[command.group], f"to {command.to}")
+    say(simulation, command, cluster.group_nodes[command.group], _said_where(command))
     cluster.execute(simulation.kernel, ADMIN, ops.OffsetCommit(command.group, "", -1, tuple(offsets)))
+
+
+def _partitions(
+    cluster: Kafka, command: c.SeekGroup | c.Seek, without: list[Partition]
+) -> list[Partition]:  # fmt: skip
+    """What a seek means; `without` a topic. Raises `CommandError`."""
+    if not command.topic:
+        return without
+    topic = cluster.topics.get(command.topic)
+    if topic is None:
+        known = ", ".join(cluster.topics) or "none"
+        raise CommandError(f"there is no topic {command.topic!r} in {cluster.name}; there is {known}")
+    count = len(topic.partitions)
+    if command.partition is None:
+        return [(command.topic, number) for number in range(count)]
+    if command.partition >= count:
+        raise CommandError(f"there is no {command.topic}-{command.partition}: {command.topic} has {count}")
+    return [(command.topic, command.partition)]
+
+
+def _sought(
+    simulation: Simulation, cluster: Kafka, command: c.SeekGroup, partition: Partition, committed: int
+) -> int:
+    """The offset to commit, between the log's ends. Raises `CommandError`."""
+
+    def listed(at: Literal["earliest", "latest", "timestamp"], time_us: int = -1) -> int:
+        asked = ops.ListOffsets(*partition, at, timestamp_us=time_us)
+        answer = cluster.execute(simulation.kernel, ADMIN, asked)
+        if not isinstance(answer, ops.OffsetListed):
+            raise CommandError(f"{partition[0]}-{partition[1]} has no leader that could be asked")
+        return answer.offset
+
+    start, end = listed("earliest"), listed("latest")
+    if command.to == "datetime":
+        found = listed("timestamp", command.time_us or 0)
+        return end if found < 0 else found
+    if command.to == "shift" and committed < 0:
+        where = f"{partition[0]}-{partition[1]}"
+        raise CommandError(f"cannot shift {where}: {command.group} has committed no offset of it")
+    wanted = {"earliest": start, "latest": end, "offset": command.offset or 0,
+              "shift": committed + (command.by or 0)}[command.to]  # fmt: skip
+    return min(max(wanted, start), end)
+
+
+def seek(simulation: Simulation, command: c.Seek) -> None:
+    _whole(command)
+    consumer = kafka_consumer_of(simulation, command.consumer)
+    if consumer.state != "up":
+        raise CommandError(f"{command.consumer} is {consumer.state}: this needs it up")
+    cluster = cluster_of(simulation, consumer.spec.system)
+    has = sorted(consumer.owned)
+    partitions = [p for p in _partitions(cluster, command, has) if command.partition is not None or p in has]
+    if not partitions or any(partition not in has for partition in partitions):
+        known = ", ".join(f"{topic}-{number}" for topic, number in has) or "none"
+        raise CommandError(f"{command.consumer} can only seek in partitions that it is assigned: {known}")
+    say(simulation, command, consumer.node, _said_where(command))
+    to: int | str = command.to if command.offset is None else command.offset
+    consumer.seek(simulation.kernel, partitions, to)
+
+
+def set_assignors(simulation: Simulation, command: c.SetAssignors) -> None:
+    members = [
+        actor
+        for actor in simulation.actors
+        if isinstance(actor, KafkaConsumer) and not actor.removed
+        and (actor.spec.system, actor.spec.from_.group) == (command.system, command.group)
+    ]  # fmt: skip
+    cluster = cluster_of(simulation, command.system)
+    if not members:
+        known = ", ".join(cluster.group_nodes) or "none"
+        raise CommandError(f"{command.group!r} in {command.system} has no members; there is {known}")
+    if len(set(command.assignors)) < len(command.assignors):
+        raise CommandError("SetAssignors: expected each assignor once")
+    if members[0].spec.protocol == "consumer":
+        if len(command.assignors) > 1 or command.assignors[0] not in ("uniform", "range"):
+            raise CommandError(
+                f"{command.group} speaks the consumer protocol: expected one of uniform, range"
+            )
+    elif "uniform" in command.assignors:
+        raise CommandError(
+            f"{command.group} speaks the classic protocol: uniform is of the consumer protocol"
+        )
+    say(simulation, command, members[0].group_node, ", ".join(command.assignors))
+    for place, member in enumerate(members):
+        member.set_assignors(simulation.kernel, list(command.assignors), place)

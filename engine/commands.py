@@ -16,6 +16,8 @@ from engine.durations import UNITS_US
 from engine.errors import CommandError
 from engine.scenario import Acknowledge, Fault, MaybeName
 
+Assignor = Literal["range", "roundrobin", "sticky", "cooperative-sticky", "uniform"]
+
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
 RoutingKey = Annotated[str, Meta(max_length=255)]
 Rate = Annotated[int, Meta(ge=0, le=limits.RATE_PER_MINUTE_MAX)]
@@ -252,6 +254,7 @@ class ResumeConsumer(Command, frozen=True):
 
 
 BrokerNumber = Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)]
+PartitionNumber = Annotated[int, Meta(ge=0, lt=limits.PARTITIONS_MAX)]
 
 
 class KillBroker(Command, frozen=True):
@@ -298,12 +301,48 @@ class AddPartitions(Command, frozen=True):
 
 
 class SeekGroup(Command, frozen=True):
-    """An administrator commits for a group without members where it will begin: kafka-consumer-groups
-    --reset-offsets --to-earliest or --to-latest, of every partition that it has read."""
+    """An administrator commits where an inactive group will begin: kafka-consumer-groups --reset-offsets.
+
+    `to`: --to-earliest, --to-latest, --to-offset (`offset`), --shift-by (`by`, from what is committed) or
+    --to-datetime (`time_us`, of the run: the first record written then or later, else the end). What lies
+    outside of a log becomes its nearest end. Without `topic`: every partition that the group has committed
+    (--all-topics); with it all partitions of the topic, or the one numbered `partition`.
+    """
 
     system: Name
     group: Name
-    to: Literal["earliest", "latest"]
+    to: Literal["earliest", "latest", "offset", "shift", "datetime"]
+    topic: MaybeName = ""
+    partition: PartitionNumber | None = None
+    offset: Annotated[int, Meta(ge=0, le=limits.OFFSET_MAX)] | None = None
+    by: Annotated[int, Meta(ge=-limits.OFFSET_MAX, le=limits.OFFSET_MAX)] | None = None
+    time_us: Annotated[int, Meta(ge=0, le=limits.DURATION_US_MAX)] | None = None
+
+
+class Seek(Command, frozen=True):
+    """A running consumer calls seek (`offset`), seekToBeginning or seekToEnd between two polls, of a
+    partition that it is assigned; without `topic` and `partition` of all of them. Nothing is committed by
+    that alone."""
+
+    consumer: Name
+    to: Literal["earliest", "latest", "offset"]
+    topic: MaybeName = ""
+    partition: PartitionNumber | None = None
+    offset: Annotated[int, Meta(ge=0, le=limits.OFFSET_MAX)] | None = None
+
+
+class SetAssignors(Command, frozen=True):
+    """The members of a group get another partition.assignment.strategy, their favourite first, in a rolling
+    restart: one process after the other stops and starts anew with it.
+
+    A classic group needs one assignor that all have: who has none in common with those who are in is
+    refused until they are gone, and tries again. In the consumer protocol it is group.remote.assignor, one
+    of uniform and range, and most votes win.
+    """
+
+    system: Name
+    group: Name
+    assignors: Annotated[tuple[Assignor, ...], Meta(min_length=1, max_length=4)]
 
 
 class Reseed(Command, frozen=True):
@@ -318,7 +357,7 @@ AnyCommand = (
     | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker | StartBroker
-    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Reseed
+    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

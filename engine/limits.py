@@ -64,5 +64,8 @@ BATCH_BYTES_MAX = 1_048_576
 RETENTION_CHECK_MS_MIN = 1_000
 """log.retention.check.interval.ms; each looks at every partition, Kafka's own comes each 5 min."""
 
+OFFSET_MAX = 1_000_000
+"""An offset that a command names, or a shift by so many: ten times what a run can write."""
+
 POLL_RECORDS_MAX = 10_000
 """max.poll.records; twenty times Kafka's default, and what one event may tell of."""

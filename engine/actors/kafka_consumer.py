@@ -16,6 +16,7 @@ from engine.actors.kafka_member import Fetched, GroupMember, new_library
 from engine.durations import spoken
 from engine.events import HandlerDeclared, NodeStateChanged
 from engine.kafka import operations as ops
+from engine.kafka.assignors import Partition
 from engine.kafka.consumer_coordinator import LEAVES, LEAVES_FOR_A_WHILE, heartbeat_us
 from engine.kafka.events import RecordFailed, RecordsWorked
 from engine.kernel import Kernel, Timer
@@ -25,6 +26,9 @@ from engine.world import POISON, World
 
 CHUNK_US = 25_000
 """Work is told of in chunks of about a tick."""
+
+BOUNCE_US = 3_000_000
+"""A rolling restart goes on with the next process after so long."""
 
 
 class KafkaConsumer(GroupMember, tag="kafka_consumer"):
@@ -41,6 +45,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
 
     def connect(self, kernel: Kernel) -> None:
         """A new process joins the group."""
+        if self.next_assignors:
+            self._configure()
         spec, link = self.spec, kernel.parts[self.link]
         self.incarnation += 1
         link.client = f"{spec.name}#{self.incarnation}"
@@ -65,7 +71,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.unanswered, self.buffer, self.hand, self.inbox, self.committed = {}, [], [], [], {}
         self.frozen, self.frozen_said, self.chunk, self.attempt, self.committing = [], [], 0, 0, 0
         self.out_of_range = {}
-        self.paused = self.expired = self.stopping = False
+        self.paused = self.expired = self.stopping = self.bouncing = False
+        self.seeks, self.refused = {}, ""
         self.quiet_until_us = 0
         self._revoked(kernel, owned, why)
 
@@ -82,12 +89,36 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self._poll(kernel)
 
     def _stopped(self, kernel: Kernel) -> None:
+        again = self.bouncing and not self.removed
         self._say_state(kernel, "stopped")
         self._end(kernel, "revoked")
         link = kernel.parts[self.link]
         link.client = ""
         if self.removed:
             link.leave(kernel)
+        elif again:
+            self.restart(kernel)
+
+    def set_assignors(self, kernel: Kernel, assignors: list[str], place: int) -> None:
+        """Its process is the `place`-th, from 0, that is stopped and started anew with these. One that is
+        down has them when it starts."""
+        self.next_assignors = assignors
+        if self.state == "up" and kernel.parts[self.link].client:
+            kernel.schedule(kernel.now_us + place * BOUNCE_US, self.owner, "bounce", 0, self.life)
+
+    def _bounce(self, kernel: Kernel) -> None:
+        if self.next_assignors and self.state == "up" and not self.stopping:
+            self.bouncing = True
+            self.stop(kernel)
+
+    def _configure(self) -> None:
+        """A new process reads its configuration."""
+        wanted: Any = self.next_assignors
+        self.next_assignors = []
+        if self.spec.protocol == "consumer":
+            self.spec = msgspec.structs.replace(self.spec, remote_assignor=wanted[0])
+        else:
+            self.spec = msgspec.structs.replace(self.spec, assignors=wanted)
 
     def remove(self, kernel: Kernel) -> None:
         """Stop, unless that is done or under way or its process is dead; then its node goes."""
@@ -241,6 +272,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self._commit_again(kernel, a)
         elif what == "start":
             self.connect(kernel)
+        elif what == "bounce":
+            self._bounce(kernel)
         elif what == "metadata":
             kernel.schedule(kernel.now_us + self.spec.metadata_max_age, self.owner, "metadata", 0, self.life)
             self.library.saw_metadata()
@@ -292,9 +325,11 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         listing = {(r.topic, r.partition): 1 for r in self.unanswered.values() if type(r) is ops.ListOffsets}
         fetching = [p for r in self.unanswered.values() if type(r) is ops.OffsetFetch for p in r.partitions]
         for partition in library.owned:
-            known = partition in library.positions or partition in listing or partition in fetching
+            known = self._knows(partition) or partition in listing or partition in fetching
             if not known:
                 at: Literal["earliest", "latest"] = self.spec.reset
+                if partition in library.sought:
+                    at = "earliest" if library.sought[partition] == "earliest" else "latest"
                 library.outbox.append(ops.ListOffsets(*partition, at))
         self._flush(kernel)
 
@@ -308,6 +343,13 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
     def set_work(self, kernel: Kernel, work: Work) -> None:
         self.spec = msgspec.structs.replace(self.spec, work=work)
         self._say_state(kernel, self.state)
+
+    def seek(self, kernel: Kernel, partitions: list[Partition], to: int | str) -> None:
+        """Read these from an offset, or "earliest", or "latest", after what the last poll returned is
+        worked."""
+        self.seeks.update(dict.fromkeys(partitions, to))
+        if not self._busy() and not self.paused:
+            self._poll(kernel)
 
     def set_acknowledge(self, kernel: Kernel, acknowledge: Acknowledge) -> None:
         """From the next poll on."""
@@ -342,7 +384,9 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         return self.state
 
     def about(self) -> str:
-        """The node's one-line note: how long it works on each."""
+        """The node's one-line note: how long it works on each, or why its group does not take it."""
+        if self.refused:
+            return f"refused: {self.refused}"
         roughly = "" if self.spec.work.constant is not None else "≈ "
         return f"{roughly}{spoken(mean_us(self.spec.work) * self.factor // NORMAL)} each"
 

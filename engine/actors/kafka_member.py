@@ -91,6 +91,14 @@ class GroupMember(msgspec.Struct):
     frozen_said: list[tuple[int, ops.AnyAnswer]] = []
     quiet_until_us: int = 0
     """Until then it asks for no records: a partition had no leader."""
+    seeks: dict[Partition, int | str] = {}
+    """Where the application will have it read from after its next poll: offsets, or words."""
+    refused: str = ""
+    """Why its group does not take it: an error code."""
+    next_assignors: list[str] = []
+    """What its next process will be configured with."""
+    bouncing: bool = False
+    """It stops, and starts anew at once."""
     store: str = ""
     """The idempotency store that it had, while it keeps none."""
 
@@ -100,6 +108,10 @@ class GroupMember(msgspec.Struct):
 
     def _stopped(self, kernel: Kernel) -> None:
         """It has left its group."""
+        raise NotImplementedError
+
+    def _say_state(self, kernel: Kernel, state: str) -> None:
+        """Tell how it is now."""
         raise NotImplementedError
 
     # -- requests and answers -----------------------------------------------------------------------
@@ -195,7 +207,7 @@ class GroupMember(msgspec.Struct):
         elif isinstance(asked, ops.ListOffsets) and error:
             kernel.schedule(kernel.now_us + RETRY_US, self.owner, "list", asked.partition, self.life)
             return
-        elif isinstance(asked, ops.Heartbeat | ops.ConsumerGroupHeartbeat) and not self._stands(asked):
+        elif not self._stands(asked):
             return
         library.receive(answer, asked)
         if isinstance(asked, ops.Fetch):
@@ -204,18 +216,28 @@ class GroupMember(msgspec.Struct):
                 self.out_of_range[partition] = asked.offset
         elif isinstance(asked, ops.OffsetCommit) and not error:
             self.committed.update(dict(asked.offsets))
+        if self.refused and library.state == "in":
+            self.refused = ""
+            self._say_state(kernel, self.state)
         self._flush(kernel)
         if isinstance(asked, ops.OffsetFetch):
             self.committed.update(dict(answer.offsets))
             self._positioned(kernel, asked.partitions)
         elif isinstance(asked, ops.ListOffsets):
+            library.sought.pop((asked.topic, asked.partition), None)
             self._positioned(kernel, ((asked.topic, asked.partition),))
 
-    def _stands(self, asked: ops.Heartbeat | ops.ConsumerGroupHeartbeat) -> bool:
-        """Whether it was asked as the member that it still is."""
+    def _stands(self, asked: Any) -> bool:
+        """Whether a heartbeat was asked as the member that it still is, an end for a position that it still
+        has not."""
+        library = self.library
+        if isinstance(asked, ops.ListOffsets):
+            return not self._knows((asked.topic, asked.partition))
         if isinstance(asked, ops.ConsumerGroupHeartbeat):
-            return asked.epoch == 0 or self.library.state != "joining"
-        return (asked.member, asked.generation) == (self.library.member, self.library.generation)
+            return asked.epoch == 0 or library.state != "joining"
+        if isinstance(asked, ops.Heartbeat):
+            return (asked.member, asked.generation) == (library.member, library.generation)
+        return True
 
     def _positioned(self, kernel: Kernel, partitions: tuple[Partition, ...]) -> None:
         for partition in partitions:
@@ -227,6 +249,10 @@ class GroupMember(msgspec.Struct):
                 kernel.emit(
                     PositionSet(kernel.now_us, kernel.cause, self.group_node, self.node, node, offset)
                 )
+
+    def _knows(self, partition: Partition) -> bool:
+        """Whether it has a position and is not looking up another one."""
+        return partition in self.library.positions and partition not in self.library.sought
 
     def _wait_for_leader(self, kernel: Kernel) -> None:
         self.quiet_until_us = kernel.now_us + RETRY_US
@@ -242,7 +268,7 @@ class GroupMember(msgspec.Struct):
         """Records have come, if they are (still) what would be read next."""
         partition = (asked.topic, asked.partition)
         buffered = any(each.partition == partition for each in self.buffer)
-        if buffered or self.library.positions.get(partition) != asked.offset:
+        if buffered or not self._knows(partition) or self.library.positions[partition] != asked.offset:
             return
         if not answer.offsets:
             self.library.positions[partition] = answer.next
@@ -270,9 +296,13 @@ class GroupMember(msgspec.Struct):
             self._close(kernel)
             return
         if library.state == "out" and library.refused:
+            if self.refused != library.refused:
+                self.refused = library.refused
+                self._say_state(kernel, self.state)
             library.refused = ""
             kernel.schedule(kernel.now_us + RETRY_US, self.owner, "join", 0, self.life)
         if library.state != "committing":
+            self._seek(kernel)
             due = kernel.now_us - self.committed_us >= self.spec.auto_commit_interval
             if self.spec.acknowledge == "automatic" and due:
                 self.committed_us = kernel.now_us
@@ -283,6 +313,22 @@ class GroupMember(msgspec.Struct):
             self._commit_and(kernel, "work")
         elif self.hand:
             self._work(kernel)
+
+    def _seek(self, kernel: Kernel) -> None:
+        """What the application has called seek for since the last poll. A word has to be looked up; until
+        then nothing is fetched, and what was fetched is thrown away."""
+        seeks, self.seeks = self.seeks, {}
+        library = self.library
+        for partition, to in seeks.items():
+            known = partition in library.positions
+            if not library.seek(partition, to):
+                continue
+            if isinstance(to, str):
+                at: Literal["earliest", "latest"] = "earliest" if to == "earliest" else "latest"
+                library.outbox.append(ops.ListOffsets(*partition, at, library.settings.isolation))
+            if known or not isinstance(to, str):
+                self._positioned(kernel, (partition,))
+        self._flush(kernel)
 
     def _close(self, kernel: Kernel) -> None:
         """Leave politely, which may need a commit first."""
@@ -317,7 +363,7 @@ class GroupMember(msgspec.Struct):
         asked = {(r.topic, r.partition): True for r in self.unanswered.values() if type(r) is ops.Fetch}
         asked.update((each.partition, True) for each in self.buffer)
         for partition, position in sorted(library.positions.items()):
-            if partition not in asked:
+            if partition not in asked and partition not in library.sought:
                 library.fetch(partition, position)
         self._flush(kernel)
 
@@ -326,7 +372,11 @@ class GroupMember(msgspec.Struct):
     def _commit(self, kernel: Kernel) -> int:
         """Commit positions that are other ones than were committed. Returns the request, 0 for none."""
         library = self.library
-        changed = {p: offset for p, offset in library.positions.items() if self.committed.get(p) != offset}
+        changed = {
+            p: offset
+            for p, offset in library.positions.items()
+            if self.committed.get(p) != offset and p not in library.sought
+        }
         if not changed or library.generation < 0 or library.state != "in":
             return 0
         library.commit(changed)

@@ -143,6 +143,13 @@ class Log(msgspec.Struct, array_like=True):
             for place in range(bisect_left(batches, offset, key=_last), len(batches)):
                 yield batches[place]
 
+    def first_since(self, time_us: int, before: int) -> int:
+        """The first offset below `before` that was written at `time_us` or later; -1 where there is none."""
+        for batch in self.batches_from(self.start):
+            if batch.at_us >= time_us:
+                return next((offset for offset in batch.offsets if self.start <= offset < before), -1)
+        return -1
+
     def visible(
         self, offset: int, before: int, isolation: Isolation, max_records: int | None = None
     ) -> Iterator[tuple[Batch, int]]:

@@ -234,12 +234,14 @@ class FetchAnswered(Push, frozen=True):
 
 
 class ListOffsets(Operation, frozen=True, gc=False):
-    """Where a partition begins or ends for a reader of this isolation."""
+    """Where a partition begins or ends for a reader of this isolation; at "timestamp" the first record of
+    `timestamp_us` or later, -1 where there is none."""
 
     topic: str
     partition: int
-    at: Literal["earliest", "latest"]
+    at: Literal["earliest", "latest", "timestamp"]
     isolation: Isolation = "read_uncommitted"
+    timestamp_us: int = -1
 
 
 class OffsetListed(Answer, frozen=True, gc=False):

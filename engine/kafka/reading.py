@@ -81,8 +81,12 @@ def _answer(cluster: Kafka, parked: Parked) -> ops.Fetched:
 
 
 def list_offsets(cluster: Kafka, client: str, asked: ops.ListOffsets) -> Reply:
-    """The log start, or where a reader of this isolation would stop. Raises `KafkaError`."""
+    """The log start, or where a reader of this isolation would stop, or a time. Raises `KafkaError`."""
     partition = cluster.led(asked.topic, asked.partition)
+    if asked.at == "timestamp":
+        before = partition.visible_end(asked.isolation)
+        at = partition.log().first_since(asked.timestamp_us, before)
+        return ops.OffsetListed("", asked.topic, asked.partition, at)
     if asked.at == "earliest":
         return ops.OffsetListed("", asked.topic, asked.partition, partition.log().start)
     return ops.OffsetListed("", asked.topic, asked.partition, partition.visible_end(asked.isolation))

@@ -26,6 +26,7 @@ producer = st.sampled_from([*PRODUCERS, "shop 2"])
 actor = st.one_of(member, producer)
 broker = st.integers(1, 3)
 log = st.just("log")
+group = st.sampled_from(["workers", "statistics"])
 
 command = st.one_of(
     st.builds(c.CrashConsumer, member),
@@ -59,6 +60,16 @@ command = st.one_of(
     st.builds(c.StartBroker, log, broker),
     st.builds(c.AddPartitions, log, st.sampled_from(["orders", "clicks"]), st.integers(2, 5)),
     st.builds(c.SeekGroup, log, st.just("statistics"), st.sampled_from(["earliest", "latest"])),
+    st.builds(c.SeekGroup, log, group, st.just("shift"), by=st.integers(-30, 30)),
+    st.builds(c.SeekGroup, log, group, st.just("datetime"), st.just("orders"), time_us=st.just(5_000_000)),
+    st.builds(c.Seek, member, st.sampled_from(["earliest", "latest"])),
+    st.builds(c.Seek, member, st.just("offset"), st.just("orders"), st.integers(0, 2), st.integers(0, 60)),
+    st.builds(
+        c.SetAssignors,
+        log,
+        group,
+        st.sampled_from([("range",), ("uniform",), ("cooperative-sticky",), ("range", "cooperative-sticky")]),
+    ),
 )
 
 moment = st.integers(1, 800).map(lambda n: n * 25_000 - n % 3)

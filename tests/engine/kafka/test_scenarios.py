@@ -119,6 +119,8 @@ def test_a_scenario_may_have_as_much_and_no_more(path: str, most: Any, over: Any
     [
         ("AddPartitions", {"system": "log", "topic": "t"}, "count", L.PARTITIONS_MAX),
         ("KillBroker", {"system": "log"}, "broker", L.BROKERS_MAX),
+        ("SeekGroup", {"system": "log", "group": "g", "to": "offset"}, "offset", L.OFFSET_MAX),
+        ("Seek", {"consumer": "A", "to": "offset", "topic": "t"}, "partition", L.PARTITIONS_MAX - 1),
     ],
 )
 def test_a_command_may_ask_for_as_much_and_no_more(
