@@ -13,7 +13,7 @@ from engine.events import Event, NodeAdded, WireAdded
 from engine.finding import ADMIN
 from engine.kafka import operations as ops
 from engine.kafka import telling
-from engine.kafka.administration import check_retention_by_itself
+from engine.kafka.administration import check_retention_by_itself, clean_by_itself
 from engine.kafka.broker import Kafka
 from engine.kafka.clients.producer import Producer
 from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsDelivered
@@ -40,10 +40,12 @@ def build_cluster(simulation: Simulation, path: str, system: KafkaSystem) -> Kaf
         if answer.error:
             raise ScenarioError([f"{path}.topics[{i}]: refused by the cluster with {answer.error}"])
     check_retention_by_itself(cluster)
+    if any("compact" in topic.setting("cleanup.policy") for topic in cluster.topics.values()):
+        clean_by_itself(cluster)
     return cluster
 
 
-def written(value: str | int | bool) -> str:
+def written(value: str | int | float | bool) -> str:
     """A value of a configuration as Kafka has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -67,5 +67,8 @@ RETENTION_CHECK_MS_MIN = 1_000
 OFFSET_MAX = 1_000_000
 """An offset that a command names, or a shift by so many: ten times what a run can write."""
 
+CLEANER_BACKOFF_MS_MIN = 1_000
+"""log.cleaner.backoff.ms; each looks at every compacted log, Kafka's own comes each 15 s."""
+
 POLL_RECORDS_MAX = 10_000
 """max.poll.records; twenty times Kafka's default, and what one event may tell of."""

@@ -79,7 +79,7 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     partitions: Annotated[int, Meta(ge=1, le=limits.PARTITIONS_MAX)] = 1
     replication: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] = 1
-    config: dict[str, str | int | bool] = {}
+    config: dict[str, str | int | float | bool] = {}
 
 
 class KafkaSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="kafka"):
@@ -93,7 +93,7 @@ class KafkaSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     request_timeout: Duration = 30_000_000
     brokers: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] = 1
     topics: Annotated[list[Topic], Meta(max_length=limits.TOPICS_MAX)] = []
-    config: dict[str, str | int | bool] = {}
+    config: dict[str, str | int | float | bool] = {}
 
 
 class To(Struct, frozen=True, forbid_unknown_fields=True):

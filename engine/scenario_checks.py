@@ -361,9 +361,12 @@ def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
 # -- Kafka --------------------------------------------------------------------------------------
 
 OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes",
-             "segment.ms", "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
-RETENTION_CHECK = "log.retention.check.interval.ms"
-OF_BROKERS = ("group.initial.rebalance.delay.ms", RETENTION_CHECK, "replica.lag.time.max.ms",
+             "segment.ms", "min.cleanable.dirty.ratio",
+             "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
+CHECKS = {"log.retention.check.interval.ms": limits.RETENTION_CHECK_MS_MIN,
+          "log.cleaner.backoff.ms": limits.CLEANER_BACKOFF_MS_MIN}  # fmt: skip
+RATIO = "min.cleanable.dirty.ratio"
+OF_BROKERS = ("group.initial.rebalance.delay.ms", *CHECKS, "replica.lag.time.max.ms",
               "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms")  # fmt: skip
 OF_SERVERS = ("assignors", "session_timeout", "heartbeat")
 """What members of the consumer protocol do not set: the cluster does."""
@@ -411,17 +414,20 @@ def _cluster(path: str, system: KafkaSystem) -> Iterator[str]:
         yield from _config(f"{path}.topics[{j}].config", topic.config, OF_TOPICS)
 
 
-def _config(path: str, config: dict[str, str | int | bool], known: Iterable[str]) -> Iterator[str]:
+def _config(path: str, config: dict[str, str | int | float | bool], known: Iterable[str]) -> Iterator[str]:
     for key, value in config.items():
         where, text = f"{path}.{key}", str(value).lower()
         if key not in known:
             yield f"{where}: expected one of {', '.join(known)}"
         elif key in WORDS:
             yield from _one_of(where, text, WORDS[key])
+        elif key == RATIO:
+            if not re.fullmatch(r"0|1|0\.\d{1,6}", text):
+                yield f"{where}: expected a number from 0 to 1, got {shown(value)}"
         elif not re.fullmatch(r"-1|\d{1,15}", text):
             yield f"{where}: expected a whole number, got {shown(value)}"
-        elif key == RETENTION_CHECK and int(text) < limits.RETENTION_CHECK_MS_MIN:
-            yield f"{where}: expected at least {limits.RETENTION_CHECK_MS_MIN}, got {text}"
+        elif int(text) < CHECKS.get(key, -1):
+            yield f"{where}: expected at least {CHECKS[key]}, got {text}"
 
 
 def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:

@@ -382,7 +382,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
             if not batch.order:
                 batch.order = self.sent[partition] = self.sent.get(partition, 0) + 1
             self.numbers += 1
-            batch.request = request = msgspec.structs.replace(request, request=self.numbers)
+            batch.request = request = msgspec.structs.replace(request, request=self.numbers, size=batch.size)
             if request.acks:
                 self.flight[self.numbers] = batch
                 self.flying[partition] = self.flying.get(partition, 0) + 1

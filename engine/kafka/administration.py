@@ -30,6 +30,9 @@ LAG_MAX_MS = 30_000
 RETENTION_CHECK_MS = 300_000
 """log.retention.check.interval.ms (`ServerLogConfigs`)."""
 
+CLEANER_BACKOFF_MS = 15_000
+"""log.cleaner.backoff.ms (`CleanerConfig`)."""
+
 
 def create_topic(cluster: Kafka, client: str, asked: ops.CreateTopic) -> Reply:
     """Raises `KafkaError`."""
@@ -138,6 +141,22 @@ def retention_due(cluster: Kafka, _a: int, _b: int) -> None:
             if partition.leader != OFFLINE:
                 run_retention(cluster, "", ops.RunRetention(topic.name, partition.number))
     check_retention_by_itself(cluster)
+
+
+def clean_by_itself(cluster: Kafka) -> None:
+    """From now on the log cleaner looks for dirty logs each log.cleaner.backoff.ms."""
+    cluster.schedule(cluster.milliseconds("log.cleaner.backoff.ms", CLEANER_BACKOFF_MS), "clean")
+
+
+def cleaning_due(cluster: Kafka, _a: int, _b: int) -> None:
+    """Of a compacted topic's logs those are cleaned whose cleanable part is more dirty than
+    min.cleanable.dirty.ratio (`LogCleanerManager.grabFilthiestCompactedLog`)."""
+    for topic in cluster.topics.values():
+        enough = float(topic.setting("min.cleanable.dirty.ratio"))
+        for partition in topic.partitions:
+            if partition.leader != OFFLINE and partition.log().dirty(partition.high_watermark()) > enough:
+                compact(cluster, "", ops.Compact(topic.name, partition.number))
+    clean_by_itself(cluster)
 
 
 def compact(cluster: Kafka, client: str, asked: ops.Compact) -> Reply:

@@ -212,4 +212,5 @@ TIMERS.update(
     consumer_session=consumer_coordinator.session_over,
     lock=sharing.locks_over,
     retention=administration.retention_due,
+    clean=administration.cleaning_due,
 )

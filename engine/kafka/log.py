@@ -303,8 +303,7 @@ class Log(msgspec.Struct, array_like=True):
         offset lies, and only if one of them has never been cleaned. The last record of a key stays, with
         its offset.
         """
-        stable = self.last_stable(high_watermark)
-        cleanable = [segment for segment in self.segments[:-1] if segment.end() <= stable]
+        cleanable = self._cleanable(high_watermark)
         end = cleanable[-1].end() if cleanable else 0
         if end <= self.cleaned_to:
             return False
@@ -326,6 +325,17 @@ class Log(msgspec.Struct, array_like=True):
         self.segments = [s for s in self.segments if s.batches or s is self.segments[-1]]
         self.cleaned_to = end
         return True
+
+    def dirty(self, high_watermark: int) -> float:
+        """What share of the bytes that may be cleaned never was (the cleaner's "cleanable ratio"), 0 to 1."""
+        cleanable = self._cleanable(high_watermark)
+        size = sum(segment.size for segment in cleanable)
+        return sum(segment.size for segment in cleanable if segment.end() > self.cleaned_to) / max(1, size)
+
+    def _cleanable(self, high_watermark: int) -> list[Segment]:
+        """Those before the active segment and before the one where the last stable offset lies."""
+        stable = self.last_stable(high_watermark)
+        return [segment for segment in self.segments[:-1] if segment.end() <= stable]
 
     def _clean(
         self, batch: Batch, newest: dict[str | None, int], now_us: int, delete_retention_us: int

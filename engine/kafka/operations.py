@@ -172,6 +172,8 @@ class Produce(Operation, frozen=True):
     request: int = 0
     verify: bool = True
     """Whether the transaction coordinator is asked (transaction.partition.verification.enable)."""
+    size: int = 0
+    """Bytes of its records as its producer counts them; 0: of their keys and values."""
 
 
 class WriteMarker(Operation, frozen=True, gc=False):

@@ -40,7 +40,7 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
         log.check(asked.pid, asked.epoch, asked.sequence, bool(asked.transactional_id))
     batch = Batch(
         base, base + count - 1, cluster.kernel.now_us,
-        OVERHEAD_BYTES + sum(len(r.key or "") + len(r.value or "") for r in asked.records),
+        OVERHEAD_BYTES + (asked.size or sum(len(r.key or "") + len(r.value or "") for r in asked.records)),
         tuple(range(base, base + count)),
         tuple(r.key for r in asked.records), tuple(r.value for r in asked.records),
         tuple(r.message for r in asked.records),

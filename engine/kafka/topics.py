@@ -23,6 +23,7 @@ DEFAULTS = {
     "delete.retention.ms": "86400000",
     "segment.bytes": "1073741824",
     "segment.ms": "604800000",
+    "min.cleanable.dirty.ratio": "0.5",
     "min.insync.replicas": "1",
     "unclean.leader.election.enable": "false",
     "replication.factor": "1",

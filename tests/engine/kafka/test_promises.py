@@ -8,7 +8,7 @@ import pytest
 
 from engine import commands as c
 from engine.errors import CommandError
-from engine.events import Event
+from engine.events import Event, MessageCreated
 from engine.kafka import events as k
 from engine.kafka.counting import Counting
 from engine.kernel import Kernel
@@ -93,6 +93,51 @@ def test_retention_takes_whole_segments_that_are_too_old_read_or_not() -> None:
     # When nothing is written any more the last segment goes too, and the log is empty
     assert sum(len(event.offsets) for event in gone) == 200
     assert {(event.start, event.high_watermark) for event in of(events, k.LogMarked)[-2:]} == {(100, 100)}
+
+
+def keeping(**config: Any) -> list[dict[str, Any]]:
+    return [{"name": "log", "kind": "kafka", "link": "10ms", "brokers": 3, "topics": [
+        {"name": "t", "partitions": 2, "replication": 3, "config": config}],
+        "config": {"group.initial.rebalance.delay.ms": 0, "log.retention.check.interval.ms": 1_000,
+                   "log.cleaner.backoff.ms": 1_000}}]  # fmt: skip
+
+
+def test_retention_by_size_counts_what_the_producer_says_a_record_has() -> None:
+    sized = {"retention.bytes": 4_000, "segment.bytes": 1_000}
+    totals, events = run(room(system=keeping(**sized)))
+    left = 200 - sum(len(event.offsets) for event in of(events, k.RecordsGone))
+    # Two partitions of 100 bytes a record and 70 a batch: segments go as long as 4,000 bytes remain without them
+    assert totals["owed"] == 200
+    assert 2 * 4_000 / 170 <= left <= 2 * 5_000 / 100
+
+
+def test_the_cleaner_leaves_the_newest_record_of_each_key() -> None:
+    late = member("late", start="25s", work={"constant": "1ms"},
+                  **{"from": {"topics": ["t"], "group": "late"}})  # fmt: skip
+    compacted = {"cleanup.policy": "compact", "segment.ms": 1_000}
+    totals, events = run(room(system=keeping(**compacted), consumer=[member("A"), late]))
+    gone = of(events, k.RecordsGone)
+    assert {event.why for event in gone} == {"compacted"}
+    keys = {event.message: event.key for event in events if isinstance(event, MessageCreated)}
+    written: dict[tuple[int, int], str] = {}
+    for event in of(events, k.RecordsAppended):
+        written |= {(event.node, event.base + i): keys[m] for i, m in enumerate(event.messages)}
+    deleted = {(event.node, offset) for event in gone for offset in event.offsets}
+    newest = {(node, key): max(o for (n, o), k_ in written.items() if (n, k_) == (node, key))
+              for (node, _), key in written.items()}  # fmt: skip
+    assert len(deleted) > 100 and not deleted & {(node, offset) for (node, _), offset in newest.items()}
+    assert totals["lost"] == 0 and totals["done"] + totals["dropped"] == totals["owed"]
+
+
+def test_a_log_is_cleaned_when_enough_of_it_is_dirty() -> None:
+    at = {}
+    for ratio in (0.1, 0.9):
+        config = {"cleanup.policy": "compact", "segment.ms": 1_000, "min.cleanable.dirty.ratio": ratio}
+        _, events = run(room(system=keeping(**config)))
+        at[ratio] = [event.at_us for event in of(events, k.RecordsGone)]
+    # The first cleaning finds all of it dirty; after that what was cleaned must be outgrown
+    assert at[0.1][0] == at[0.9][0]
+    assert len(at[0.1]) > len(at[0.9])
 
 
 @pytest.mark.parametrize("reset", ["earliest", "latest"])

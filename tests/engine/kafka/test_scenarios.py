@@ -69,6 +69,8 @@ def test_clients_are_their_systems() -> None:
          "system[0].topics[0].replication: expected at most 2, the number of brokers, got 3"),
         ("system/0/topics", [{"name": "t", "config": {"min.insync": 1}}],
          "system[0].topics[0].config.min.insync: expected one of cleanup.policy, "),
+        ("system/0/topics", [{"name": "t", "config": {"min.cleanable.dirty.ratio": 2}}],
+         "system[0].topics[0].config.min.cleanable.dirty.ratio: expected a number from 0 to 1, got 2"),
         ("system/0/topics", [{"name": "t", "config": {"retention.ms": "soon"}}],
          'system[0].topics[0].config.retention.ms: expected a whole number, got "soon"'),
         ("fault", [{"at": "1s", "do": "kill broker", "target": "log", "broker": 3}],
@@ -85,6 +87,7 @@ def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, 
 
 
 CHECK = "log.retention.check.interval.ms"
+CLEANER = "log.cleaner.backoff.ms"
 TOO_MANY = "expected `array` of length <= {}"
 
 
@@ -101,12 +104,15 @@ def topics(count: int) -> list[dict[str, Any]]:
         ("system/0/brokers", L.BROKERS_MAX, L.BROKERS_MAX + 1, "system[0].brokers: expected 1..9, got 10"),
         ("system/0/config", {CHECK: L.RETENTION_CHECK_MS_MIN}, {CHECK: L.RETENTION_CHECK_MS_MIN - 1},
          f"system[0].config.{CHECK}: expected at least 1000, got 999"),
+        ("system/0/config", {CLEANER: L.CLEANER_BACKOFF_MS_MIN}, {CLEANER: L.CLEANER_BACKOFF_MS_MIN - 1},
+         f"system[0].config.{CLEANER}: expected at least 1000, got 999"),
         ("producer/0/batch_size", L.BATCH_BYTES_MAX, L.BATCH_BYTES_MAX + 1,
          "producer[0].batch_size: expected 1..1048576, got 1048577"),
         ("consumer/0/max_poll_records", L.POLL_RECORDS_MAX, L.POLL_RECORDS_MAX + 1,
          "consumer[0].max_poll_records: expected 1..10000, got 10001"),
     ],
-    ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "RETENTION_CHECK_MS_MIN", "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
+    ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "RETENTION_CHECK_MS_MIN", "CLEANER_BACKOFF_MS_MIN",
+         "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
 )  # fmt: skip
 def test_a_scenario_may_have_as_much_and_no_more(path: str, most: Any, over: Any, said: str) -> None:
     from_data(changed(path, most))
