@@ -382,7 +382,7 @@ def decode(name: str, arguments: dict[str, Any]) -> AnyCommand:
 
 
 def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], system: str) -> AnyCommand:
-    """The command that a scenario's fault stands for."""
+    """The command that a scenario's fault stands for. `system` has the queue or topic that it is about."""
     name = fault.target
     producer = actors.get(name) == "producer"
     match fault.do:
@@ -418,6 +418,8 @@ def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], s
             return HangBroker(name, fault.broker or 1)
         case "resume broker":
             return ResumeBroker(name, fault.broker or 1)
+        case "add partitions":
+            return AddPartitions(system, name, fault.partitions or 1)
         case "stop":
             return StopConsumer(name)
         case "purge":

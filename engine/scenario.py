@@ -335,12 +335,14 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
         "crash", "restart", "slow", "poison next", "drop ack", "cut network", "restore network",
         "set prefetch", "set rate", "pause", "resume", "purge", "stop",
         "kill broker", "stop broker", "start broker", "hang broker", "resume broker",
+        "add partitions",
     ]  # fmt: skip
     target: Name
     factor: Annotated[int, Meta(ge=1, le=100)] | None = None
     prefetch: Annotated[int, Meta(ge=0, le=limits.PREFETCH_MAX)] | None = None
     rate: PerHour | None = None
     broker: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] | None = None
+    partitions: Annotated[int, Meta(ge=2, le=limits.PARTITIONS_MAX)] | None = None
 
 
 AnyProducerSpec = ProducerSpec | KafkaProducerSpec

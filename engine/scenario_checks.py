@@ -318,7 +318,7 @@ def _retry(path: str, consumer: ConsumerSpec, queues: list[str]) -> Iterator[str
 
 NEEDS = {"slow": "factor", "set prefetch": "prefetch", "set rate": "rate",
          "kill broker": "broker", "stop broker": "broker", "start broker": "broker",
-         "hang broker": "broker", "resume broker": "broker"}  # fmt: skip
+         "hang broker": "broker", "resume broker": "broker", "add partitions": "partitions"}  # fmt: skip
 ON_PRODUCERS = ("poison next", "set rate", "pause", "resume")
 ON_CONSUMERS = ("slow", "set prefetch", "stop")
 
@@ -330,6 +330,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     subscribers = [c.name for c in scenario.amqp_consumers]
     queues = [q.name for s in scenario.rabbitmq for q in s.queues]
     clusters = [s.name for s in scenario.system if isinstance(s, KafkaSystem)]
+    topics = [topic.name for system in scenario.kafka for topic in system.topics]
     for i, fault in enumerate(scenario.fault):
         path = f"fault[{i}]"
         if fault.at >= scenario.length:
@@ -337,6 +338,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
             yield f"{path}.at: expected a time before the end, {end}, got {spoken(fault.at)}"
         known = (
             queues if fault.do == "purge"
+            else topics if fault.do == "add partitions"
             else clusters if NEEDS.get(fault.do) == "broker"
             else [*producers, *frozen] if fault.do in ("pause", "resume")
             else subscribers if fault.do == "set prefetch"

@@ -301,11 +301,10 @@ class Simulation:
     def _give(self, fault: Any) -> None:
         kinds: dict[str, Any] = {p.name: "producer" for p in self.scenario.producer}
         kinds.update({c.name: "consumer" for c in self.scenario.consumer})
-        system = next(
-            (s.name for s in self.scenario.rabbitmq if any(q.name == fault.target for q in s.queues)), ""
-        )
+        named = {queue.name: system.name for system in self.scenario.rabbitmq for queue in system.queues}
+        named |= {topic.name: system.name for system in self.scenario.kafka for topic in system.topics}
         with suppress(CommandError):  # a person was quicker: what is crashed already cannot crash again
-            self._apply(of_fault(fault, kinds, system), 0)
+            self._apply(of_fault(fault, kinds, named.get(fault.target, "")), 0)
 
     def _apply(self, command: AnyCommand, cause: int) -> None:
         self.kernel.cause = cause

@@ -10,6 +10,7 @@ import pytest
 from engine import limits as L
 from engine.commands import decode
 from engine.errors import CommandError, ScenarioError
+from engine.history import play as history
 from engine.places import PLACES
 from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, from_data
 from tests.engine.playing import play
@@ -75,6 +76,10 @@ def test_clients_are_their_systems() -> None:
          'system[0].topics[0].config.retention.ms: expected a whole number, got "soon"'),
         ("fault", [{"at": "1s", "do": "kill broker", "target": "log", "broker": 3}],
          "fault[0].broker: expected 1..2, got 3"),
+        ("fault", [{"at": "1s", "do": "add partitions", "target": "log", "partitions": 3}],
+         'fault[0].target: expected one of t, got "log"'),
+        ("fault", [{"at": "1s", "do": "add partitions", "target": "t"}],
+         'fault[0].partitions: expected a value with do = "add partitions", got none'),
         ("fault", [{"at": "1s", "do": "kill broker", "target": "broker", "broker": 1}],
          'fault[0].target: expected one of log, got "broker"'),
         ("fault", [{"at": "1s", "do": "set prefetch", "target": "A", "prefetch": 1}],
@@ -145,3 +150,11 @@ def test_a_room_may_have_both_systems_and_goes_on_from_its_snapshot() -> None:
     totals = simulation.totals()
     assert totals["owed"] == totals["sent"] == 20
     assert sum(totals[place] for place in PLACES[1:]) == 20
+
+
+def test_a_scenario_may_add_partitions_to_a_topic_by_itself() -> None:
+    scenario = from_data(
+        changed("fault", [{"at": "4s", "do": "add partitions", "target": "t", "partitions": 3}])
+    )
+    before, after = history(scenario, 1, until_us=3_999_999), history(scenario, 1, until_us=5_000_000)
+    assert [len(each.logs.partitions) for each in (before, after)] == [1, 3]
