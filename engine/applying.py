@@ -324,5 +324,6 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.SeekGroup: kafka.seek_group,
     c.Seek: kafka.seek,
     c.SetAssignors: kafka.set_assignors,
+    c.SetIdempotence: kafka.set_idempotence,
     c.Reseed: _reseed,
 }

@@ -8,8 +8,9 @@ from engine import commands as c
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.durations import spoken
 from engine.errors import CommandError
-from engine.finding import ADMIN, cluster_of, kafka_consumer_of, say
+from engine.finding import ADMIN, cluster_of, kafka_consumer_of, kafka_producer_of, say
 from engine.kafka import operations as ops
+from engine.kafka.settings import is_idempotent
 
 if TYPE_CHECKING:
     from engine.kafka.assignors import Partition
@@ -235,3 +236,14 @@ def set_assignors(simulation: Simulation, command: c.SetAssignors) -> None:
     say(simulation, command, members[0].group_node, ", ".join(command.assignors))
     for place, member in enumerate(members):
         member.set_assignors(simulation.kernel, list(command.assignors), place)
+
+
+def set_idempotence(simulation: Simulation, command: c.SetIdempotence) -> None:
+    producer = kafka_producer_of(simulation, command.producer)
+    on = "on" if command.on else "off"
+    if command.on == is_idempotent(producer.spec):
+        raise CommandError(f"idempotence of {command.producer} is {on} already")
+    if command.on and producer.spec.acks != "all":
+        raise CommandError(f"idempotence needs acks = all, and {command.producer} has {producer.spec.acks}")
+    say(simulation, command, producer.node, on)
+    producer.set_idempotence(simulation.kernel, command.on)

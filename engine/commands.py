@@ -331,6 +331,14 @@ class Seek(Command, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=limits.OFFSET_MAX)] | None = None
 
 
+class SetIdempotence(Command, frozen=True):
+    """enable.idempotence of a producer, from its next batch on. A batch that was sent already keeps its
+    sequence number, or that it has none."""
+
+    producer: Name
+    on: bool
+
+
 class SetAssignors(Command, frozen=True):
     """The members of a group get another partition.assignment.strategy, their favourite first, in a rolling
     restart: one process after the other stops and starts anew with it.
@@ -357,7 +365,8 @@ AnyCommand = (
     | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker | StartBroker
-    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors | Reseed
+    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
+    | SetIdempotence | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

@@ -70,6 +70,14 @@ def producer_of(simulation: Simulation, name: str) -> AmqpProducer | KafkaProduc
     return _staying(actor_of(simulation, name, PRODUCERS))  # type: ignore[no-any-return]
 
 
+def kafka_producer_of(simulation: Simulation, name: str) -> KafkaProducer:
+    """The producer, if it produces to a topic. Raises `CommandError`."""
+    producer = producer_of(simulation, name)
+    if not isinstance(producer, KafkaProducer):
+        raise CommandError(f"{name} publishes to RabbitMQ: this is for producers of Kafka")
+    return producer
+
+
 def cluster_of(simulation: Simulation, system: str) -> Kafka:
     """Raises `CommandError`."""
     for cluster in simulation.clusters:

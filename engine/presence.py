@@ -22,6 +22,7 @@ from engine.events import (
     WireAdded,
     WorkStarted,
 )
+from engine.kafka.settings import member_settings, producer_settings
 
 if TYPE_CHECKING:
     from engine.simulation import AnyActor, Simulation
@@ -78,6 +79,10 @@ def _actor(simulation: Simulation, actor: AnyActor, now_us: int) -> list[Event]:
         told.append(NodeStateChanged(now_us, 0, actor.node, state, about))  # type: ignore[arg-type]
     if isinstance(actor, AmqpConsumer) and actor.stated:
         told.append(settings_of(actor.spec, now_us, 0, actor.node, actor.queue_node))
+    elif isinstance(actor, KafkaConsumer) and actor.stated:
+        told.append(member_settings(actor.spec, now_us, 0, actor.node))
+    elif isinstance(actor, KafkaProducer) and actor.stated:
+        told.append(producer_settings(actor.spec, now_us, 0, actor.node))
     return told
 
 

@@ -16,6 +16,7 @@ from engine import commands as c
 from engine import limits
 from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
 from engine.errors import CommandError
 from engine.finding import (
     ADMIN,
@@ -122,7 +123,10 @@ def _add_member(simulation: Simulation, command: c.AddConsumer) -> None:
     say(simulation, command, like.group_node, name)
     # Two members with one group.instance.id would fence each other.
     spec = msgspec.structs.replace(like.spec, name=name, start=0, instance="")
-    simulation.add_consumer(spec).begin(simulation.kernel)
+    member = simulation.add_consumer(spec)
+    assert isinstance(member, KafkaConsumer)
+    member.tell(simulation.kernel)
+    member.begin(simulation.kernel)
 
 
 def remove_consumer(simulation: Simulation, command: c.RemoveConsumer) -> None:
@@ -137,7 +141,10 @@ def add_producer(simulation: Simulation, command: c.AddProducer) -> None:
     name = _new_name(simulation, command.name, command.like)
     say(simulation, command, like.node, name)
     spec = msgspec.structs.replace(like.spec, name=name, start=simulation.now_us)
-    simulation.add_producer(spec).begin(simulation.kernel)
+    producer = simulation.add_producer(spec)
+    if isinstance(producer, KafkaProducer):
+        producer.tell(simulation.kernel)
+    producer.begin(simulation.kernel)
 
 
 def remove_producer(simulation: Simulation, command: c.RemoveProducer) -> None:

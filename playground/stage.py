@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from engine import RULES
 from engine.actors.amqp_consumer import settings_of
-from engine.scenario import Scenario
+from engine.kafka.settings import member_settings, producer_settings
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, Scenario
 from lessons.scenarios import Shipped
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
@@ -86,7 +87,13 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
 
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
-    """What each consumer of the scenario does until a `ConsumerSettings` says otherwise, field for field."""
+    """What each consumer of the scenario, and each client of Kafka, does until an event of its settings says
+    otherwise, field for field."""
     away = ("at_us", "cause", "node", "queue")
     said = {each.name: msgspec.structs.asdict(settings_of(each)) for each in scenario.amqp_consumers}
+    for client in [*scenario.producer, *scenario.consumer]:
+        if isinstance(client, KafkaConsumerSpec):
+            said[client.name] = msgspec.structs.asdict(member_settings(client))
+        elif isinstance(client, KafkaProducerSpec):
+            said[client.name] = msgspec.structs.asdict(producer_settings(client))
     return {name: {k: v for k, v in fields.items() if k not in away} for name, fields in said.items()}

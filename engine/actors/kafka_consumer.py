@@ -19,6 +19,7 @@ from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
 from engine.kafka.consumer_coordinator import LEAVES, LEAVES_FOR_A_WHILE, heartbeat_us
 from engine.kafka.events import RecordFailed, RecordsWorked
+from engine.kafka.settings import member_settings
 from engine.kernel import Kernel, Timer
 from engine.policies.service import NORMAL, failure, mean_us, work_us
 from engine.scenario import Acknowledge, Idempotency, Work
@@ -46,7 +47,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
     def connect(self, kernel: Kernel) -> None:
         """A new process joins the group."""
         if self.next_assignors:
-            self._configure()
+            self._configure(kernel)
         spec, link = self.spec, kernel.parts[self.link]
         self.incarnation += 1
         link.client = f"{spec.name}#{self.incarnation}"
@@ -111,7 +112,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self.bouncing = True
             self.stop(kernel)
 
-    def _configure(self) -> None:
+    def _configure(self, kernel: Kernel) -> None:
         """A new process reads its configuration."""
         wanted: Any = self.next_assignors
         self.next_assignors = []
@@ -119,6 +120,12 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self.spec = msgspec.structs.replace(self.spec, remote_assignor=wanted[0])
         else:
             self.spec = msgspec.structs.replace(self.spec, assignors=wanted)
+        self.tell(kernel)
+
+    def tell(self, kernel: Kernel) -> None:
+        """What it does from now on is no longer what its scenario says."""
+        self.stated = True
+        kernel.emit(member_settings(self.spec, kernel.now_us, kernel.cause, self.node))
 
     def remove(self, kernel: Kernel) -> None:
         """Stop, unless that is done or under way or its process is dead; then its node goes."""
@@ -343,6 +350,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
     def set_work(self, kernel: Kernel, work: Work) -> None:
         self.spec = msgspec.structs.replace(self.spec, work=work)
         self._say_state(kernel, self.state)
+        self.tell(kernel)
 
     def seek(self, kernel: Kernel, partitions: list[Partition], to: int | str) -> None:
         """Read these from an offset, or "earliest", or "latest", after what the last poll returned is
@@ -356,6 +364,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.spec = msgspec.structs.replace(self.spec, acknowledge=acknowledge)
         settings = msgspec.structs.replace(self.library.settings, auto_commit=acknowledge == "automatic")
         self.library.settings = settings
+        self.tell(kernel)
 
     def set_idempotency(self, kernel: Kernel, idempotency: Idempotency | None) -> None:
         """Whether and when it asks a store. What a store remembers, it remembers."""
@@ -363,6 +372,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.spec = msgspec.structs.replace(self.spec, idempotency=idempotency)
         self.known = []
         kernel.emit(self.handler(kernel.now_us, kernel.cause))
+        self.tell(kernel)
 
     def kept_in(self) -> str:
         """The idempotency store that it has, or had; "" when it never had one."""

@@ -97,6 +97,8 @@ class GroupMember(msgspec.Struct):
     """Why its group does not take it: an error code."""
     next_assignors: list[str] = []
     """What its next process will be configured with."""
+    stated: bool = False
+    """Whether an event has told of its settings."""
     bouncing: bool = False
     """It stops, and starts anew at once."""
     store: str = ""
@@ -200,6 +202,8 @@ class GroupMember(msgspec.Struct):
         """Have the library act upon an answer, and say what came of it."""
         library, error = self.library, answer.error
         if isinstance(asked, ops.Fetch):
+            if library.positions.get((asked.topic, asked.partition)) != asked.offset:
+                return  # it has sought elsewhere meanwhile
             answer = ops.Done(error)
             if error != "OFFSET_OUT_OF_RANGE":
                 self._wait_for_leader(kernel)
@@ -212,8 +216,7 @@ class GroupMember(msgspec.Struct):
         library.receive(answer, asked)
         if isinstance(asked, ops.Fetch):
             partition = (asked.topic, asked.partition)
-            if library.positions.pop(partition, None) is not None:
-                self.out_of_range[partition] = asked.offset
+            self.out_of_range[partition] = library.positions.pop(partition)
         elif isinstance(asked, ops.OffsetCommit) and not error:
             self.committed.update(dict(asked.offsets))
         if self.refused and library.state == "in":

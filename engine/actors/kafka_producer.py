@@ -16,6 +16,7 @@ from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kafka import operations as ops
 from engine.kafka.clients.producer import Producer
 from engine.kafka.log import NO_PID
+from engine.kafka.settings import is_idempotent, producer_settings
 from engine.kernel import Kernel, Timer
 from engine.policies.arrivals import at_rate, how_often, is_poison, next_gap_us
 from engine.scenario import KafkaProducerSpec
@@ -68,6 +69,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     poison_next: bool = False
     plan: int = 0
     """Goes up with each plan for the next message: only the latest holds."""
+    stated: bool = False
+    """Whether an event has told of its settings."""
     stopped: bool = False
     removed: bool = False
     """It makes no more messages, and its node goes with the last that travels."""
@@ -111,13 +114,9 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         acks: ops.Acks = -1 if spec.acks == "all" else spec.acks
         self.library = Producer(link.client, "", spec.partitioner, acks)
         self._ask(kernel, ops.Metadata((spec.to.topic,)))
-        if self._idempotent():
+        if is_idempotent(self.spec):
             self._ask(kernel, ops.InitProducerId())
         kernel.schedule(kernel.now_us + spec.metadata_max_age, self.owner, "metadata", 0, self.life)
-
-    def _idempotent(self) -> bool:
-        wanted = self.spec.idempotence
-        return self.spec.acks == "all" if wanted is None else wanted
 
     def _ask(self, kernel: Kernel, request: ops.AnyRequest) -> None:
         self.numbers += 1
@@ -355,7 +354,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     def _send(self, kernel: Kernel, partition: int) -> None:
         """What may go now, in order."""
         link, queue, now_us = kernel.parts[self.link], self.queued.get(partition), kernel.now_us
-        waits_for_id = self.library.pid == NO_PID and self._idempotent()
+        waits_for_id = self.library.pid == NO_PID and is_idempotent(self.spec)
         if link.state != "up" or not link.client or waits_for_id:
             return
         while self._window_open(partition):
@@ -372,7 +371,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 self._give_up(kernel, batch.messages)
                 continue
             request = batch.request
-            if request is None or request.pid != self.library.pid:
+            if request is None or self._begun_anew(request):
                 records = tuple(
                     ops.Record(key or None, "", message)
                     for key, message in zip(batch.keys, batch.messages, strict=True)
@@ -391,6 +390,11 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
             link.send(kernel, self.numbers, request)
         self._leave_when_done(kernel)
 
+    def _begun_anew(self, request: ops.Produce) -> bool:
+        """Whether a batch that was sent by the producer's former id needs a sequence of its present one.
+        Idempotence that was switched meanwhile changes nothing of what was sent."""
+        return NO_PID not in (request.pid, self.library.pid) and request.pid != self.library.pid
+
     # -- answers ------------------------------------------------------------------------------------
 
     def told(self, kernel: Kernel, number: int, answer: Any) -> None:
@@ -399,7 +403,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if isinstance(answer, ops.MetadataAnswered):
             self._metadata(kernel, dict(answer.partitions).get(self.spec.to.topic, 0))
         elif isinstance(answer, ops.ProducerIdGiven):
-            self.library.initialized(answer)
+            if is_idempotent(self.spec):
+                self.library.initialized(answer)
             self._send_all(kernel)
         elif asked is None:
             self._answered(kernel, number, answer.error)
@@ -460,6 +465,22 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         kernel.emit(self._said_state(kernel))
         if self.state == "up":
             self._plan(kernel)
+
+    def set_idempotence(self, kernel: Kernel, on: bool) -> None:
+        """What is not sent yet waits until it has an id, or needs none any more."""
+        self.spec = msgspec.structs.replace(self.spec, idempotence=on)
+        self.tell(kernel)
+        self.library.pid, self.library.sequences = NO_PID, {}
+        if kernel.parts[self.link].client:
+            if on:
+                self._ask(kernel, ops.InitProducerId())
+            else:
+                self._send_all(kernel)
+
+    def tell(self, kernel: Kernel) -> None:
+        """What it does from now on is no longer what its scenario says."""
+        self.stated = True
+        kernel.emit(producer_settings(self.spec, kernel.now_us, kernel.cause, self.node))
 
     def pause(self, kernel: Kernel) -> None:
         self.paused = True

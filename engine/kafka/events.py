@@ -275,9 +275,37 @@ class TalliedMore(Event, frozen=True, array_like=True, tag=123, gc=False):
     count: int
 
 
+class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
+    """What consumer `node` does from now on, told once a command has changed it or brought the consumer.
+    Before that it is as the scenario says.
+
+    `assignors` are its own, its favourite first, or in the consumer protocol the coordinator's. `instance` is
+    a static member's, `work_us` the mean time of its work at normal speed, `keep` "" without a store.
+    """
+
+    node: int
+    group: str
+    protocol: Literal["classic", "consumer"]
+    assignors: tuple[str, ...]
+    instance: str
+    acknowledge: Literal["after work", "before work", "automatic"]
+    work_us: int
+    keep: Literal["", "with the effect", "check then act"]
+
+
+class ProducerSettings(Event, frozen=True, array_like=True, tag=125, gc=False):
+    """What producer `node` does from now on, as `MemberSettings` is told. `acks` is "all", "1" or "0"."""
+
+    node: int
+    topic: str
+    acks: str
+    idempotence: bool
+
+
 KAFKA: tuple[type[Event], ...] = (
     PartitionDeclared, PartitionLed, RecordsAppended, LogMarked, ReplicaReached, RecordsGone, GroupChanged,
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsLent, RecordsSettled,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
+    MemberSettings, ProducerSettings,
 )  # fmt: skip

@@ -47,6 +47,7 @@ command = st.one_of(
     st.builds(c.PoisonNext, producer),
     st.builds(c.PublishNow, producer, st.sampled_from(["", "ana"]), st.integers(1, 9)),
     st.builds(c.SetRate, producer, st.sampled_from([0, 60, 900])),
+    st.builds(c.SetIdempotence, producer, st.booleans()),
     st.builds(c.AddProducer, producer),
     st.builds(c.RemoveProducer, producer),
     st.builds(c.DropNextAck, actor),

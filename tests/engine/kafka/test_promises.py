@@ -174,6 +174,28 @@ def test_who_commits_before_the_work_loses_what_a_crash_finds_in_its_hands() -> 
     assert totals["lost"] + totals["done"] == 200
 
 
+def test_idempotence_is_switched_off_and_on_while_the_producer_runs() -> None:
+    totals, events = run(
+        room(), (5 * S, c.SetIdempotence("shop", False)), (6 * S, c.DropNextAck("shop")),
+        (12 * S, c.SetIdempotence("shop", True)), (13 * S, c.DropNextAck("shop")),
+    )  # fmt: skip
+    assert [event.idempotence for event in of(events, k.ProducerSettings)] == [False, True]
+    ids = {event.pid for event in of(events, k.RecordsAppended)}
+    assert len(ids) == 3 and -1 in ids
+    # Two answers were lost, and two batches sent again: only the one without a sequence stands there twice
+    sent = [event.messages for event in of(events, k.BatchSent)]
+    assert len(sent) == len(set(sent)) + 2
+    assert totals["sent"] == 200 and totals["owed"] == 201
+    assert totals["duplicated_effects"] == 1
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_batch_under_way_keeps_what_it_was_sent_with_when_idempotence_is_switched(on: bool) -> None:
+    scenario = room(producer__idempotence=not on)
+    totals, _ = run(scenario, (5 * S, c.DropNextAck("shop")), (6 * S, c.SetIdempotence("shop", on)))
+    assert totals["owed"] == (201 if on else 200)
+
+
 @pytest.mark.parametrize(("idempotence", "copies"), [(True, 0), (False, 1)])
 def test_a_lost_answer_makes_a_duplicate_unless_the_producer_is_idempotent(
     idempotence: bool, copies: int
@@ -185,6 +207,12 @@ def test_a_lost_answer_makes_a_duplicate_unless_the_producer_is_idempotent(
     sent = [event.messages for event in of(events, k.BatchSent)]
     assert len(sent) == len(set(sent)) + 1
     assert totals["duplicated_effects"] == copies
+
+
+def test_idempotence_needs_acks_all() -> None:
+    simulation = Simulation(room(producer__acks=1), 1)
+    with pytest.raises(CommandError, match="idempotence needs acks = all, and shop has 1"):
+        simulation.apply_at(S, c.SetIdempotence("shop", True), 1)
 
 
 def test_a_member_that_polls_too_late_is_done_without_and_works_on() -> None:
@@ -297,6 +325,7 @@ REFUSED = [
     (c.SeekGroup("log", "h", "latest"), "there is no group 'h' in log; there is g"),
     (c.PurgeQueue("log", "t"), "log is a Kafka cluster: it has no queues"),
     (c.ResumeConsumer("A"), "A is not paused"),
+    (c.SetIdempotence("shop", True), "idempotence of shop is on already"),
     (c.AddConsumer("A", queue="q"), "A is a member of a group: expected no queue and no other system"),
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.events import Event, LedgerStands, NodeRemoved, Settled
 from engine.kafka import events as k
@@ -32,6 +33,7 @@ class RoomPicture(Picture):
         self.positions: dict[tuple[int, int], int] = {}
         self.hands: dict[tuple[int, int], tuple[int, int]] = {}
         self.counts: dict[int, dict[str, int]] = {}
+        self.settings: dict[int, Event] = {}
         super().__init__(events)
 
     def fold(self, e: Event) -> None:
@@ -40,6 +42,9 @@ class RoomPicture(Picture):
             case NodeRemoved():
                 self.nodes.pop(e.node, None)
                 self.states.pop(e.node, None)
+                self.settings.pop(e.node, None)
+            case k.MemberSettings() | k.ProducerSettings():
+                self.settings[e.node] = replace(e, at_us=0, cause=0)
             case k.PartitionsAssigned():
                 self.owned.setdefault(e.node, set()).update(e.partitions)
             case k.PartitionsRevoked():
