@@ -7,11 +7,12 @@ Where it stands follows from offsets:
 - *ready*: not committed, and not read by the partition's present owner.
 - *unacked*: read by it, not committed.
 - *held*: committed, its work not finished, and who has it alive.
-- *done*: committed, and its effect has happened.
+- *done*: its effect has happened, and it is committed, or no longer in the log to come again.
 - *lost*: committed, nobody has it, its effect never happened; or truncated by a leader change.
-- *dropped*: deleted (retention, an administrator) before it was committed.
+- *dropped*: deleted (retention, an administrator) before it was read, or before it was done.
 
-A commit that goes back makes what lies behind it ready again. What was acknowledged to its producer and
+A commit that goes back makes what lies behind it ready again. What its owner has when it is deleted, it
+still works and commits. What was acknowledged to its producer and
 truncated before any group was owed it counts as owed and lost at its topic.
 """
 
@@ -69,6 +70,8 @@ class Written(msgspec.Struct, array_like=True):
     acknowledged: bytearray = msgspec.field(default_factory=bytearray)
     mark: int = 0
     """The high watermark: what groups may read lies before it."""
+    start: int = 0
+    """What lies before it is deleted."""
 
 
 class Reading(msgspec.Struct, array_like=True):
@@ -156,13 +159,15 @@ class Counting:
         number = self.kernel.say(e)
         log = self.state.partitions[e.node]
         truncated = e.why == "truncated"
+        if e.why in ("retention", "deleted"):
+            log.start = max(log.start, e.offsets[-1] + 1)
         seen: dict[int, None] = {}
         for by_partition in self.state.readings.values():
             reading = by_partition.get(e.node)
             if reading is not None and reading.begin >= 0:
                 owed = (o for o in e.offsets if reading.begin <= o < reading.owed_to)
                 seen.update(dict.fromkeys(owed))
-                self._gone_for(reading, e.offsets, truncated, number)
+                self._gone_for(reading, e.offsets, e.why, number)
         if not truncated:
             return number
         for offset in e.offsets:
@@ -171,8 +176,12 @@ class Counting:
             log.messages[offset] = log.acknowledged[offset] = 0
         return number
 
-    def _gone_for(self, reading: Reading, offsets: tuple[int, ...], truncated: bool, cause: int) -> None:
+    def _gone_for(self, reading: Reading, offsets: tuple[int, ...], why: str, cause: int) -> None:
+        if why in ("retention", "deleted"):
+            self._recount(reading, offsets[0], offsets[-1] + 1, cause)
+            return
         moves: dict[tuple[int, int], int] = {}
+        truncated = why == "truncated"
         for offset in offsets:
             if not reading.begin <= offset < reading.owed_to:
                 continue
@@ -275,8 +284,21 @@ class Counting:
             self._tally(e.group, "duplicated_deliveries", again, number)
         if reading.owner == e.node and reading.since <= first <= reading.read:
             reading.read = max(reading.read, next_)
+        if first < self.state.partitions[e.partition].start:
+            self._came_yet(reading, first, next_, number)
         self._recount(reading, first, next_, number)
         return number
+
+    def _came_yet(self, reading: Reading, first: int, next_: int, cause: int) -> None:
+        """What was deleted while it travelled to its reader is not lost to it."""
+        log, places = self.state.partitions[reading.partition], reading.places
+        came = [
+            offset for offset in range(first, min(next_, log.start))
+            if places[offset] == DROPPED and log.messages[offset]
+        ]  # fmt: skip
+        for offset in came:
+            places[offset] = READY
+        self._move(reading.group, {(DROPPED, READY): len(came)} if came else {}, cause)
 
     def _holes(self, reading: Reading, first: int, next_: int) -> int:
         """Offsets without a record of the room: control records, and what was cleaned away."""
@@ -354,9 +376,20 @@ class Counting:
             for a, b, place in (
                 (committed, since, READY), (since, read, UNACKED), (read, next_, READY)
             ):  # fmt: skip
+                if place == READY:
+                    a = self._put_deleted(reading, a, b, moves)
                 if a < b:
                     self._put(reading, a, b, place, moves)
         self._move(reading.group, moves, cause)
+
+    def _put_deleted(
+        self, reading: Reading, first: int, next_: int, moves: dict[tuple[int, int], int]
+    ) -> int:
+        """Of [first, next), which nobody reads, what is deleted. Returns where the rest begins."""
+        end = min(self.state.partitions[reading.partition].start, next_)
+        for offset in range(first, end):
+            self._put(reading, offset, offset + 1, DONE if reading.effects[offset] else DROPPED, moves)
+        return max(first, end)
 
     def _recount_committed(
         self, reading: Reading, first: int, next_: int, moves: dict[tuple[int, int], int]
