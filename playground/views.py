@@ -46,8 +46,10 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def play(request: HttpRequest) -> HttpResponse:
-    shown = [stage.thumbnail(shipped) for shipped in scenarios.gallery().values()]
-    return render(request, "playground/list.html", {"scenarios": shown})
+    shelves = {
+        name: [stage.thumbnail(shipped) for shipped in shelf] for name, shelf in scenarios.shelves().items()
+    }
+    return render(request, "playground/list.html", {"systems": shelves})
 
 
 @require_safe

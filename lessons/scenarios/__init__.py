@@ -14,11 +14,18 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from engine.errors import ScenarioError
-from engine.scenario import Scenario, load
+from engine.scenario import KafkaSystem, RabbitMQSystem, Scenario, load
 
 ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
-         "idempotent-payments", "traffic-spike", "order-pipeline")  # fmt: skip
-"""From the simplest to the whole; others follow by name."""
+         "idempotent-payments", "traffic-spike", "order-pipeline",
+         "kafka-user-events", "kafka-keys-partitions", "kafka-photo-upload", "kafka-replay",
+         "kafka-commit-before", "kafka-poison-record", "kafka-rebalance-eager",
+         "kafka-rebalance-cooperative", "kafka-rebalance-consumer", "kafka-duplicate",
+         "kafka-broker-crash", "kafka-retention", "kafka-order-pipeline")  # fmt: skip
+"""From the simplest to the whole, a system after the other; others follow by name."""
+
+SYSTEMS = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}
+"""What people call the kinds of systems, in the order of the list."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,21 @@ def library() -> Mapping[str, Shipped]:
 def gallery() -> Mapping[str, Shipped]:
     """Those that are listed, in the order of the list. Raises `ImproperlyConfigured`."""
     return read_folder(Path(settings.SCENARIOS_DIR))
+
+
+def shelves() -> dict[str, list[Shipped]]:
+    """Those that are listed by what people call their (first) system; none without a scenario."""
+    kinds = {shipped.slug: kind_of(shipped.scenario.system[0]) for shipped in gallery().values()}
+    return {
+        name: [shipped for shipped in gallery().values() if kinds[shipped.slug] == kind]
+        for kind, name in SYSTEMS.items()
+        if kind in kinds.values()
+    }
+
+
+def kind_of(system: RabbitMQSystem | KafkaSystem) -> str:
+    """A key of `SYSTEMS`."""
+    return "kafka" if isinstance(system, KafkaSystem) else "rabbitmq"
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from lessons.scenarios import library
+from lessons.scenarios import gallery, library
 from playground.rooms.history import recording_of
 from playground.rooms.hub import Hub
 from playground.rooms.past import past_of
@@ -67,6 +67,21 @@ def test_the_import_map_comes_before_any_module(client: Client) -> None:
     assert 0 < html.index("importmap") < html.index("modulepreload") < html.index('type="module"')
     imports = json.loads(re.search(r'type="importmap"[^>]*>([^<]*)<', html)[1])["imports"]  # type: ignore[index]
     assert imports["mailroom/main.js"].startswith("/static/js/main")
+
+
+def test_scenarios_are_listed_by_system(client: Client) -> None:
+    html = client.get("/play/").content.decode()
+    names = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}
+    shelves = re.findall(r'<section class="shelf" aria-labelledby="(.+?)">(.+?)</section>', html, re.DOTALL)
+    listed: list[str] = []
+    for ident, shelf in shelves:
+        assert f'<h2 id="{ident}">{names[ident]}</h2>' in shelf
+        slugs = re.findall(r'href="/play/(.+?)/"', shelf)
+        assert slugs and shelf.count("<h3>") == len(slugs)
+        listed += slugs
+        for slug in slugs:
+            assert (type(gallery()[slug].scenario.system[0]).__name__ == "KafkaSystem") == (ident == "kafka")
+    assert listed == list(gallery())
 
 
 def test_the_first_chunk_stands_in_the_page(client: Client) -> None:
