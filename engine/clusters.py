@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_member import new_library
@@ -16,7 +18,7 @@ from engine.kafka import telling
 from engine.kafka.administration import check_retention_by_itself, clean_by_itself
 from engine.kafka.broker import Kafka
 from engine.kafka.clients.producer import Producer
-from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsDelivered
+from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsAppended, RecordsHeld
 from engine.kafka.link import KafkaLink
 from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem
 
@@ -114,11 +116,32 @@ def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iter
     group, node = consumer.group_node, consumer.node
     if owned:
         yield PartitionsAssigned(now_us, 0, group, node, tuple(nodes.values()))
-    held: dict[int, tuple[int, int]] = {}
-    for place, first, next_ in consumer.unworked():
-        held[place] = (held.get(place, (first, 0))[0], next_)
+    held: dict[int, int] = {}
+    for place, first, _ in consumer.unworked():
+        held.setdefault(place, first)
     for partition, position in sorted({**consumer.out_of_range, **consumer.library.positions}.items()):
-        first, next_ = held.get(nodes[partition], (position, position))
+        first = held.get(nodes[partition], position)
         yield PositionSet(now_us, 0, group, node, nodes[partition], first)
-        if next_ > first:
-            yield RecordsDelivered(now_us, 0, group, node, nodes[partition], first, next_)
+    parts = [*consumer.hand, *consumer.buffer]
+    for i, (part, (place, first, next_)) in enumerate(zip(parts, consumer.unworked(), strict=True)):
+        since_us = now_us if i else consumer.since_us
+        offsets, messages = part.offsets[part.at :], part.messages[part.at :]
+        yield RecordsHeld(since_us, 0, group, node, place, first, next_, offsets, messages)
+    if consumer.failed is not None:
+        yield msgspec.structs.replace(consumer.failed, cause=0)
+
+
+def messages_told(simulation: Simulation, stage: Iterable[Event]) -> Iterator[int]:
+    """The messages that a statement of the present names: in logs, on their way there, with consumers, and
+    still with their producers."""
+    for event in stage:
+        if isinstance(event, RecordsAppended):
+            yield from event.messages
+    for link in simulation.kafka_links:
+        yield from link.publishes()
+    for actor in simulation.actors:
+        if isinstance(actor, KafkaProducer):
+            yield from actor.unsent()
+        elif isinstance(actor, KafkaConsumer):
+            for part in (*actor.hand, *actor.buffer):
+                yield from part.messages[part.at :]

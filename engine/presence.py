@@ -8,7 +8,7 @@ from engine.actors.amqp_consumer import AmqpConsumer, settings_of
 from engine.actors.amqp_producer import AmqpProducer
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
-from engine.clusters import bodies
+from engine.clusters import bodies, messages_told
 from engine.events import (
     Event,
     MessageCreated,
@@ -48,7 +48,7 @@ def state_events(simulation: Simulation) -> list[Event]:
             told.append(_publish_wire(actor, now_us))
         elif isinstance(actor, KafkaProducer):
             told.append(WireAdded(now_us, 0, actor.node, actor.topic_node, "publish", ""))
-    told += _messages(simulation, now_us)
+    told += _messages(simulation, stage, now_us)
     told += [event for event in stage if not isinstance(event, NodeAdded)]
     told += _bodies_only(simulation, stage, now_us)
     for actor in actors:
@@ -90,7 +90,7 @@ def _publish_wire(producer: AmqpProducer, now_us: int) -> Event:
     return WireAdded(now_us, 0, producer.node, producer.exchange_node, "publish", "")
 
 
-def _messages(simulation: Simulation, now_us: int) -> list[Event]:
+def _messages(simulation: Simulation, stage: list[Event], now_us: int) -> list[Event]:
     """Every message that a token or a signal is drawn of."""
     world = simulation.world
     ledger = simulation.ledger
@@ -104,6 +104,7 @@ def _messages(simulation: Simulation, now_us: int) -> list[Event]:
     numbers.update(done.message for row in ledger.finished.values() for done in row)
     numbers.update(message for shelf in world.shelves.values() for message in shelf)
     numbers.update(message for message, _ in world.asked.values())
+    numbers.update(message for message in messages_told(simulation, stage) if message)
     return [
         MessageCreated(now_us, 0, n, world.producer(n), world.key(n), world.is_poison(n))
         for n in sorted(numbers)

@@ -32,7 +32,7 @@ AnyEvent = (
     | kafka.OffsetCommitted | kafka.TransactionChanged | kafka.RecordsLent | kafka.RecordsSettled
     | kafka.PartitionsAssigned | kafka.PartitionsRevoked | kafka.PositionSet | kafka.BatchSent
     | kafka.BatchAcknowledged | kafka.RecordsSent | kafka.RecordsDelivered | kafka.RecordsWorked
-    | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore
+    | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore | kafka.RecordsHeld
     | kafka.MemberSettings | kafka.ProducerSettings
 )  # fmt: skip
 

@@ -92,10 +92,14 @@ class World(msgspec.Struct):
             dues[effect] += amount
         return number, totals[effect], dues[effect]
 
-    def ask(self, store: str, message: int) -> bool:
-        """Whether `store` remembers the message; that it was asked is remembered too."""
+    def remembers(self, store: str, message: int) -> bool:
+        """Whether `store` remembers the message."""
         kept = self.stores.get(store)
-        seen = kept is not None and message < len(kept) and kept[message] == 1
+        return kept is not None and message < len(kept) and kept[message] == 1
+
+    def ask(self, store: str, message: int) -> bool:
+        """As `remembers`; that it was asked is remembered too."""
+        seen = self.remembers(store, message)
         self.asked[store] = (message, seen)
         return seen
 

@@ -26,17 +26,22 @@ THEMES = ("light", "dark")
 LAZY = ("lazy/", "vendor/")
 """Modules of these folders are fetched when they are imported, not ahead."""
 
+KAFKA = ("kafka/", "stream/kafka-")
+"""What only a stage with a Kafka cluster needs, and then before its first picture."""
+
 
 def modules(request: HttpRequest) -> dict[str, Any]:
-    """Context of every page: `import_map` (JSON for the script element), `module_urls`, `entry_url`, and
-    `theme`: "light" or "dark" when somebody has chosen, else "" (the system's)."""
+    """Context of every page: `import_map` (JSON for the script element), `module_urls`, `kafka_urls` (those
+    for a stage with a cluster), `entry_url`, and `theme`: "light" or "dark" when somebody has chosen, else ""
+    (the system's)."""
     names = module_names()
     addresses = {PREFIX + name: static(f"js/{name}") for name in names}
     return {
         "theme": theme_of(request),
         "csp_nonce": getattr(request, "csp_nonce", ""),
         "import_map": for_script(json.dumps({"imports": addresses}, separators=(",", ":"))),
-        "module_urls": [addresses[PREFIX + name] for name in names if not name.startswith(LAZY)],
+        "module_urls": [addresses[PREFIX + name] for name in names if not name.startswith(LAZY + KAFKA)],
+        "kafka_urls": [addresses[PREFIX + name] for name in names if name.startswith(KAFKA)],
         "entry_url": addresses.get(PREFIX + ENTRY, ""),
     }
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from engine import RULES
 from engine.actors.amqp_consumer import settings_of
 from engine.kafka.settings import member_settings, producer_settings
-from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, Scenario
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem, Scenario
 from lessons.scenarios import Shipped
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
@@ -74,6 +74,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "slug": shipped.slug,
         "title": scenario.title,
         "about": scenario.about,
+        "systems": systems_of(scenario),
         "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
         "promises": json.dumps(list(scenario.promises)),
         "workers": json.dumps(workers_of(scenario), ensure_ascii=False),
@@ -84,6 +85,12 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "rules": RULES,
         "open_url": reverse("open-room"),
     }
+
+
+def systems_of(scenario: Scenario) -> str:
+    """The kinds of its systems, each once, with a space between: a stage fetches what it needs for them."""
+    kinds = ["kafka" if isinstance(system, KafkaSystem) else "rabbitmq" for system in scenario.system]
+    return " ".join(dict.fromkeys(kinds))
 
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:

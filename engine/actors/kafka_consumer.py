@@ -71,6 +71,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.library = new_library(self.spec, "", self.node)
         self.unanswered, self.buffer, self.hand, self.inbox, self.committed = {}, [], [], [], {}
         self.frozen, self.frozen_said, self.chunk, self.attempt, self.committing = [], [], 0, 0, 0
+        self.failed = None
         self.out_of_range = {}
         self.paused = self.expired = self.stopping = self.bouncing = False
         self.seeks, self.refused = {}, ""
@@ -186,7 +187,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         if idempotency is not None and idempotency.keep == "check then act":
             world: World = kernel.parts[0]
             messages = part.messages[part.at : part.at + count]
-            self.known = [world.ask(idempotency.store, message) for message in messages]
+            self.known = [world.remembers(idempotency.store, message) for message in messages]
         kernel.schedule(kernel.now_us + us, self.owner, "work", 0, self.life)
 
     def _worked(self, kernel: Kernel) -> None:
@@ -195,6 +196,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         begin = part.offsets[part.at] if part.at else part.first
         failed: list[int] = []
         skipped: list[int] = []
+        repeated: list[int] = []
         may_fail, effect, waits = spec.fail is not None, spec.effect, False
         for place in range(self.chunk):
             message = part.messages[part.at]
@@ -211,19 +213,24 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             elif spec.idempotency is not None and self._remembered(world, message, place):
                 skipped.append(part.offsets[part.at])
             else:
-                world.do_effect(self.effect_key, effect.name, effect.amount, effect.unit, message)
+                number, _, _ = world.do_effect(
+                    self.effect_key, effect.name, effect.amount, effect.unit, message
+                )  # fmt: skip
+                if number > 1:
+                    repeated.append(part.offsets[part.at])
                 if spec.idempotency is not None:
                     world.remember(spec.idempotency.store, message)
-            self.attempt = 0
+            self.attempt, self.failed = 0, None
             part.at += 1
         done = part.at == len(part.offsets)
         end = part.next if done else part.offsets[part.at]
         if end > begin:
             kernel.cause = kernel.emit(RecordsWorked(
                 kernel.now_us, kernel.cause, self.group_node, self.node, part.node, begin, end, tuple(failed),
-                tuple(skipped), effect.name, effect.amount, world.totals.get(effect.name, 0),
+                tuple(skipped), tuple(repeated), effect.name, effect.amount, world.totals.get(effect.name, 0),
                 world.dues.get(effect.name, 0),
             ))  # fmt: skip
+            self.since_us = kernel.now_us
         self.chunk = 0
         if done:
             self.hand.pop(0)
@@ -241,7 +248,9 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         idempotency = self.spec.idempotency
         assert idempotency is not None
         if idempotency.keep == "check then act":
-            return place < len(self.known) and self.known[place]
+            seen = place < len(self.known) and self.known[place]
+            world.asked[idempotency.store] = (message, seen)
+            return seen
         return world.ask(idempotency.store, message)
 
     def _failed(self, kernel: Kernel, part: Fetched, why: str) -> bool:
@@ -250,10 +259,11 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.attempt += 1
         again = retry.do == "again" and (retry.limit is None or self.attempt < retry.limit)
         until_us = kernel.now_us + int(retry.delay) if again else 0
-        number = kernel.emit(
-            RecordFailed(kernel.now_us, kernel.cause, self.group_node, self.node, part.node,
-                         part.offsets[part.at], self.attempt, why, until_us)
+        self.failed = RecordFailed(
+            kernel.now_us, kernel.cause, self.group_node, self.node, part.node, part.offsets[part.at],
+            self.attempt, why, until_us,
         )  # fmt: skip
+        number = kernel.emit(self.failed)
         if again:
             kernel.schedule(until_us, self.owner, "again", 0, self.life, number)
         return again

@@ -12,7 +12,13 @@ import msgspec
 from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
 from engine.kafka.clients.consumer import Consumer, Settings
-from engine.kafka.events import PartitionsAssigned, PartitionsRevoked, PositionSet, RecordsDelivered
+from engine.kafka.events import (
+    PartitionsAssigned,
+    PartitionsRevoked,
+    PositionSet,
+    RecordFailed,
+    RecordsDelivered,
+)
 from engine.kernel import Kernel
 from engine.policies.service import NORMAL
 from engine.scenario import KafkaConsumerSpec
@@ -68,12 +74,16 @@ class GroupMember(msgspec.Struct):
     """What no poll has returned yet."""
     hand: list[Fetched] = []
     """What the last poll returned and is not worked."""
+    since_us: int = 0
+    """Since when the first record of what it has is the first."""
     chunk: int = 0
     """How many records of `hand[0]` are being worked on."""
     known: list[bool] = []
     """Of these, which the idempotency store remembered when it was asked ("check then act")."""
     attempt: int = 0
     """Failures in a row on the record that is next."""
+    failed: RecordFailed | None = None
+    """The last of these, as an event told of it."""
     out_of_range: dict[Partition, int] = {}
     """Positions that the log does not reach, and that nothing has replaced yet."""
     committing: int = 0
@@ -276,6 +286,8 @@ class GroupMember(msgspec.Struct):
         if not answer.offsets:
             self.library.positions[partition] = answer.next
             return
+        if not self.hand and not self.buffer:
+            self.since_us = kernel.now_us
         node = self._node(kernel, partition)
         messages = tuple(record.message for record in answer.records)
         self.buffer.append(Fetched(partition, node, asked.offset, answer.next, answer.offsets, messages))

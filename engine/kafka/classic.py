@@ -60,6 +60,8 @@ class ClassicGroup(msgspec.Struct, array_like=True):
     """The end of the rebalance timeout, or of a new group's initial delay."""
     told: tuple[str, int, str] = ("", 0, "")
     """State, generation and protocol, as an event has said them last."""
+    told_us: int = 0
+    """When it did."""
 
     def described(self) -> ops.GroupDescribed:
         """What an administrator is told."""

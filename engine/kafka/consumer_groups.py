@@ -48,6 +48,8 @@ class ConsumerGroup(msgspec.Struct, array_like=True):
     offsets: Offsets = msgspec.field(default_factory=Offsets)
     told: tuple[str, int, str] = ("", 0, "")
     """State, epoch and assignor, as an event has said them last."""
+    told_us: int = 0
+    """When it did."""
 
     def check_commit(self, member: str, epoch: int) -> None:
         """Who may commit. Raises `KafkaError`."""

@@ -22,12 +22,12 @@ Lent = Literal["AVAILABLE", "ACKNOWLEDGED", "ARCHIVED"]
 
 
 class PartitionDeclared(Event, frozen=True, array_like=True, tag=100):
-    """Node `node` is partition `number` of topic `topic`. `replicas` are nodes of brokers, the preferred
+    """Node `node` is partition `index` of topic `topic`. `replicas` are nodes of brokers, the preferred
     first."""
 
     node: int
     topic: int
-    number: int
+    index: int
     replicas: tuple[int, ...]
 
 
@@ -226,7 +226,8 @@ class RecordsDelivered(Event, frozen=True, array_like=True, tag=119, gc=False):
 
 class RecordsWorked(Event, frozen=True, array_like=True, tag=120):
     """Consumer `node` has handled the offsets [first, next), `amount` of `effect` each, but for those that
-    `failed` for good, and those that it `skipped` because its idempotency store remembered them.
+    `failed` for good, and those that it `skipped` because its idempotency store remembered them. The effects
+    of the `repeated` ones had happened in this group before.
 
     `total` sums the amounts of this effect so far, `due` is what it would be if each message had had it once.
     """
@@ -238,6 +239,7 @@ class RecordsWorked(Event, frozen=True, array_like=True, tag=120):
     next: int
     failed: tuple[int, ...]
     skipped: tuple[int, ...]
+    repeated: tuple[int, ...]
     effect: str
     amount: int
     total: int
@@ -302,10 +304,23 @@ class ProducerSettings(Event, frozen=True, array_like=True, tag=125, gc=False):
     idempotence: bool
 
 
+class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
+    """Part of a statement of the present: consumer `node` has the records of [first, next) and has not worked
+    them, `messages` at `offsets`. The log may have done away with them meanwhile."""
+
+    group: int
+    node: int
+    partition: int
+    first: int
+    next: int
+    offsets: tuple[int, ...]
+    messages: tuple[int, ...]
+
+
 KAFKA: tuple[type[Event], ...] = (
     PartitionDeclared, PartitionLed, RecordsAppended, LogMarked, ReplicaReached, RecordsGone, GroupChanged,
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsLent, RecordsSettled,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
-    MemberSettings, ProducerSettings,
+    MemberSettings, ProducerSettings, RecordsHeld,
 )  # fmt: skip

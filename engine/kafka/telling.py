@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from engine.kafka.shares import InFlight, SharePartition
 
 
+STATED_TAIL = 48
+"""Records of a log that are always stated: more than a stage has columns for."""
+STATED_MOST = 256
+"""The most that are: of what a group has yet to read, so much as one may look at. Bounds the present."""
+
+
 def say(cluster: Kafka, event: Event) -> None:
     """Emit it; what follows has it as its cause."""
     cluster.kernel.emit(event)
@@ -193,13 +199,22 @@ def log_changed(cluster: Kafka, partition: PartitionState, before: dict[int, Cel
 
 
 def _standing(
-    partition: PartitionState, log: Log, now_us: int, cause: int, only: set[int] | None = None
+    partition: PartitionState, log: Log, now_us: int, cause: int, only: set[int] | range
 ) -> Iterator[RecordsAppended]:
-    """What stands in a log, one event for each unbroken run of offsets of a batch."""
+    """What stands in a log at `only`, one event for each unbroken run of offsets of a batch."""
     for segment in log.segments:
         for batch in segment.batches:
-            for run in runs(o for o in batch.offsets if o >= log.start and (only is None or o in only)):
+            if type(only) is range and batch.last < only.start:
+                continue
+            for run in runs(o for o in batch.offsets if o >= log.start and o in only):
                 yield _append(now_us, cause, partition, batch, run)
+
+
+def stated(log: Log, needed: int) -> range:
+    """The offsets whose records a statement of the present tells of: the tail, and what somebody has yet to
+    read from `needed` on, within bounds. What lies before is only known to have been."""
+    end = log.end()
+    return range(max(log.start, end - STATED_MOST, min(needed, end - STATED_TAIL)), end)
 
 
 def runs(offsets: Iterable[int]) -> Iterator[tuple[int, ...]]:
@@ -217,7 +232,7 @@ def group_changed(cluster: Kafka, group: ClassicGroup | ConsumerGroup) -> None:
     event = _group(group, node, *_now(cluster))
     told = (event.state, event.generation, event.protocol)
     if told != group.told:
-        group.told = told
+        group.told, group.told_us = told, event.at_us
         say(cluster, event)
 
 
@@ -288,8 +303,10 @@ def held_before(records: dict[int, InFlight]) -> dict[int, str]:
 
 
 def state_events(cluster: Kafka, now_us: int) -> list[Event]:
-    """Events of the same vocabulary that build the present from nothing; their cause is 0."""
+    """Events of the same vocabulary that build the present from nothing; their cause is 0. Of a log they tell
+    what is `stated`."""
     told: list[Event] = []
+    needed = _needed(cluster)
     for broker in cluster.brokers.values():
         told.append(_broker_node(cluster, broker.id, now_us, 0))
         if not broker.up or broker.hung:
@@ -298,7 +315,8 @@ def state_events(cluster: Kafka, now_us: int) -> list[Event]:
         told.append(NodeAdded(now_us, 0, topic.node, "topic", topic.name, cluster.name, ""))
         for partition in topic.partitions:
             told += _partition(cluster, topic, partition, now_us, 0)
-            told += _standing(partition, partition.shown_log(), now_us, 0)
+            log = partition.shown_log()
+            told += _standing(partition, log, now_us, 0, stated(log, needed.get(partition.node, log.end())))
             for replica, end in partition.told_ends.items():
                 told.append(ReplicaReached(now_us, 0, partition.node, cluster.brokers[replica].node, end))
             told.append(LogMarked(now_us, 0, partition.node, *_marks(partition)))
@@ -310,6 +328,19 @@ def state_events(cluster: Kafka, now_us: int) -> list[Event]:
     return told
 
 
+def _needed(cluster: Kafka) -> dict[int, int]:
+    """By node of a partition, the first offset that some group has not committed."""
+    needed: dict[int, int] = {}
+    kept = [group.offsets for group in cluster.consumer.values()]
+    for offsets in [*kept, *(group.offsets for group in cluster.classic.values())]:
+        for (topic, number), offset in offsets.all():
+            known = cluster.topics.get(topic)
+            if known is not None and number < len(known.partitions):
+                node = known.partitions[number].node
+                needed[node] = min(offset, needed.get(node, offset))
+    return needed
+
+
 def _group_events(cluster: Kafka, name: str, node: int, now_us: int) -> Iterator[Event]:
     group = cluster.consumer.get(name) or cluster.classic.get(name)
     if group is not None:
@@ -317,7 +348,7 @@ def _group_events(cluster: Kafka, name: str, node: int, now_us: int) -> Iterator
             yield MemberJoined(now_us, 0, node, member.node, member.id)
             if member.away:
                 yield MemberGone(now_us, 0, node, member.node, member.id, "away")
-        yield _group(group, node, now_us, 0)
+        yield _group(group, node, group.told_us, 0)
         for (topic, number), offset in group.offsets.all():
             known = cluster.topics.get(topic)
             if known is not None and number < len(known.partitions):

@@ -12,6 +12,9 @@ import { drawWires } from "mailroom/view/wires.js";
 
 const PANE_MARGIN = 240;
 
+/** A stage with a cluster knows Kafka's events before it takes in the first. */
+if (document.querySelector("queue-stage[data-systems~=kafka]")) await import("mailroom/kafka/fold.js");
+
 export class QueueStage extends HTMLElement {
   connectedCallback() {
     if (this.timeline) return;

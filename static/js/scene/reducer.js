@@ -19,47 +19,49 @@ export const tokenKey = (copy, attempt) => copy * 65536 + attempt;
 /** @returns the facts that all scenes of one run share: messages by number, copies by number. */
 export const emptyFacts = () => ({ messages: new Map(), copies: new Map() });
 
+/** The maps of a scene whose objects are replaced, never changed in place: a clone copies the maps only. */
+const PARTS = [
+  "nodes",
+  "wires",
+  "tokens",
+  "copies",
+  "signals",
+  "work",
+  "fuses",
+  "ledger",
+  "broken",
+  "finished",
+  "sums",
+  "stores",
+];
+
+/** Those of them that hold single messages: nobody is known by name in a tick of numbers. */
+const PASSING = ["zones", "tokens", "copies", "signals", "work", "fuses", "finished"];
+
+/** What a plan learns of an event beside the stage itself. Returns whether the layout is another one. */
+let learnMore = () => false;
+export const learn = (plan, event) => learnMore(plan, event);
+
+/**
+ * Teaches the fold another system's events, before the first scene is made: `handlers` by event, `parts` and
+ * `passing` (maps of a scene, as above), and `learn` (see there).
+ */
+export function register(system) {
+  Object.assign(HANDLERS, system.handlers);
+  PARTS.push(...system.parts);
+  PASSING.push(...system.passing);
+  learnMore = system.learn;
+}
+
 export function emptyScene(facts = emptyFacts()) {
-  return {
-    number: 0,
-    at_us: 0,
-    facts,
-    nodes: new Map(),
-    wires: new Map(),
-    zones: new Map(),
-    tokens: new Map(),
-    copies: new Map(),
-    signals: new Map(),
-    work: new Map(),
-    fuses: new Map(),
-    ledger: new Map(),
-    broken: new Map(),
-    ended: "",
-    finished: new Map(),
-    sums: new Map(),
-    stores: new Map(),
-    aggregated: null,
-  };
+  const scene = { number: 0, at_us: 0, facts, ended: "", zones: new Map(), aggregated: null };
+  for (const part of PARTS) scene[part] = new Map();
+  return scene;
 }
 
 export function cloneScene(scene) {
   const clone = { ...scene };
-  for (const part of [
-    "nodes",
-    "wires",
-    "tokens",
-    "copies",
-    "signals",
-    "work",
-    "fuses",
-    "ledger",
-    "broken",
-    "finished",
-    "sums",
-    "stores",
-  ]) {
-    clone[part] = new Map(scene[part]);
-  }
+  for (const part of PARTS) clone[part] = new Map(scene[part]);
   clone.zones = new Map();
   for (const [node, zones] of scene.zones) {
     const copy = {};
@@ -90,7 +92,7 @@ export function zoneKeys(scene, node, zone) {
   return scene.zones.get(node)?.[zone]?.keys ?? [];
 }
 
-const HANDLERS = {
+export const HANDLERS = {
   NodeAdded(scene, e) {
     const { node, kind, name, system, about } = e;
     scene.nodes.set(node, {
@@ -209,8 +211,7 @@ const HANDLERS = {
 
   /** Ticks with more than can be drawn singly: what lies where and what went where, and nobody by name. */
   Aggregated(scene, { counts, flows }) {
-    for (const part of ["zones", "tokens", "copies", "signals", "work", "fuses", "finished"])
-      scene[part].clear();
+    for (const part of PASSING) scene[part].clear();
     scene.aggregated = { counts, flows };
   },
   RunEnded(scene, e) {
@@ -279,7 +280,7 @@ const HANDLERS = {
 
 const messageOf = (scene, copy) => scene.facts.copies.get(copy)?.message ?? 0;
 
-function change(scene, node, with_) {
+export function change(scene, node, with_) {
   const known = scene.nodes.get(node);
   if (known) scene.nodes.set(node, { ...known, ...with_ });
 }

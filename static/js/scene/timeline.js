@@ -4,7 +4,7 @@
 // segment grows at its end. `sceneAt` folds forward from the nearest of: the last scene asked for, a
 // checkpoint, a chunk's own statement of the present.
 
-import { cloneScene, emptyFacts, emptyScene, reduce, settle } from "mailroom/scene/reducer.js";
+import { cloneScene, emptyFacts, emptyScene, learn, reduce, settle } from "mailroom/scene/reducer.js";
 import { decodeAll, PLACES, TALLIES } from "mailroom/stream/vocabulary.js";
 
 export const TICK_US = 25_000;
@@ -181,16 +181,17 @@ export class Timeline {
   /** What the whole run so far has on its stage, for a layout that does not move; and everybody's names. */
   learn(events) {
     for (const event of events) {
-      if (event.type === "Settled") {
+      if (event.type === "Settled" || event.type === "Counted") {
         this.reached.add(event.now);
         this.destinations.add(event.destination);
-      } else if (event.type === "Tallied") this.reached.add(event.what);
+      } else if (event.type === "Tallied" || event.type === "TalliedMore") this.reached.add(event.what);
       else if (event.type === "LedgerStands") this.learnStand(event);
       if (event.type === "MessageCreated" || event.type === "Routed") reduce(this.plan, event);
       else if (PLANNED.has(event.type) && this.plan.nodes.get(event.node)?.name !== (event.name ?? "")) {
         reduce(this.plan, event);
         this.planVersion += 1;
       }
+      if (learn(this.plan, event)) this.planVersion += 1;
       if (event.type === "NodeAdded" || event.type === "NodeRemoved") this.stay(event);
     }
     this.plan.copies.clear();
@@ -359,7 +360,8 @@ export class Timeline {
 
   /** When the first message (or body) sets out, null when none is held. */
   firstMovement() {
-    const moves = (event) => event.type === "Moved" || (event.type === "Sent" && event.kind === "publish");
+    const moves = ({ type, kind }) =>
+      type === "Moved" || type === "BatchSent" || (type === "Sent" && kind === "publish");
     return this.segments[0]?.events.find(moves)?.at_us ?? null;
   }
 

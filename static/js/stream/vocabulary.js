@@ -108,7 +108,7 @@ const Owed = (e) => ({ copy: e[0], destination: e[1], after: e[2], deliveries: e
 
 const Done = (e) => ({ message: e[0], copy: e[1], effect: e[2], amount: e[3], effect_number: e[4], at_us: e[5], after: e[6] });
 
-const DECODERS = {
+export const DECODERS = {
   1: (e, number) => ({ type: "NodeAdded", number, at_us: e[1], cause: e[2], node: e[3], kind: e[4], name: e[5], system: e[6], about: e[7] }),
   2: (e, number) => ({ type: "NodeRemoved", number, at_us: e[1], cause: e[2], node: e[3] }),
   3: (e, number) => ({ type: "NodeStateChanged", number, at_us: e[1], cause: e[2], node: e[3], state: e[4], about: e[5] }),

@@ -44,7 +44,7 @@ class Picture:
                 if e.state == "up":
                     del self.states[e.node]
             case k.PartitionDeclared():
-                self.partitions[e.node] = e.topic, e.number, e.replicas
+                self.partitions[e.node] = e.topic, e.index, e.replicas
             case k.PartitionLed():
                 self.led[e.node] = e.leader, e.epoch, e.isr, e.elr
             case k.RecordsAppended():

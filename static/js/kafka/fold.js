@@ -1,0 +1,465 @@
+// Kafka's part of the fold: what its events say of logs, groups and their members. Loaded on pages with a
+// cluster, before the first scene is made; the scene then has beside nodes, wires, ledger, …:
+//
+// logs: partition → { node, topic, number, replicas, leader, epoch, isr, elr, start, hw, lso, end,
+//   ends: { broker: its replica's end }, chunks, gone }. Records are read with `recordAt` and `recordsFrom`: each
+//   { offset, message, pid, transactional, marker, aborted, at_us }, or null where nothing stands (any more: a gap).
+//   Only a tail of the log is held, `KEPT` offsets; what lies before is counted by its offsets alone.
+//   `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
+// groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node, away,
+//   since_us }), committed: { partition: offset }, lost: the last MemberGone }.
+// readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand, failing,
+//   since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{ offset, message }] }]
+//   in the order of its work (the log may have done away with them), hand[0].records[0] being worked on since
+//   `since_us`; `failing` the RecordFailed whose retry it waits for. Of a partition whose position it has not set
+//   yet the three are -1.
+// batches: signal → a BatchSent, BatchAcknowledged or RecordsSent on its way, with `depart_us`.
+// transactions: transactional id → { state, pid, epoch, at_us }.
+// shares: "group partition" → { group, partition, start, records: Map(offset → { state, member, deliveries, until_us,
+//   why }) }, state "LENT" or as RecordsSettled says.
+//
+// As in reducer.js, small objects are replaced and never changed in place. A log's records lie in chunks of 64,
+// of which an append copies the last one: a clone of a scene shares all of them.
+
+import { change, HANDLERS, register } from "mailroom/scene/reducer.js";
+import "mailroom/stream/kafka-vocabulary.js";
+
+const CHUNK = 64;
+/** Offsets of a log that are held: four times what the engine states of the present (engine/kafka/telling.py). */
+export const KEPT = 1024;
+/** As the engine states (STATED_TAIL, STATED_MOST there). */
+const TAIL = 48;
+const MOST = 256;
+
+/** As many as the engine states of the present (engine/world.py). */
+const SHELF_KEPT = 6;
+
+// -- reading ----------------------------------------------------------------------------------------
+
+/** The record at `offset` of a log, null for a gap, undefined where nothing is known (any more). */
+export function recordAt(log, offset) {
+  const record = everAt(log, offset);
+  return record?.gone ? null : record;
+}
+
+/** The record that stands or stood last at `offset`: one that has gone says why, in `gone`. */
+export function everAt(log, offset) {
+  const { chunks } = log;
+  const index = Math.floor(offset / CHUNK) - (chunks[0]?.number ?? 0);
+  return chunks[index]?.cells[offset % CHUNK];
+}
+
+/** The records of [from, until), in order; gaps and what is not known are left out. */
+export function recordsFrom(log, from, until = log.end) {
+  const found = [];
+  for (let offset = Math.max(from, heldFrom(log)); offset < until; offset++) {
+    const record = recordAt(log, offset);
+    if (record) found.push(record);
+  }
+  return found;
+}
+
+/** The first offset that may be held. */
+export const heldFrom = (log) => Math.max(log.start, (log.chunks[0]?.number ?? 0) * CHUNK);
+
+/** How many records lie in [from, until) that a group would have to read: gaps and control records do not count
+ * where they are known. */
+export function countRecords(log, from, until) {
+  let count = Math.max(0, until - Math.max(from, log.start));
+  for (let offset = Math.max(from, heldFrom(log)); offset < until; offset++) {
+    const record = recordAt(log, offset);
+    if (record === null || record?.marker) count -= 1;
+  }
+  return count;
+}
+
+/**
+ * From where on a log's records are known whatever way one has come to this moment: the tail, and what some
+ * group has yet to commit, within bounds.
+ */
+export function knownFrom(scene, log) {
+  let needed = log.end;
+  for (const { committed } of scene.groups.values()) needed = Math.min(needed, committed[log.node] ?? needed);
+  return Math.max(log.start, log.end - MOST, Math.min(needed, log.end - TAIL));
+}
+
+/** Committed, high watermark and what lies between of a group at a partition; committed is undefined before the
+ * first commit. */
+export function lagOf(scene, group, partition) {
+  const log = scene.logs.get(partition);
+  const committed = scene.groups.get(group)?.committed[partition];
+  const from = committed ?? log.start;
+  return { committed, hw: log.hw, lag: Math.max(0, log.hw - from) };
+}
+
+// -- logs -------------------------------------------------------------------------------------------
+
+const alter = (map, key, with_) => {
+  const known = map.get(key);
+  if (known) map.set(key, { ...known, ...with_ });
+};
+
+/** The chunks with `cells` from `base` on written over; what is too far behind `end` is left out. */
+function written(chunks, base, cells, end) {
+  const changed = chunks.slice();
+  let first = changed[0]?.number ?? Math.floor(base / CHUNK);
+  while (base < first * CHUNK) changed.unshift({ number: --first, cells: [] });
+  const fresh = new Set();
+  cells.forEach((cell, i) => {
+    const number = Math.floor((base + i) / CHUNK);
+    while (first + changed.length <= number) changed.push({ number: first + changed.length, cells: [] });
+    const at = number - first;
+    if (!fresh.has(number)) changed[at] = { number, cells: changed[at].cells.slice() };
+    fresh.add(number);
+    const row = changed[at].cells;
+    const place = (base + i) % CHUNK;
+    while (row.length < place) row.push(undefined);
+    row[place] = cell;
+  });
+  while (changed.length && (changed[0].number + 1) * CHUNK <= end - KEPT) changed.shift();
+  return changed;
+}
+
+/** Records of the transaction that a marker has just aborted. */
+function abort(log, pid, marker) {
+  let { chunks } = log;
+  for (let offset = marker - 1; offset >= heldFrom(log); offset--) {
+    const record = recordAt(log, offset);
+    if (record?.pid !== pid) continue;
+    if (record.marker) break;
+    if (record.transactional) chunks = written(chunks, offset, [{ ...record, aborted: true }], log.end);
+  }
+  return chunks;
+}
+
+const ON_LOGS = {
+  PartitionDeclared(scene, { node, topic, index, replicas }) {
+    scene.logs.set(node, {
+      node,
+      topic,
+      number: index,
+      replicas,
+      leader: 0,
+      epoch: -1,
+      isr: [],
+      elr: [],
+      start: 0,
+      hw: 0,
+      lso: 0,
+      end: 0,
+      ends: {},
+      chunks: [],
+      gone: null,
+    });
+  },
+  PartitionLed(scene, { node, leader, epoch, isr, elr, at_us }) {
+    const known = scene.logs.get(node);
+    if (!known) return;
+    const led = known.leader === leader ? known.led_us : at_us;
+    scene.logs.set(node, { ...known, leader, epoch, isr, elr, led_us: led });
+  },
+  RecordsAppended(scene, { node, base, messages, pid, transactional, marker, at_us }) {
+    const log = scene.logs.get(node);
+    if (!log) return;
+    const cells = messages.map((message, i) => ({
+      offset: base + i,
+      message,
+      pid,
+      transactional,
+      marker,
+      aborted: false,
+      at_us,
+    }));
+    const holes = log.chunks.length ? Array(Math.max(0, base - log.end)).fill(null) : [];
+    const end = Math.max(log.end, base + cells.length);
+    const longer = {
+      ...log,
+      end,
+      chunks: written(log.chunks, base - holes.length, [...holes, ...cells], end),
+    };
+    if (marker === "abort") longer.chunks = abort(longer, pid, base);
+    scene.logs.set(node, longer);
+  },
+  LogMarked(scene, { node, start, high_watermark: hw, last_stable: lso }) {
+    const log = scene.logs.get(node);
+    if (!log) return;
+    scene.logs.set(node, { ...log, start, hw, lso, end: Math.max(log.end, start) });
+  },
+  ReplicaReached(scene, { node, broker, end }) {
+    const log = scene.logs.get(node);
+    if (log) scene.logs.set(node, { ...log, ends: { ...log.ends, [broker]: end } });
+  },
+  RecordsGone(scene, { node, offsets, why, at_us }) {
+    const log = scene.logs.get(node);
+    if (!log) return;
+    const records = offsets.map((offset) => recordAt(log, offset)).filter(Boolean);
+    let { chunks, end } = log;
+    for (const record of records) chunks = written(chunks, record.offset, [{ ...record, gone: why }], end);
+    if (why === "truncated") end = Math.min(end, offsets[0]);
+    scene.logs.set(node, { ...log, chunks, end, gone: { at_us, why, records } });
+  },
+};
+
+// -- groups -----------------------------------------------------------------------------------------
+
+const groupOf = (scene, node) =>
+  scene.groups.get(node) ?? {
+    node,
+    state: "Empty",
+    generation: 0,
+    protocol: "",
+    since_us: 0,
+    members: new Map(),
+    committed: {},
+    lost: null,
+  };
+
+const readerOf = (scene, node, group) =>
+  scene.readers.get(node) ?? { node, group, owned: {}, hand: [], failing: null, since_us: 0 };
+
+const NOWHERE = { position: -1, worked_to: -1, delivered_to: -1 };
+
+function member(scene, { group, node, member: id, at_us }, away) {
+  const known = groupOf(scene, group);
+  const members = new Map(known.members).set(id, { member: id, node, away, since_us: at_us });
+  scene.groups.set(group, { ...known, members });
+}
+
+const ON_GROUPS = {
+  GroupChanged(scene, { group, state, generation, protocol, at_us }) {
+    scene.groups.set(group, { ...groupOf(scene, group), state, generation, protocol, since_us: at_us });
+  },
+  MemberJoined(scene, e) {
+    member(scene, e, false);
+    if (e.node) scene.readers.set(e.node, { ...readerOf(scene, e.node, e.group), group: e.group });
+  },
+  MemberGone(scene, e) {
+    if (e.why === "away") return member(scene, e, true);
+    const known = groupOf(scene, e.group);
+    const members = new Map(known.members);
+    members.delete(e.member);
+    const { node, why, at_us } = e;
+    scene.groups.set(e.group, { ...known, members, lost: { member: e.member, node, why, at_us } });
+    return undefined;
+  },
+  OffsetCommitted(scene, { group, node, offset }) {
+    const known = groupOf(scene, group);
+    scene.groups.set(group, { ...known, committed: { ...known.committed, [node]: offset } });
+  },
+  TransactionChanged(scene, { transactional_id, state, pid, epoch, at_us }) {
+    scene.transactions.set(transactional_id, { state, pid, epoch, at_us });
+  },
+};
+
+// -- members ----------------------------------------------------------------------------------------
+
+function reader(scene, { node, group, at_us }, with_) {
+  const known = readerOf(scene, node, group);
+  const changed = { ...known, ...with_(known) };
+  const [was, is] = [known.hand[0], changed.hand[0]];
+  if (is && (is.partition !== was?.partition || is.first !== was.first)) changed.since_us = at_us;
+  scene.readers.set(node, changed);
+}
+
+const without = (hand, partitions) => hand.filter((part) => !partitions.includes(part.partition));
+
+const stillFailing = (failing, partitions) => (partitions.includes(failing?.partition) ? null : failing);
+
+const ON_MEMBERS = {
+  PartitionsAssigned(scene, e) {
+    reader(scene, e, ({ owned }) => ({
+      group: e.group,
+      owned: { ...owned, ...Object.fromEntries(e.partitions.map((partition) => [partition, NOWHERE])) },
+    }));
+  },
+  PartitionsRevoked(scene, e) {
+    reader(scene, e, ({ owned, hand, failing }) => {
+      const left = { ...owned };
+      for (const partition of e.partitions) delete left[partition];
+      return { owned: left, hand: without(hand, e.partitions), failing: stillFailing(failing, e.partitions) };
+    });
+  },
+  PositionSet(scene, e) {
+    const { partition, offset } = e;
+    const at = { position: offset, worked_to: offset, delivered_to: offset };
+    reader(scene, e, ({ owned, hand, failing }) => ({
+      owned: { ...owned, [partition]: at },
+      hand: without(hand, [partition]),
+      failing: stillFailing(failing, [partition]),
+    }));
+  },
+  RecordsDelivered: (scene, e) => hold(scene, e, fetched(scene, e)),
+  RecordsHeld(scene, e) {
+    const records = e.offsets.map((offset, i) => ({ offset, message: e.messages[i] }));
+    hold(scene, e, records);
+  },
+  RecordsWorked(scene, e) {
+    const { partition, next } = e;
+    applied(scene, e);
+    reader(scene, e, ({ owned, hand, failing }) => {
+      const at = hand.findIndex((part) => part.partition === partition);
+      const rest = hand.slice();
+      if (at >= 0 && next < rest[at].next) {
+        const records = rest[at].records.filter((record) => record.offset >= next);
+        rest[at] = { ...rest[at], first: next, records };
+      } else if (at >= 0) rest.splice(at, 1);
+      const place = owned[partition];
+      return {
+        hand: rest,
+        failing: failing?.partition === partition && failing.offset < next ? null : failing,
+        owned: place ? { ...owned, [partition]: { ...place, worked_to: next } } : owned,
+      };
+    });
+  },
+  RecordFailed(scene, e) {
+    const { partition, offset, attempt, why, until_us, at_us } = e;
+    const failing = until_us ? { partition, offset, attempt, why, until_us, at_us } : null;
+    reader(scene, e, () => ({ failing }));
+  },
+};
+
+/** Why a record may be gone that a consumer was given all the same. */
+const TAKEN_LATER = ["retention", "deleted"];
+
+/** What a fetch has brought: the records of its range, without the control records between them. */
+function fetched(scene, { partition, first, next }) {
+  const log = scene.logs.get(partition);
+  const found = [];
+  for (let offset = first; log && offset < next; offset++) {
+    const record = everAt(log, offset);
+    if (record && !record.marker && (!record.gone || TAKEN_LATER.includes(record.gone)))
+      found.push({ offset, message: record.message });
+  }
+  return found;
+}
+
+/** Records come into a consumer's hand. */
+function hold(scene, e, records) {
+  const { partition, first, next } = e;
+  reader(scene, e, ({ owned, hand }) => {
+    const last = hand.at(-1);
+    const joined = last?.partition === partition && last.next === first;
+    const more = joined
+      ? [...hand.slice(0, -1), { ...last, next, records: [...last.records, ...records] }]
+      : [...hand, { partition, first, next, records }];
+    const place = owned[partition];
+    if (!place) return { hand: more };
+    return { hand: more, owned: { ...owned, [partition]: { ...place, position: next, delivered_to: next } } };
+  });
+}
+
+/** What the work on a range has done to the world outside: sums and stores. */
+function applied(scene, e) {
+  const { node, partition, first, next, failed, skipped, effect, total, due } = e;
+  if (total) scene.sums.set(effect, { unit: "", ...scene.sums.get(effect), total, due });
+  const held = scene.readers.get(node)?.hand.find((part) => part.partition === partition)?.records ?? [];
+  const worked = held.filter(
+    (r) => r.message && first <= r.offset && r.offset < next && !failed.includes(r.offset),
+  );
+  const store = scene.nodes.get(node)?.handler?.store;
+  if (!store || !worked.length) return;
+  let { recent } = scene.stores.get(store) ?? { recent: [] };
+  for (const { message, offset } of worked)
+    if (!skipped.includes(offset) && !recent.includes(message))
+      recent = [...recent, message].slice(-SHELF_KEPT);
+  const last = worked.at(-1);
+  scene.stores.set(store, { recent, asked: last.message, seen: skipped.includes(last.offset) });
+}
+
+// -- what travels -----------------------------------------------------------------------------------
+
+function travels(scene, { number: _number, cause: _cause, ...e }) {
+  for (const [signal, old] of scene.batches) if (old.arrive_us <= e.at_us) scene.batches.delete(signal);
+  scene.batches.set(e.signal, { ...e, depart_us: e.at_us });
+}
+
+const lost = HANDLERS.SignalLost;
+
+const ON_LINKS = {
+  BatchSent: travels,
+  BatchAcknowledged: travels,
+  RecordsSent: travels,
+  SignalLost(scene, e) {
+    lost(scene, e);
+    scene.batches.delete(e.signal);
+  },
+};
+
+// -- share groups -----------------------------------------------------------------------------------
+
+function share(scene, { group, node: partition }, with_) {
+  const key = `${group} ${partition}`;
+  const known = scene.shares.get(key) ?? { group, partition, start: 0, records: new Map() };
+  const records = new Map(known.records);
+  const start = with_(records) ?? known.start;
+  for (const offset of records.keys()) if (offset < start) records.delete(offset);
+  scene.shares.set(key, { ...known, start, records });
+}
+
+const ON_SHARES = {
+  RecordsLent(scene, e) {
+    share(scene, e, (records) => {
+      e.offsets.forEach((offset, i) => {
+        const { member: id, deliveries, until_us } = e;
+        records.set(offset, { state: "LENT", member: id, deliveries: deliveries[i], until_us, why: "" });
+      });
+    });
+  },
+  RecordsSettled(scene, e) {
+    share(scene, e, (records) => {
+      for (const offset of e.offsets) {
+        const deliveries = records.get(offset)?.deliveries ?? 0;
+        records.set(offset, { state: e.state, member: "", deliveries, until_us: 0, why: e.why });
+      }
+      return e.start;
+    });
+  },
+};
+
+// -- counts -----------------------------------------------------------------------------------------
+
+function count(scene, destination, what, by) {
+  if (!what) return;
+  const stand = scene.ledger.get(destination);
+  scene.ledger.set(destination, { ...stand, [what]: (stand?.[what] ?? 0) + by });
+}
+
+const ON_COUNTS = {
+  Counted(scene, { destination, was, now, count: n }) {
+    count(scene, destination, was, -n);
+    count(scene, destination, now, n);
+  },
+  TalliedMore: (scene, { destination, what, count: n }) => count(scene, destination, what, n),
+};
+
+const settings = (scene, { number: _number, at_us: _at, cause: _cause, type: _type, ...set }) =>
+  change(scene, set.node, { settings: set });
+
+const ON_NODES = {
+  MemberSettings: settings,
+  ProducerSettings: settings,
+  NodeRemoved: ((removed) => (scene, e) => {
+    removed(scene, e);
+    scene.readers.delete(e.node);
+  })(HANDLERS.NodeRemoved),
+};
+
+/** What the stage is laid out by: partitions, and which group a consumer is of. Returns whether that is news. */
+function learn(plan, event) {
+  if (event.type === "PartitionDeclared") {
+    if (plan.logs.has(event.node)) return false;
+    ON_LOGS.PartitionDeclared(plan, event);
+    return true;
+  }
+  if (event.type !== "MemberJoined" && event.type !== "PartitionsAssigned") return false;
+  if (!event.node || plan.readers.get(event.node)?.group === event.group) return false;
+  plan.readers.set(event.node, { ...readerOf(plan, event.node, event.group), group: event.group });
+  return true;
+}
+
+register({
+  handlers: { ...ON_LOGS, ...ON_GROUPS, ...ON_MEMBERS, ...ON_LINKS, ...ON_SHARES, ...ON_COUNTS, ...ON_NODES },
+  parts: ["logs", "groups", "readers", "batches", "transactions", "shares"],
+  passing: ["batches"],
+  learn,
+});

@@ -1,0 +1,58 @@
+// Kafka's part of a scene as plain, ordered data, beside lazy/describe.js. For tests and reports.
+//
+// Of each log only what is known whatever way one has come to the moment (`knownFrom`); when a leader began and
+// what was last seen to leave are no part of it.
+
+import { knownFrom, recordsFrom } from "mailroom/kafka/fold.js";
+
+export function describeKafka(scene, t_us = scene.at_us) {
+  return {
+    logs: byKey(scene.logs, (log) => describeLog(scene, log)),
+    groups: byKey(scene.groups, describeGroup, (g) => g.generation || g.members.size || !empty(g.committed)),
+    readers: byKey(scene.readers, describeReader, (r) => !empty(r.owned) || r.hand.length),
+    batches: byKey(
+      scene.batches,
+      ({ at_us: _, ...batch }) => batch,
+      (b) => b.arrive_us > t_us,
+    ),
+    transactions: byKey(scene.transactions, ({ state, pid, epoch }) => [state, pid, epoch]),
+    shares: byKey(scene.shares, describeShare, (s) => s.records.size),
+  };
+}
+
+const empty = (object) => Object.keys(object).length === 0;
+
+const ordered = (object) => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+function byKey(map, describe, some = () => true) {
+  const told = {};
+  for (const [key, value] of map) if (some(value)) told[key] = describe(value);
+  return ordered(told);
+}
+
+function describeLog(scene, { chunks: _chunks, gone: _gone, led_us: _led, ends, ...log }) {
+  const from = knownFrom(scene, scene.logs.get(log.node));
+  const records = recordsFrom(scene.logs.get(log.node), from).map(
+    ({ offset, message, pid, transactional, marker, aborted }) => {
+      const { key, poison, node } = scene.facts.messages.get(message) ?? {};
+      return [offset, message, key, poison, node, pid, transactional, marker, aborted].join(" ");
+    },
+  );
+  const reached = Object.fromEntries(Object.entries(ends).filter(([, end]) => end));
+  return { ...log, ends: ordered(reached), from, records };
+}
+
+function describeGroup({ members, committed, lost: _lost, ...group }) {
+  const who = byKey(members, ({ node, away }) => ({ node, away }));
+  return { ...group, committed: ordered(committed), members: who };
+}
+
+function describeReader({ owned, failing, hand, since_us, ...reader }) {
+  const { number: _number, cause: _cause, type: _type, ...failed } = failing ?? {};
+  return { ...reader, hand, since_us: hand.length ? since_us : 0, owned: ordered(owned), failing: failed };
+}
+
+function describeShare({ group, partition, start, records }) {
+  const told = byKey(records, ({ state, member, until_us }) => [state, member, until_us]);
+  return { group, partition, start, records: told };
+}
