@@ -10,7 +10,9 @@ from engine.commands import decode
 from engine.durations import duration_us
 from engine.goals import read_predicate
 from engine.history import play
+from lessons.answers import right_answer
 from lessons.catalogue import catalogue
+from lessons.items import Numeric
 
 Way = list[tuple[str, str, dict[str, Any]]]
 """(moment, command, arguments), in order."""
@@ -43,6 +45,18 @@ def retry(**how: Any) -> tuple[str, str, dict[str, Any]]:
     return "5s", "SetRetry", {"consumer": "labeller", **how}
 
 
+def billing_b(at: str, command: str, **arguments: Any) -> tuple[str, str, dict[str, Any]]:
+    return at, command, {"consumer": "billing B", **arguments}
+
+
+def seek(at: str, group: str = "search", to: str = "earliest") -> tuple[str, str, dict[str, Any]]:
+    return at, "SeekGroup", {"system": "log", "group": group, "to": to}
+
+
+def client(at: str, command: str, name: str) -> tuple[str, str, dict[str, Any]]:
+    return at, command, {"consumer": name}
+
+
 DLQ = {"then": "parcels.dlq"}
 REACHED: list[tuple[str, str, Way]] = [
     ("point-to-point", "a binding from the beginning", [bind("index", "50ms")]),
@@ -53,6 +67,14 @@ REACHED: list[tuple[str, str, Way]] = [
     ("retries-dead-letter", "one attempt more", [retry(do="republish", limit=4, **DLQ)]),
     ("retries-dead-letter", "fewer attempts with a longer wait",
      [retry(do="republish", queue="retry.4s", delay_us=7_000_000, limit=2, **DLQ)]),
+    ("consumer-groups", "removed altogether", [billing_b("7s", "RemoveConsumer")]),
+    ("consumer-groups", "stopped before anybody else comes", [billing_b("3s", "StopConsumer")]),
+    ("consumer-groups", "stopped as late as can be", [billing_b("12s", "StopConsumer")]),
+    ("offsets-replay", "set back as soon as the group is empty", [seek("11500ms")]),
+    ("offsets-replay", "stopped, set back and started before the scenario does", [
+        client("9s", "StopConsumer", "indexer"), seek("10s"), client("10500ms", "RestartConsumer", "indexer")]),
+    ("offsets-replay", "set back, and a second indexer starts it", [
+        seek("12s"), ("12500ms", "AddConsumer", {"like": "indexer", "name": "second indexer"})]),
 ]  # fmt: skip
 
 MISSED: list[tuple[str, str, Way, str]] = [
@@ -77,6 +99,26 @@ MISSED: list[tuple[str, str, Way, str]] = [
     ("retries-dead-letter", "one attempt less", [retry(do="republish", limit=2, **DLQ)], "More than one parcel"),
     ("retries-dead-letter", "giving back at once", [retry(do="requeue")], "started too often"),
     ("retries-dead-letter", "giving back at once, three times", [retry(do="requeue", limit=3, **DLQ)], "More than one parcel"),
+    ("consumer-groups", "nothing", [], "charged twice"),
+    ("consumer-groups", "told too late to be done before the crash", [billing_b("12400ms", "StopConsumer")], "charged twice"),
+    ("consumer-groups", "a fifth member", [("5s", "AddConsumer", {"like": "billing D", "name": "billing E"})], "charged twice"),
+    ("consumer-groups", "started again at once", [billing_b("13600ms", "RestartConsumer")], "charged twice"),
+    ("consumer-groups", "crashed while it holds nothing", [billing_b("12s", "CrashConsumer")], "had to miss B first"),
+    ("consumer-groups", "paused before the crash", [billing_b("10s", "PauseConsumer")], "charged twice"),
+    ("consumer-groups", "stopped and started again", [billing_b("7s", "StopConsumer"), billing_b("8s", "RestartConsumer")],
+     "charged twice"),
+    ("consumer-groups", "committing before the work", [billing_b("7s", "SetAcknowledge", acknowledge="before work")], "were lost"),
+    ("offsets-replay", "nothing", [], "has no index entry"),
+    ("offsets-replay", "set back while it reads", [seek("9s")], "has no index entry"),
+    ("offsets-replay", "set to the latest", [seek("13s", to="latest")], "has no index entry"),
+    ("offsets-replay", "one more indexer", [("13s", "AddConsumer", {"like": "indexer", "name": "second indexer"})],
+     "has no index entry"),
+    ("offsets-replay", "set back when the log has forgotten", [
+        client("25s", "StopConsumer", "indexer"), seek("26s"), client("27s", "RestartConsumer", "indexer")],
+     "Retention was quicker"),
+    ("offsets-replay", "the wrong group", [
+        client("13s", "StopConsumer", "cashier"), seek("14s", "billing"), client("15s", "RestartConsumer", "cashier")],
+     "it was billing that was set back"),
 ]  # fmt: skip
 
 
@@ -95,3 +137,15 @@ def test_a_wrong_way_misses_the_goal_and_is_told_why(slug: str, way: Way, said: 
     reached, feedback = outcome(slug, way)
     assert not reached
     assert said in feedback
+
+
+CHANGING = [
+    item for lesson in catalogue().lessons.values() if lesson.system == "kafka"
+    for item in lesson.items if isinstance(item, Numeric) and len(item.variants) > 1
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", [pytest.param(item, id=item.id) for item in CHANGING])
+def test_another_seed_has_another_key(item: Numeric) -> None:
+    keys = {right_answer(item, seed) for seed in item.variants}
+    assert len(keys) > 1
