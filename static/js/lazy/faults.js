@@ -1,8 +1,11 @@
 // Break it: press a fault, choose its target; one possible target is taken at once.
 
-const up = (node) => node.state !== "crashed" && node.state !== "stopped";
+export const up = (node) => node.state !== "crashed" && node.state !== "stopped";
 
-/** kinds of nodes, which of them are possible, and the command for one; `undo` names the way back. */
+/**
+ * kinds of nodes, which of them are possible, and the command for one; `undo` names the way back. Or `choices`, which
+ * has what can be chosen of one node as [words, command].
+ */
 const FAULTS = {
   crash: { kinds: ["consumer"], may: up, command: (n) => ["CrashConsumer", { consumer: n.name }] },
   restart: {
@@ -30,6 +33,11 @@ const FAULTS = {
 
 export function furnishFaults(stage) {
   const { faults, targets } = stage.parts;
+  if (/\bkafka\b/.test(stage.dataset.systems))
+    import("mailroom/lazy/kafka/faults.js").then(({ furnishKafkaFaults }) => {
+      furnishKafkaFaults(stage, FAULTS);
+      refresh();
+    });
   let chosen = null;
   const choose = (name) => {
     chosen = name;
@@ -37,9 +45,9 @@ export function furnishFaults(stage) {
     for (const button of faults.querySelectorAll("[data-fault]"))
       button.setAttribute("aria-pressed", String(button.dataset.fault === chosen));
   };
-  const done = (node) => {
+  const done = (command) => {
     const pressed = faults.querySelector(`[data-fault="${chosen}"]`);
-    if (node) stage.session.command(...FAULTS[chosen].command(node));
+    if (command) stage.session.command(...command);
     choose(null);
     pressed.focus();
   };
@@ -47,10 +55,10 @@ export function furnishFaults(stage) {
     const button = event.target.closest("[data-fault]");
     if (!button) return;
     const name = button.dataset.fault;
-    const possible = targetsOf(stage, name);
+    const possible = choicesOf(stage, name);
     if (chosen === name || !possible.length) return choose(null);
     choose(name);
-    if (possible.length === 1) done(possible[0]);
+    if (possible.length === 1) done(possible[0][1]);
     else targets.querySelector("button")?.focus();
     return undefined;
   });
@@ -67,7 +75,16 @@ export function furnishFaults(stage) {
 function targetsOf(stage, name) {
   const fault = FAULTS[name];
   return [...stage.shownScene.nodes.values()].filter(
-    (node) => fault.kinds.includes(node.kind) && fault.may(node),
+    (node) => fault.kinds.includes(node.kind) && fault.may(node, stage),
+  );
+}
+
+/** [words, command] of each target, or of what can be chosen of each. */
+function choicesOf(stage, name) {
+  const fault = FAULTS[name];
+  const word = (node) => (fault.on?.(node) ? `${node.name}: ${fault.undo}` : node.name);
+  return targetsOf(stage, name).flatMap(
+    (node) => fault.choices?.(node, stage) ?? [[word(node), fault.command(node, stage)]],
   );
 }
 
@@ -75,7 +92,6 @@ function targetsOf(stage, name) {
 function offer(stage, box, name, done) {
   box.hidden = !name;
   if (!name) return box.replaceChildren();
-  const fault = FAULTS[name];
   const head = document.createElement("span");
   head.className = "targets-head";
   head.textContent = "Which one?";
@@ -85,10 +101,8 @@ function offer(stage, box, name, done) {
     button.addEventListener("click", act);
     return button;
   };
-  const buttons = targetsOf(stage, name).map((node) =>
-    make(fault.on?.(node) ? `${node.name}: ${fault.undo}` : node.name, () => done(node)),
-  );
-  box.setAttribute("aria-label", `Targets of ${name}`);
+  const buttons = choicesOf(stage, name).map(([text, command]) => make(text, () => done(command)));
+  box.setAttribute("aria-label", `Targets of ${FAULTS[name].label ?? name}`);
   return box.replaceChildren(
     head,
     ...buttons,

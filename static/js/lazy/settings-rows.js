@@ -1,39 +1,28 @@
-// What can be changed of each kind of node, in plain words with what follows from it, and the command for it. Pure.
+// What can be changed of each kind of node of RabbitMQ, in plain words with what follows from it, and the command for
+// it. Pure.
 
-const ROWS = { consumer: consumerRows, producer: producerRows, queue: queueRows, exchange: exchangeRows };
+import {
+  LINKS,
+  RATES,
+  STATES,
+  act,
+  alive,
+  choice,
+  makingRows,
+  named,
+  networkRow,
+  othersRow,
+  seconds,
+  settingsOf,
+  workRows,
+} from "mailroom/lazy/settings-parts.js";
 
-/** @returns {{head: string, facts: string, rows: {label, says, controls}[]}} what the sheet shows of `node` now. */
-export function rowsOf(stage, node) {
-  const scene = stage.shownScene;
-  return { head: node.name || "default exchange", ...ROWS[node.kind](node, scene, stage) };
-}
-
-/** Buttons of which one is pressed; a number `now` that is none of `values` takes its place among them. */
-function choice(values, now, words, command) {
-  const at = values.findIndex((value) => value > now || value === 0);
-  const all =
-    now === undefined || values.includes(now)
-      ? values
-      : values.toSpliced(at < 0 ? values.length : at, 0, now);
-  return all.map((value) => ({ text: words(value), pressed: value === now, command: command(value) }));
-}
-
-const act = (text, command, off = false) => ({ text, command, off });
-
-const seconds = (us) => (us < 1e6 ? `${us / 1e3} ms` : `${us / 1e6} s`);
-
-const named = (scene, test) => [...scene.nodes.values()].filter(test);
-
-const STATES = {
-  up: "at work",
-  slow: "slow",
-  crashed: "crashed",
-  stopped: "stopped",
-  connecting: "connecting",
-  paused: "paused",
+export const ROWS = {
+  consumer: consumerRows,
+  producer: producerRows,
+  queue: queueRows,
+  exchange: exchangeRows,
 };
-const LINKS = { cut: ", network cut", closed: ", disconnected" };
-const alive = (node) => node.state !== "crashed" && node.state !== "stopped";
 
 // -- consumers ----------------------------------------------------------------------------------
 
@@ -43,24 +32,7 @@ const ACKNOWLEDGES = {
   automatic:
     "The broker forgets each message as it sends it: a crash or a cut loses all that is on its way or at work.",
 };
-const KEEPS = {
-  "": ["nothing", "A message that comes again has its effect again."],
-  "with the effect": [
-    "in one step with its effect",
-    "A message that comes again is recognised: its effect happens once.",
-  ],
-  "check then act": [
-    "asks first, notes at the end",
-    "Two workers at once, or a crash before the note, can still do it twice.",
-  ],
-};
-const WORK_US = [250_000, 500_000, 1_000_000, 2_000_000, 5_000_000];
 const PREFETCHES = [1, 2, 3, 5, 10, 0];
-
-/** What events have said that it does, or its scenario while none has. */
-export function settingsOf(stage, node) {
-  return node.settings ?? JSON.parse(stage.dataset.workers || "{}")[node.name] ?? null;
-}
 
 function consumerRows(node, scene, stage) {
   const set = settingsOf(stage, node);
@@ -112,37 +84,7 @@ function takingRows(consumer, set, node) {
         (acknowledge) => ["SetAcknowledge", { consumer, acknowledge }],
       ),
     },
-    {
-      label: "Work",
-      says: "How long it works on each, from the next message on.",
-      controls: choice(WORK_US, set.work_us, seconds, (constant_us) => [
-        "SetWork",
-        { consumer, constant_us },
-      ]),
-    },
-    {
-      label: "Speed",
-      says:
-        node.state === "slow"
-          ? "The same work takes longer: its queue grows."
-          : "It works at its normal speed.",
-      controls: choice(
-        ["normal", "three times slower"],
-        node.state === "slow" ? "three times slower" : "normal",
-        (word) => word,
-        (word) => ["SlowConsumer", { consumer, factor: word === "normal" ? 1000 : 3000 }],
-      ),
-    },
-    {
-      label: "Remembers",
-      says: KEEPS[set.keep][1],
-      controls: choice(
-        Object.keys(KEEPS),
-        set.keep,
-        (keep) => KEEPS[keep][0],
-        (keep) => ["SetIdempotency", { consumer, keep: keep || "none" }],
-      ),
-    },
+    ...workRows(consumer, set, node, "its queue grows"),
   ];
 }
 
@@ -240,63 +182,14 @@ function processRows(node) {
   ];
 }
 
-function networkRow(node, what) {
-  const actor = node.name;
-  return {
-    label: "Network",
-    says:
-      node.link === "up"
-        ? "Once a cut has lasted a heartbeat, both sides give the connection up."
-        : "Nothing gets through until it is mended.",
-    controls: [
-      act("Cut", ["CutLink", { actor }], node.link !== "up"),
-      act("Mend", ["RestoreLink", { actor }], node.link === "up"),
-      act(`Lose the next ${what}`, ["DropNextAck", { actor }]),
-    ],
-  };
-}
-
 // -- producers ----------------------------------------------------------------------------------
-
-const RATES = [6, 30, 60, 120, 300];
-const KEYS_MAX = 6;
-
-/** How a producer's own note says that it makes so many a minute, evenly or by chance. */
-const saysRate = (rate) => [`every ${seconds(60e6 / rate)}`, `≈ ${Number((rate / 60).toPrecision(6))}/s`];
 
 function producerRows(node, scene, stage) {
   const producer = node.name;
-  const now = RATES.find((rate) => saysRate(rate).includes(node.about));
-  const paused = node.state === "paused";
-  const publish = (text, key) => act(text, ["PublishNow", { producer, key }], node.state !== "up" && !paused);
   return {
     facts: `Producer, ${STATES[node.state]}${LINKS[node.link] ?? ""}: ${node.about}.`,
     rows: [
-      {
-        label: "Messages a minute",
-        says: `Now ${node.about}.`,
-        controls: [
-          ...choice(RATES, now, String, (per_minute) => ["SetRate", { producer, per_minute }]),
-          act(
-            paused ? "Go on" : "Pause",
-            [paused ? "ResumeProducer" : "PauseProducer", { producer }],
-            !alive(node),
-          ),
-        ],
-      },
-      {
-        label: "Publish one now",
-        says: "One more message at once, beside those that it makes anyway.",
-        controls: [
-          publish("with its own next key", ""),
-          ...stage.kinds.slice(0, KEYS_MAX).map((key) => publish(key, key)),
-        ],
-      },
-      {
-        label: "Poison",
-        says: "Every worker fails at such a message, however often it comes.",
-        controls: [act("Poison the next one", ["PoisonNext", { producer }], !alive(node))],
-      },
+      ...makingRows(node, stage, RATES),
       {
         label: "Process",
         says: "What it had not got confirmed a dead producer will not send again.",
@@ -306,14 +199,7 @@ function producerRows(node, scene, stage) {
         ],
       },
       networkRow(node, "confirm"),
-      {
-        label: "Producers",
-        says: "Another one makes messages of its own, at the same rate.",
-        controls: [
-          act("Add another like it", ["AddProducer", { like: producer }]),
-          act("Remove it", ["RemoveProducer", { producer }]),
-        ],
-      },
+      othersRow(node),
     ],
   };
 }

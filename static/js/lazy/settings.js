@@ -3,21 +3,31 @@
 // What is set now is what events have said of the node, or what its scenario says while none has. A row is
 // {label, says, controls}; a control is {text, command: [name, args], pressed (a choice), off} or an input.
 
-import { rowsOf } from "mailroom/lazy/settings-rows.js";
+import { isKafkas, settingsOf } from "mailroom/lazy/settings-parts.js";
 
 const VIEWERS = "Only the room’s owner may change this. Open the scenario yourself to try it.";
 const OVER = "The run is over: go back to change something.";
 
-export function furnishSettings(stage) {
-  const sheet = new Sheet(stage);
+/** The rows of each system, by kind of node. */
+const ROWS = {
+  rabbitmq: () => import("mailroom/lazy/settings-rows.js"),
+  kafka: () => import("mailroom/lazy/kafka/settings-rows.js"),
+};
+
+export async function furnishSettings(stage) {
+  const systems = (stage.dataset.systems || "rabbitmq").split(" ");
+  const loaded = await Promise.all(systems.map((system) => ROWS[system]()));
+  const sheet = new Sheet(stage, Object.fromEntries(systems.map((system, i) => [system, loaded[i].ROWS])));
   stage.addEventListener("choose", (event) => sheet.choose(event.detail));
   stage.addEventListener("change", () => sheet.refresh());
   stage.addEventListener("transport", () => sheet.refresh());
 }
 
 class Sheet {
-  constructor(stage) {
+  /** `tables`: by system ("kafka", "rabbitmq"), by kind of node, what the sheet shows of one. */
+  constructor(stage, tables) {
     this.stage = stage;
+    this.tables = tables;
     this.node = 0;
     this.rows = new Map();
     this.box = make("section", "settings");
@@ -76,7 +86,8 @@ class Sheet {
       this.close();
       return;
     }
-    const { head, facts, rows } = rowsOf(stage, node);
+    const { facts, rows } = this.rowsOf(node);
+    const head = node.name || "default exchange";
     this.box.setAttribute("aria-label", `Settings of ${head}`);
     write(this.head, head);
     write(this.facts, facts);
@@ -84,6 +95,15 @@ class Sheet {
     write(this.why, why);
     this.why.hidden = !why;
     this.fill(rows, Boolean(why));
+  }
+
+  /** Facts and rows of `node` now. Where there are two systems, its settings or its kind say of which it is. */
+  rowsOf(node) {
+    const { stage, tables } = this;
+    const { kafka, rabbitmq } = tables;
+    const own = isKafkas(settingsOf(stage, node)) || !(rabbitmq && node.kind in rabbitmq);
+    const table = kafka && own ? kafka : rabbitmq;
+    return table[node.kind]?.(node, stage.shownScene, stage) ?? { facts: "", rows: [] };
   }
 
   /** Rows that stay keep their elements, so that focus and what is being written stay. */

@@ -1,0 +1,127 @@
+// What can be broken of a cluster beside what every stage has: the palette learns its targets and gets its buttons.
+
+import { up } from "mailroom/lazy/faults.js";
+import { settingsOf } from "mailroom/lazy/settings-parts.js";
+import "mailroom/lazy/kafka/sayings-commands.js";
+
+const always = () => true;
+const isMember = (node, stage) => "group" in (settingsOf(stage, node) ?? {});
+const isKafkas = (node, stage) => "acks" in (settingsOf(stage, node) ?? {});
+
+/** A broker's number, which is in its name: "broker 2". */
+export const brokerOf = ({ system, name }) => ({ system, broker: Number(name.split(" ").at(-1)) });
+
+/** How many partitions a topic has. */
+export const partitionsOf = (scene, topic) =>
+  [...scene.logs.values()].filter((log) => log.topic === topic.node).length;
+
+/** The lists of assignors that a group's members may be given: those of the protocol that they speak. */
+export function assignorsFor(stage, group) {
+  const member = [...stage.shownScene.nodes.values()].find(
+    (node) => node.system === group.system && settingsOf(stage, node)?.group === group.name,
+  );
+  const set = member && settingsOf(stage, member);
+  if (set?.protocol === "consumer") return { now: set.assignors, lists: [["uniform"], ["range"]] };
+  const lists = [
+    ["range"],
+    ["roundrobin"],
+    ["sticky"],
+    ["cooperative-sticky"],
+    ["range", "cooperative-sticky"],
+  ];
+  return { now: set?.assignors ?? [], lists };
+}
+
+const MORE = {
+  pause: {
+    label: "Pause member",
+    icon: "M6.5 4v12M13.5 4v12",
+    kinds: ["consumer"],
+    may: (n, stage) => up(n) && isMember(n, stage),
+    on: (n) => n.state === "paused",
+    undo: "go on",
+    command: (n) => [n.state === "paused" ? "ResumeConsumer" : "PauseConsumer", { consumer: n.name }],
+  },
+  broker: {
+    label: "Kill broker",
+    icon: "M3 5h14v10H3zM6 8l8 4M14 8l-8 4",
+    kinds: ["broker"],
+    may: always,
+    on: (n) => !up(n),
+    undo: "start again",
+    command: (n) => [up(n) ? "KillBroker" : "StartBroker", brokerOf(n)],
+  },
+  partition: {
+    label: "Add partition",
+    icon: "M2 5h16M2 10h16M6 15h8M10 12v6",
+    kinds: ["topic"],
+    may: always,
+    command: ({ system, name: topic, node }, stage) => [
+      "AddPartitions",
+      { system, topic, count: partitionsOf(stage.shownScene, { node }) + 1 },
+    ],
+  },
+  assignor: {
+    label: "Change assignor",
+    icon: "M3 6h10l-3-3M17 14H7l3 3",
+    kinds: ["group"],
+    may: always,
+    choices(group, stage) {
+      const { now, lists } = assignorsFor(stage, group);
+      return lists
+        .filter((list) => String(list) !== String(now))
+        .map((assignors) => [
+          `${group.name}: ${assignors.join(", ")}`,
+          ["SetAssignors", { system: group.system, group: group.name, assignors }],
+        ]);
+    },
+  },
+  seek: {
+    label: "Seek group",
+    icon: "M10 4L4 10l6 6M17 4l-6 6 6 6",
+    kinds: ["group"],
+    may: always,
+    choices: ({ system, name: group }) =>
+      ["earliest", "latest"].map((to) => [`${group}: to ${to}`, ["SeekGroup", { system, group, to }]]),
+  },
+  idempotence: {
+    label: "Idempotence off",
+    icon: "M4 7h12M4 13h12M13 3L7 17",
+    kinds: ["producer"],
+    may: (n, stage) => isKafkas(n, stage) && settingsOf(stage, n).acks === "all",
+    choices(node, stage) {
+      const { idempotence } = settingsOf(stage, node);
+      const text = idempotence ? node.name : `${node.name}: on again`;
+      return [[text, ["SetIdempotence", { producer: node.name, on: !idempotence }]]];
+    },
+  },
+};
+
+/** Adds to `faults`, by name, and to the group of buttons. */
+export function furnishKafkaFaults(stage, faults) {
+  const { crash, restart, drop } = faults;
+  drop.kinds.push("producer");
+  for (const [fault, kafkas] of [
+    [crash, (n) => ["CrashProducer", { producer: n.name }]],
+    [restart, (n) => ["RestartProducer", { producer: n.name }]],
+  ]) {
+    const { command } = fault;
+    fault.kinds.push("producer");
+    fault.command = (n) => (n.kind === "producer" ? kafkas(n) : command(n));
+  }
+  Object.assign(faults, MORE);
+  stage.parts.faults.append(...Object.entries(MORE).map(button));
+}
+
+function button([name, { label, icon }]) {
+  const made = Object.assign(document.createElement("button"), { type: "button", disabled: true });
+  made.dataset.fault = name;
+  const namespace = "http://www.w3.org/2000/svg";
+  const [svg, path] = ["svg", "path"].map((tag) => document.createElementNS(namespace, tag));
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("aria-hidden", "true");
+  path.setAttribute("d", icon);
+  svg.append(path);
+  made.append(svg, label);
+  return made;
+}
