@@ -73,6 +73,10 @@ REACHED: list[tuple[str, str, Way]] = [
     ("offsets-replay", "set back as soon as the group is empty", [seek("11500ms")]),
     ("offsets-replay", "stopped, set back and started before the scenario does", [
         client("9s", "StopConsumer", "indexer"), seek("10s"), client("10500ms", "RestartConsumer", "indexer")]),
+    ("offsets-replay", "the indexer seeks by itself, while it reads", [
+        ("9s", "Seek", {"consumer": "indexer", "to": "earliest"})]),
+    ("offsets-replay", "set back by a shift that is more than enough", [
+        ("13s", "SeekGroup", {"system": "log", "group": "search", "to": "shift", "by": -50})]),
     ("offsets-replay", "set back, and a second indexer starts it", [
         seek("12s"), ("12500ms", "AddConsumer", {"like": "indexer", "name": "second indexer"})]),
 ]  # fmt: skip
@@ -107,6 +111,8 @@ MISSED: list[tuple[str, str, Way, str]] = [
     ("consumer-groups", "paused before the crash", [billing_b("10s", "PauseConsumer")], "charged twice"),
     ("consumer-groups", "stopped and started again", [billing_b("7s", "StopConsumer"), billing_b("8s", "RestartConsumer")],
      "charged twice"),
+    ("consumer-groups", "made cooperative, one member after the other", [
+        ("5s", "SetAssignors", {"system": "log", "group": "billing", "assignors": ["cooperative-sticky"]})], "waited too long"),
     ("consumer-groups", "committing before the work", [billing_b("7s", "SetAcknowledge", acknowledge="before work")], "were lost"),
     ("offsets-replay", "nothing", [], "has no index entry"),
     ("offsets-replay", "set back while it reads", [seek("9s")], "has no index entry"),
