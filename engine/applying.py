@@ -301,6 +301,7 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.DeclareQueue: rearranging.declare_queue,
     c.BindQueue: rearranging.bind_queue,
     c.UnbindQueue: rearranging.unbind_queue,
+    c.DeleteQueue: rearranging.delete_queue,
     c.CrashProducer: _crash_producer,
     c.RestartProducer: _restart_producer,
     c.PauseProducer: _pause,

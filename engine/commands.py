@@ -20,6 +20,15 @@ Assignor = Literal["range", "roundrobin", "sticky", "cooperative-sticky", "unifo
 
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
 RoutingKey = Annotated[str, Meta(max_length=255)]
+HeaderValue = (
+    Annotated[str, Meta(max_length=255)] | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)] | bool | None
+)
+Headers = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=255)], HeaderValue],
+    Meta(max_length=limits.BINDING_ARGUMENTS_MAX),
+]
+"""Arguments of a binding to a headers exchange: `x-match`, and header → value (null: whatever it is)."""
+
 Rate = Annotated[int, Meta(ge=0, le=limits.RATE_PER_MINUTE_MAX)]
 
 
@@ -209,21 +218,31 @@ class DeclareQueue(Command, frozen=True):
 
 
 class BindQueue(Command, frozen=True):
-    """An administrator binds the queue to the exchange: it gets a copy of what fits `routing_key`."""
+    """An administrator binds the queue to the exchange: it gets a copy of what fits `routing_key`, or
+    behind a headers exchange of what fits `arguments`."""
 
     system: Name
     exchange: Name
     queue: Name
     routing_key: RoutingKey = ""
+    arguments: Headers = {}
 
 
 class UnbindQueue(Command, frozen=True):
-    """An administrator takes the binding with this key back."""
+    """An administrator takes the binding with this key and these arguments back."""
 
     system: Name
     exchange: Name
     queue: Name
     routing_key: RoutingKey = ""
+    arguments: Headers = {}
+
+
+class DeleteQueue(Command, frozen=True):
+    """An administrator deletes the queue with all that is in it; its consumers are cancelled."""
+
+    system: Name
+    queue: Name
 
 
 class PurgeQueue(Command, frozen=True):
@@ -364,8 +383,8 @@ AnyCommand = (
     | PauseProducer | ResumeProducer | PoisonNext | PublishNow | SetRate | DropNextAck | CutLink
     | RestoreLink | SetPrefetch | SetAcknowledge | SetWork | SetRetry | SetIdempotency | AddConsumer
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
-    | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker | StartBroker
-    | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
+    | DeleteQueue | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker
+    | StartBroker | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
     | SetIdempotence | Reseed
 )  # fmt: skip
 

@@ -196,5 +196,7 @@ def _accounts(simulation: Simulation, history: History) -> dict[str, dict[str, i
             places: dict[str, int] = dict(zip(PLACES[NOWHERE + 1 :], event.places, strict=True))
             tallies: dict[str, int] = dict(zip(TALLIES, event.tallies, strict=True))
             name = history.names.get(event.destination, str(event.destination))
-            found[name] = {"owed": sum(places.values()), **places, **tallies}
+            counts = {"owed": sum(places.values()), **places, **tallies}
+            before = found.get(name, {})  # a queue that was deleted, and declared again under its name
+            found[name] = {what: count + before.get(what, 0) for what, count in counts.items()}
     return found

@@ -40,6 +40,9 @@ RETRY_STEPS_MAX = 20
 PREFETCH_MAX = 65_535
 """basic.qos carries an unsigned 16-bit count."""
 
+BINDING_ARGUMENTS_MAX = 10
+"""Headers that one binding asks for, when somebody makes it: they stand on its wire."""
+
 LINK_US_MIN = 1_000
 LINK_US_MAX = 60_000_000
 """A link without delay would allow a loop without delay."""

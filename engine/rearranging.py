@@ -32,6 +32,7 @@ from engine.finding import (
 )
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.exchanges import Binding, Exchange
+from engine.rabbitmq.headers import MATCH_KINDS, said_arguments, same
 from engine.scenario import ConsumerSpec, From
 from engine.scenario_checks import shown
 
@@ -174,22 +175,30 @@ def declare_queue(simulation: Simulation, command: c.DeclareQueue) -> None:
     say(simulation, command, 0, name)
     arguments = {} if command.queue_type == "classic" else {"x-queue-type": command.queue_type}
     _ask(simulation, broker, amqp.QueueDeclare(name, arguments=arguments))
+    _point_consumers(simulation, command.system, name, broker.find("queue", name))
     if command.exchange:
         _ask(simulation, broker, amqp.QueueBind(name, command.exchange, command.routing_key))
 
 
 def bind_queue(simulation: Simulation, command: c.BindQueue) -> None:
     broker, node, bindings = _bindings(simulation, command)
-    if any(b.routing_key == command.routing_key for b in bindings):
+    match = command.arguments.get("x-match", "all")
+    if match not in MATCH_KINDS:
+        raise CommandError(f"x-match: expected {', '.join(MATCH_KINDS)}, got {shown(match)}")
+    if _wanted(command, bindings) is not None:
         raise CommandError(f"{command.queue} is bound to {command.exchange}{_by(command)} already")
     _room_for_a_binding(broker)
     say(simulation, command, node, f"to {command.exchange}{_by(command)}")
-    _ask(simulation, broker, amqp.QueueBind(command.queue, command.exchange, command.routing_key))
+    _ask(
+        simulation,
+        broker,
+        amqp.QueueBind(command.queue, command.exchange, command.routing_key, dict(command.arguments)),
+    )
 
 
 def unbind_queue(simulation: Simulation, command: c.UnbindQueue) -> None:
     broker, node, bindings = _bindings(simulation, command)
-    binding = next((b for b in bindings if b.routing_key == command.routing_key), None)
+    binding = _wanted(command, bindings)
     if binding is None:
         raise CommandError(f"{command.queue} is not bound to {command.exchange}{_by(command)}")
     say(simulation, command, node, f"from {command.exchange}{_by(command)}")
@@ -200,13 +209,37 @@ def unbind_queue(simulation: Simulation, command: c.UnbindQueue) -> None:
     )
 
 
+def delete_queue(simulation: Simulation, command: c.DeleteQueue) -> None:
+    broker, node = queue_of(simulation, command.system, command.queue)
+    say(simulation, command, node)
+    _ask(simulation, broker, amqp.QueueDelete(command.queue))
+    _point_consumers(simulation, command.system, command.queue, 0)
+
+
+def _point_consumers(simulation: Simulation, system: str, queue: str, node: int) -> None:
+    """Whoever reads the queue of this name speaks to this node from now on, 0 while there is none."""
+    for actor in simulation.actors:
+        if isinstance(actor, AmqpConsumer) and (actor.spec.system, actor.spec.from_.queue) == (system, queue):
+            actor.queue_node = node
+
+
 def _bindings(
     simulation: Simulation, command: c.BindQueue | c.UnbindQueue
 ) -> tuple[RabbitMQ, int, list[Binding]]:
     """The broker, the queue's node, and the bindings that lead to it from the command's exchange."""
     broker, node = queue_of(simulation, command.system, command.queue)
     exchange = _exchange(broker, command.exchange)
+    if command.arguments and exchange.type != "headers":
+        raise CommandError(f"{exchange.name} is a {exchange.type} exchange: it looks at no arguments")
     return broker, node, [b for b in exchange.bindings if b.to_queue and b.destination == command.queue]
+
+
+def _wanted(command: c.BindQueue | c.UnbindQueue, bindings: list[Binding]) -> Binding | None:
+    """The binding with the command's key and arguments, if there is one."""
+    for binding in bindings:
+        if binding.routing_key == command.routing_key and same(binding.arguments, dict(command.arguments)):
+            return binding
+    return None
 
 
 def _exchange(broker: RabbitMQ, name: str) -> Exchange:
@@ -223,7 +256,8 @@ def _room_for_a_binding(broker: RabbitMQ) -> None:
 
 
 def _by(command: c.BindQueue | c.UnbindQueue) -> str:
-    return f" by {command.routing_key}" if command.routing_key else ""
+    what = said_arguments(command.arguments) or command.routing_key
+    return f" by {what}" if what else ""
 
 
 def _ask(simulation: Simulation, broker: RabbitMQ, operation: Any) -> None:

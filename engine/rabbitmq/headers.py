@@ -6,10 +6,14 @@ pass over arguments that begin with x-, the `-with-x` kinds do not; `x-match` it
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 MATCH_KINDS = ("all", "any", "all-with-x", "any-with-x")
+PLAIN_TEXT = re.compile(r"[A-Za-z][\w.*/-]*( [\w.*/-]+)*")
+"""What reads as text without quotes."""
 
 
 def same(left: Any, right: Any) -> bool:
@@ -21,6 +25,24 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, dict):
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     return bool(left == right)
+
+
+def said_arguments(arguments: Mapping[str, Any]) -> str:
+    """A binding's arguments as they stand on its wire: `format=pdf, pages=2, urgent, x-match=any`.
+
+    A null one is its name alone. Text that could be taken for something else stands in quotes, so what is
+    written can be read back: the browser names a binding by it.
+    """
+    return ", ".join(
+        _said(name) if value is None else f"{_said(name)}={_said(value)}"
+        for name, value in sorted(arguments.items())
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, str) and PLAIN_TEXT.fullmatch(value) and value not in ("true", "false"):
+        return value
+    return json.dumps(value)
 
 
 def matches(arguments: Mapping[str, Any], headers: Mapping[str, Any]) -> bool:

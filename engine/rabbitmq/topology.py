@@ -14,7 +14,7 @@ from engine.rabbitmq.classic import ClassicQueue
 from engine.rabbitmq.errors import Refused, not_found, precondition_failed
 from engine.rabbitmq.events import QueuePurged
 from engine.rabbitmq.exchanges import EXCHANGE_TYPES, Binding, Exchange
-from engine.rabbitmq.headers import MATCH_KINDS, same
+from engine.rabbitmq.headers import MATCH_KINDS, said_arguments, same
 from engine.rabbitmq.lines import Ready
 from engine.rabbitmq.operations import (
     DeclareOk,
@@ -227,7 +227,7 @@ def wire_label(exchange: Exchange, binding: Binding) -> str:
     """What stands on a binding's wire: its key, or in front of a headers exchange its arguments."""
     if exchange.type != "headers":
         return binding.routing_key
-    return ", ".join(f"{name}={value}" for name, value in sorted(binding.arguments.items()))
+    return said_arguments(binding.arguments)
 
 
 # -- queues ---------------------------------------------------------------------------------------

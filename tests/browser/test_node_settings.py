@@ -11,15 +11,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from engine import commands as c
+from engine.history import play
+from engine.scenario import from_data
 from playground.stage import workers_of
 from tests.browser.conftest import House, wait
-from tests.browser.mocked import STAGE, in_room
+from tests.browser.mocked import STAGE, clock, in_room, ticks
 from tests.browser.scripts import (
     BILLING,
     CASHIER,
     EMAIL,
     ORDERS,
     SHOP,
+    TICK_US,
     WRITER,
     post_office,
     post_office_scenario,
@@ -125,6 +128,7 @@ DONE = [
     ("email", "Bindings", "Unbind from orders", "UnbindQueue",
      {"system": "broker", "exchange": "orders", "queue": "email", "routing_key": ""}),
     ("email", "Bind it", "Bind", "BindQueue", {"system": "broker", "exchange": "orders", "queue": "email", "routing_key": ""}),
+    ("email", "The queue", "Delete it", "DeleteQueue", {"system": "broker", "queue": "email"}),
     ("orders", "New queue", "Add and bind", "DeclareQueue",
      {"system": "broker", "queue": "audit", "exchange": "orders", "routing_key": ""}),
 ]  # fmt: skip
@@ -179,6 +183,59 @@ def test_what_the_server_refuses_is_said_at_the_sheet(server: Any, house: House)
         }
     )
     expect(page.locator(".settings + .said")).to_have_text("There are 50 consumers already.")
+
+
+def test_behind_a_headers_exchange_a_binding_is_made_and_named_by_headers(server: Any, house: House) -> None:
+    arguments = {
+        "format": "pdf",
+        "pages": 2,
+        "copy of": "2",
+        "urgent": None,
+        "sealed": True,
+        "x-match": "any",
+    }
+    scenario = from_data({
+        "format": 1, "title": "by headers", "length": "60s",
+        "system": [{"name": "broker", "kind": "rabbitmq",
+                    "exchanges": [{"name": "orders", "type": "headers"}], "queues": [{"name": "email"}],
+                    "bindings": [{"exchange": "orders", "queue": "email"}]}],
+        "producer": [{"name": "shop", "system": "broker", "to": {"exchange": "orders"}, "arrivals": {"every": "1s"}}],
+    })  # fmt: skip
+    bind, unbind = (
+        c.BindQueue("broker", "orders", "email", "", arguments),
+        c.UnbindQueue("broker", "orders", "email"),
+    )
+    events = play(scenario, 1, [(500_000, bind), (600_000, unbind)], until_us=8_000_000).events
+    page = in_room(server, house, events, 6_000_000, workers=WORKERS)
+    sheet = open_settings(page, "email")
+    # The binding that there is goes by what stands on its wire, each value of the kind that it was
+    row(sheet, "Bindings").get_by_role("button", name="Unbind from orders by").click()
+    command = {"system": "broker", "exchange": "orders", "queue": "email", "routing_key": ""}
+    assert said(server, page) == [("UnbindQueue", {**command, "arguments": arguments})]
+    # Another is made by what somebody writes
+    bind = row(sheet, "Bind it")
+    bind.get_by_label("by key or headers").fill(' format=pdf , urgent, size="10", pages=-3')
+    bind.get_by_role("button", name="Bind", exact=True).click()
+    written = {"format": "pdf", "urgent": None, "size": "10", "pages": -3}
+    assert said(server, page, 2)[1] == ("BindQueue", {**command, "arguments": written})
+    # And a new queue is not bound to all there is
+    sheet = open_settings(page, "orders")
+    row(sheet, "New queue").get_by_role("button", name="Add", exact=True).click()
+    assert said(server, page, 3)[2] == ("DeclareQueue", {"system": "broker", "queue": "audit"})
+
+
+def test_what_is_deleted_is_off_the_stage_with_its_sheet_and_the_narrator_says_so(
+    server: Any, house: House
+) -> None:
+    events = post_office(30_000_000, (5_000_000, c.DeleteQueue("broker", "email")))
+    page = in_room(server, house, events, 4_800_000, workers=WORKERS)
+    sheet = open_settings(page, "email")
+    server.send(ticks(events, 4_800_000 // TICK_US + 40, 200, f=2), clock(4_800_000, seq=2))
+    wait(page, f"{STAGE}.now > 5100000")
+    expect(sheet).to_be_hidden()
+    told = "email is deleted: what is in it is dropped, its workers are cancelled."
+    wait(page, f"{STAGE}.narrator.told.some((each) => each.text === {json.dumps(told)})")
+    assert page.evaluate(f"[...{STAGE}.shownScene.nodes.values()].every((n) => n.name !== 'email')")
 
 
 # -- coming and going -----------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def some_command(scenario: Any, chance: random.Random) -> Any:
         commands.DropNextAck(consumer), commands.CutLink(consumer), commands.CutLink(producer),
         commands.RestoreLink(consumer), commands.RestoreLink(producer), commands.SetPrefetch(consumer, chance.randrange(6)),
         commands.SetAcknowledge(consumer, chance.choice(["after work", "before work", "automatic"])),
-        commands.PurgeQueue(system.name, queue),
+        commands.PurgeQueue(system.name, queue), commands.DeleteQueue(system.name, guest),
     ])  # fmt: skip
 
 

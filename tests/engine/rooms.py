@@ -49,6 +49,7 @@ command = st.one_of(
     st.builds(c.DeclareQueue, st.just("broker"), st.just("audit"), st.sampled_from(["classic", "quorum"])),
     st.builds(c.BindQueue, st.just("broker"), st.just("orders"), queue, key),
     st.builds(c.UnbindQueue, st.just("broker"), st.just("orders"), queue, key),
+    st.builds(c.DeleteQueue, st.just("broker"), queue),
     st.builds(c.PurgeQueue, st.just("broker"), st.sampled_from(["billing", "email", "dead"])),
     st.builds(c.Redrive, st.just("broker"), st.just("dead"), st.just("billing")),
 )

@@ -17,6 +17,7 @@ from engine.events import (
     EffectApplied,
     FuseLit,
     GivenUp,
+    Left,
     MessageCreated,
     Moved,
     NodeAdded,
@@ -29,10 +30,18 @@ from engine.events import (
     StoreAsked,
     Tallied,
     WireAdded,
+    WireRemoved,
     WorkFinished,
     WorkStarted,
 )
-from engine.rabbitmq.events import ConsumerRegistered, QueueDeclared, Requeued
+from engine.history import play as history_of
+from engine.rabbitmq.events import (
+    ChannelClosed,
+    ConsumerCancelled,
+    ConsumerRegistered,
+    QueueDeclared,
+    Requeued,
+)
 from engine.scenario import from_data
 from engine.simulation import Simulation
 from engine.wire import decode
@@ -90,6 +99,90 @@ def test_an_unbound_queue_gets_no_more() -> None:
     run = Run(fanned(), (10_500, c.UnbindQueue("broker", "orders", "work")))
     assert worked_by(run, "worker 1") == list(range(1, 12))
     assert run.ledger["dropped"] > 0  # they match no queue
+
+
+def by_headers() -> dict[str, Any]:
+    """As `fanned`, behind a headers exchange that nothing is bound to; every message says format=pdf, pages=2."""
+    data = fanned()
+    data["system"][0]["exchanges"] = [{"name": "orders", "type": "headers"}]
+    data["system"][0]["bindings"] = []
+    data["producer"][0]["count"] = 6
+    data["producer"][0]["headers"] = {"format": "pdf", "pages": 2}
+    return data
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fits"),
+    [
+        ({"format": "pdf"}, True),
+        ({"format": "pdf", "pages": 3}, False),
+        ({"format": "pdf", "pages": 3, "x-match": "any"}, True),
+        ({"pages": "2"}, False),
+        ({"pages": None}, True),
+        ({"urgent": None}, False),
+    ],
+)
+def test_a_queue_is_bound_to_a_headers_exchange_by_arguments(arguments: dict[str, Any], fits: bool) -> None:
+    run = Run(by_headers(), (2_500, c.BindQueue("broker", "orders", "work", arguments=arguments)))
+    assert worked_by(run, "worker 1") == ([4, 5, 6] if fits else [])  # made at 3, 4 and 5 s
+
+
+def test_of_several_headers_bindings_the_one_with_those_arguments_goes() -> None:
+    pdf, long = {"format": "pdf", "x-match": "any"}, {"pages": 2, "urgent": None}
+    run = Run(
+        by_headers(),
+        (1_000, c.BindQueue("broker", "orders", "work", arguments=long)),
+        (1_100, c.BindQueue("broker", "orders", "work", arguments=pdf)),
+        (3_500, c.UnbindQueue("broker", "orders", "work", arguments=pdf)),
+    )
+    assert worked_by(run, "worker 1") == [3, 4], "the other one asks for what no message has"
+    labels = [e.label for e in run.all(WireAdded) if e.kind == "binding"]
+    assert labels == ["pages=2, urgent", "format=pdf, x-match=any"]
+
+
+def test_what_could_be_taken_for_a_number_stands_in_quotes_on_the_wire() -> None:
+    arguments = {"pages": "2", "final": "true", "sealed": True, "to": "a, b=c"}
+    run = Run(by_headers(), (1_000, c.BindQueue("broker", "orders", "work", arguments=arguments)))
+    [wire] = [e for e in run.all(WireAdded) if e.kind == "binding"]
+    assert wire.label == 'final="true", pages="2", sealed=true, to="a, b=c"'
+
+
+def test_a_deleted_queue_takes_its_messages_along_and_its_workers_are_cancelled() -> None:
+    # Given a worker that works on m2, with m3 and m4 prefetched, and m5 that waits
+    data = steady(prefetch=3, work={"constant": "1900ms"})
+    data["producer"][0]["count"] = 6
+    run = Run(data, (4_150, c.DeleteQueue("broker", "work")))
+    node = run.node("work")
+    # Then what the queue held is dropped, and so is m6, which the default exchange finds no queue for
+    [gone] = run.all(Left, reason="queue_deleted")
+    assert len(gone.copies) == 3
+    assert run.ledger["dropped"] == len(gone.copies) + 1
+    assert run.ledger["done"] + run.ledger["dropped"] == run.ledger["owed"] == 6
+    assert run.all(NodeRemoved, node=node) and run.all(WireRemoved, source=node)
+    [cancelled] = run.all(ConsumerCancelled, queue=node)
+    assert (cancelled.why, cancelled.node) == ("queue_deleted", run.node("worker 1"))
+    # And the worker looks for its queue again and again
+    assert len(run.all(ChannelClosed, why="NOT_FOUND")) > 10
+
+
+def test_a_queue_declared_again_under_its_name_is_worked_on_again() -> None:
+    run = Run(
+        fanned(),
+        (2_500, c.DeleteQueue("broker", "work")),
+        (4_500, c.DeclareQueue("broker", "work", exchange="orders")),
+    )
+    first, second = (e.node for e in run.all(NodeAdded) if e.name == "work")
+    assert first != second
+    # m4 and m5 fit no binding; m3 was on the way to the worker when the queue went
+    assert worked_by(run, "worker 1")[:4] == [1, 2, 3, 6]
+
+
+def test_a_question_about_a_destination_counts_it_under_both_its_lives() -> None:
+    commands = [(2_500_000, c.DeleteQueue("broker", "work")),
+                (4_500_000, c.DeclareQueue("broker", "work", exchange="orders"))]  # fmt: skip
+    history = history_of(from_data(fanned()), 1, commands)
+    assert history.accounts["work"]["owed"] == 28, "all but the two that fitted no binding"
+    assert history.accounts["work"]["dropped"] == 1
 
 
 def test_a_new_consumer_needs_nobody_to_be_like() -> None:
@@ -315,6 +408,20 @@ REFUSED: list[tuple[c.AnyCommand, str]] = [
     (c.BindQueue("broker", "orders", "work"), "work is bound to orders already"),
     (c.BindQueue("broker", "letters", "work"), "there is no exchange 'letters' in broker"),
     (c.UnbindQueue("broker", "orders", "work", "a"), "work is not bound to orders by a"),
+    (
+        c.BindQueue("broker", "orders", "work", arguments={"a": 1}),
+        "orders is a fanout exchange: it looks at no arguments",
+    ),
+    (
+        c.BindQueue("broker", "amq.headers", "work", arguments={"x-match": "some"}),
+        'x-match: expected all, any, all-with-x, any-with-x, got "some"',
+    ),
+    (
+        c.UnbindQueue("broker", "amq.headers", "work", arguments={"a": "1", "b": None}),
+        'work is not bound to amq.headers by a="1", b',
+    ),
+    (c.DeleteQueue("broker", "nowhere"), "there is no queue 'nowhere' in broker"),
+    (c.DeleteQueue("nowhere", "work"), "there is no system 'nowhere'"),
     (c.SetRetry("worker 1", "republish"), 'expected a queue with do = "republish"'),
     (c.SetRetry("worker 1", "requeue", "work"), 'expected a queue with do = "republish" only'),
     (c.SetRetry("worker 1", "republish", "nowhere"), "there is no queue 'nowhere' in broker"),
@@ -351,6 +458,15 @@ def test_one_more_than_there_is_room_for_is_refused(command: Any, most: int, sen
         simulation.apply_at(1_000, command(n), n)
     with pytest.raises(CommandError, match=sentence):
         simulation.apply_at(1_000, command(most), most)
+
+
+def test_a_binding_asks_for_a_bounded_number_of_headers() -> None:
+    arguments = {f"h{n}": n for n in range(limits.BINDING_ARGUMENTS_MAX + 1)}
+    command = {"system": "broker", "exchange": "orders", "queue": "work", "arguments": arguments}
+    with pytest.raises(CommandError, match="BindQueue: Expected `object` of length <= 10 at `arguments`"):
+        c.decode("BindQueue", command)
+    del arguments["h0"]
+    assert isinstance(c.decode("BindQueue", command), c.BindQueue)
 
 
 def test_a_run_keeps_a_bounded_number_of_those_who_came_and_went() -> None:

@@ -44,5 +44,10 @@ Object.assign(CHANGES, {
     words`${n} is bound to an exchange.`,
   ],
   UnbindQueue: (n, about) => [2, words`${n} is unbound ${about}.`, words`${n} is unbound from an exchange.`],
+  DeleteQueue: (n) => [
+    3,
+    words`${n} is deleted: what is in it is dropped, its workers are cancelled.`,
+    words`${n} is deleted with all that is in it.`,
+  ],
   Redrive: (n, about) => [2, words`What is ready in ${n} is moved ${about}.`],
 });

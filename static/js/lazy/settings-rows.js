@@ -217,12 +217,36 @@ const bindingsOf = (scene, test) =>
       scene.nodes.get(wire.target)?.kind === "queue",
   );
 
+const HEADER = /\s*("(?:[^"\\]|\\.)*"|[^,="]+?)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,"]*?)\s*)?(?:,|$)/y;
+
+/** What a header is written as: a number, true or false, or text, in quotes where it could be taken for one of those. */
+function headerValue(written) {
+  if (written === undefined) return null;
+  return /^("|-?\d+$|true$|false$)/.test(written) ? JSON.parse(written) : written;
+}
+
+/** Arguments as they stand on a wire, `format=pdf, urgent, x-match=any`; null where that cannot be read. */
+export function headersIn(text) {
+  const found = {};
+  for (HEADER.lastIndex = 0; HEADER.lastIndex < text.length;) {
+    const [, name, value] = HEADER.exec(text) ?? [];
+    if (!name) return null;
+    found[String(headerValue(name))] = headerValue(value);
+  }
+  return found;
+}
+
+/** How a binding is named: by its key, or in front of a headers exchange by its arguments. */
+const bindingBy = (exchange, text) =>
+  exchange.exchange_type === "headers"
+    ? { routing_key: "", arguments: headersIn(text) ?? {} }
+    : { routing_key: text };
+
 function unbind(scene, { source, target, label }, text) {
   const [exchange, queue] = [scene.nodes.get(source), scene.nodes.get(target)];
-  const key = exchange.exchange_type === "headers" ? "" : label;
   return act(`${text}${label ? ` by ${label}` : ""}`, [
     "UnbindQueue",
-    { system: queue.system, exchange: exchange.name, queue: queue.name, routing_key: key },
+    { system: queue.system, exchange: exchange.name, queue: queue.name, ...bindingBy(exchange, label) },
   ]);
 }
 
@@ -237,7 +261,8 @@ function queueRows(node, scene) {
   const exchanges = named(
     scene,
     (other) => other.kind === "exchange" && other.name && other.system === system,
-  ).map((other) => other.name);
+  );
+  const headers = exchanges.some((other) => other.exchange_type === "headers");
   const bound = bindingsOf(scene, (wire) => wire.target === node.node);
   const rows = [
     {
@@ -269,14 +294,32 @@ function queueRows(node, scene) {
   if (exchanges.length) {
     rows.push({
       label: "Bind it",
-      says: "From then on; a fanout exchange looks at no key.",
+      says: headers
+        ? "A fanout exchange looks at no key; a headers exchange at headers, such as format=pdf, x-match=any."
+        : "From then on; a fanout exchange looks at no key.",
       controls: [
-        { text: "to", input: "exchange", options: exchanges },
-        { text: "by key", input: "routing_key" },
-        act("Bind", ({ exchange, routing_key }) => ["BindQueue", { system, queue, exchange, routing_key }]),
+        { text: "to", input: "exchange", options: exchanges.map((other) => other.name) },
+        { text: headers ? "by key or headers" : "by key", input: "by" },
+        act("Bind", ({ exchange, by }) => [
+          "BindQueue",
+          {
+            system,
+            queue,
+            exchange,
+            ...bindingBy(
+              exchanges.find((other) => other.name === exchange),
+              by,
+            ),
+          },
+        ]),
       ],
     });
   }
+  rows.push({
+    label: "The queue",
+    says: "Deleted, what is in it is dropped, and its workers find no queue until there is one of its name.",
+    controls: [act("Delete it", ["DeleteQueue", { system, queue }])],
+  });
   return {
     facts: `${node.about}: ${count("ready")} ready, ${count("unacked")} unacked.`.replace(/^./, (c) =>
       c.toUpperCase(),
@@ -291,17 +334,20 @@ function exchangeRows(node, scene) {
   const taken = new Set(named(scene, (other) => other.kind === "queue").map((other) => other.name));
   const fresh = ["audit", "archive", "statistics"].find((word) => !taken.has(word)) ?? "";
   const fanout = node.exchange_type === "fanout";
+  const headers = node.exchange_type === "headers";
   const rows = [
     {
       label: "New queue",
-      says: "Adding a queue copies what comes; adding a worker to a queue splits it.",
+      says: headers
+        ? "Bind it by headers afterwards, in its own settings."
+        : "Adding a queue copies what comes; adding a worker to a queue splits it.",
       controls: [
         { text: "called", input: "queue", value: fresh },
-        ...(fanout ? [] : [{ text: "by key", input: "routing_key" }]),
+        ...(fanout || headers ? [] : [{ text: "by key", input: "routing_key" }]),
         act(
-          "Add and bind",
+          headers ? "Add" : "Add and bind",
           ({ queue, routing_key = "" }) =>
-            queue && ["DeclareQueue", { system, queue, exchange, routing_key }],
+            queue && ["DeclareQueue", { system, queue, ...(headers ? {} : { exchange, routing_key }) }],
         ),
       ],
     },

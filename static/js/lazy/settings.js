@@ -169,7 +169,7 @@ function field({ text, input, options, value }) {
   else
     Object.assign(element, {
       type: "text",
-      maxLength: 40,
+      maxLength: 255,
       value: value ?? "",
       autocomplete: "off",
       spellcheck: false,
