@@ -19,7 +19,7 @@ from engine.kafka.events import RecordsAppended, RecordsWorked
 from engine.scenario import Scenario
 from engine.simulation import BUDGET_EVENTS, Simulation
 
-COUNTED = ("lost", "dead", "duplicated_deliveries", "duplicated_effects", "out_of_order")
+COUNTED = ("lost", "dropped", "dead", "duplicated_deliveries", "duplicated_effects", "out_of_order")
 """The ledger's names for what an outcome counts, over all destinations."""
 
 Commands = Sequence[tuple[int, AnyCommand]]
@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     sent: int
     lost: int
+    dropped: int
     dead: int
     duplicated_deliveries: int
     duplicated_effects: int

@@ -27,6 +27,7 @@ class Measure(NamedTuple):
 
 MEASURES = (
     Measure("lost", "Lost messages", "nobody has them any more, and their effect never happened"),
+    Measure("dropped", "Dropped messages", "let go by a broker: no route, a full queue, a limit, retention"),
     Measure("dead", "Dead letters", "messages in a dead-letter queue at the end"),
     Measure("duplicated_effects", "Duplicated effects", "effects done again for the same message"),
     Measure("duplicated_deliveries", "Duplicated deliveries", "deliveries of a message after its first"),
@@ -71,9 +72,14 @@ class Distribution:
 
 
 def distributions(rows: Iterable[dict[str, int | None]]) -> list[Distribution]:
-    """Of results as dicts with `seed` and the measures' fields. A value None is left out."""
+    """Of results as dicts with `seed` and the measures' fields. A value None is left out, and so is a count
+    that no row has."""
     rows = list(rows)
-    return [_distribution(measure, rows) for measure in MEASURES]
+    return [
+        _distribution(measure, rows)
+        for measure in MEASURES
+        if measure.is_time or any(row[measure.field] is not None for row in rows)
+    ]
 
 
 def _distribution(measure: Measure, rows: list[dict[str, int | None]]) -> Distribution:

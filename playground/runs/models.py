@@ -71,12 +71,14 @@ class Portion(models.Model):
 
 
 class Result(models.Model):
-    """One run's outcome, as `engine.outcomes.Outcome` says. Each seed of a job once."""
+    """One run's outcome, as `engine.outcomes.Outcome` says. Each seed of a job once. `dropped` is None where
+    that was not stored yet."""
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="results")
     seed = models.IntegerField()
     sent = models.IntegerField()
     lost = models.IntegerField()
+    dropped = models.IntegerField(null=True)
     dead = models.IntegerField()
     duplicated_deliveries = models.IntegerField()
     duplicated_effects = models.IntegerField()

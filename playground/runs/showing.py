@@ -17,9 +17,11 @@ def of_job(job: Job, mine: bool) -> dict[str, Any]:
     """Everything that is shown of `job`; `mine` says whether this browser may cancel it."""
     rows = list(job.results.order_by("seed").values("seed", *(measure.field for measure in MEASURES)))
     spread = distributions(rows) if rows else []
+    shipped = library().get(job.slug)
+    if shipped and not shipped.scenario.rabbitmq:
+        spread = [one for one in spread if one.measure.field != "dead"]
     running = job.state == State.RUNNING
     parts = sum(job.portions.filter(done=False).values_list("part", flat=True)) if running else 0
-    shipped = library().get(job.slug)
     return {
         "job": job,
         "title": shipped.scenario.title if shipped else job.slug,
