@@ -224,7 +224,9 @@ def nodes_of(scenario: Scenario) -> set[str]:
     for cluster in scenario.kafka:
         names |= {f"broker {number}" for number in range(1, cluster.brokers + 1)}
         for topic in cluster.topics:
-            names |= {topic.name, *(f"{topic.name}-{number}" for number in range(topic.partitions))}
+            added = [fault.partitions or 0 for fault in scenario.fault if fault.target == topic.name]
+            count = max(topic.partitions, *added, 0)
+            names |= {topic.name, *(f"{topic.name}-{number}" for number in range(count))}
     return names | {each.from_.group for each in scenario.kafka_consumers}
 
 
