@@ -57,6 +57,14 @@ def client(at: str, command: str, name: str) -> tuple[str, str, dict[str, Any]]:
     return at, command, {"consumer": name}
 
 
+def shop(pause: str, resume: str) -> Way:
+    return [(pause, "PauseProducer", {"producer": "shop"}), (resume, "ResumeProducer", {"producer": "shop"})]
+
+
+def work_of(worker: str, constant_ms: int) -> tuple[str, str, dict[str, Any]]:
+    return "1s", "SetWork", {"consumer": f"worker {worker}", "constant_us": constant_ms * 1_000}
+
+
 DLQ = {"then": "parcels.dlq"}
 REACHED: list[tuple[str, str, Way]] = [
     ("point-to-point", "a binding from the beginning", [bind("index", "50ms")]),
@@ -79,6 +87,10 @@ REACHED: list[tuple[str, str, Way]] = [
         ("13s", "SeekGroup", {"system": "log", "group": "search", "to": "shift", "by": -50})]),
     ("offsets-replay", "set back, and a second indexer starts it", [
         seek("12s"), ("12500ms", "AddConsumer", {"like": "indexer", "name": "second indexer"})]),
+    ("partitions-keys", "the shop waits longer than it must", shop("4s", "16s")),
+    ("partitions-keys", "the shop stands still just until the group has read all", shop("6200ms", "14s")),
+    ("partitions-keys", "B is as quick as the others, so that nothing waits", [work_of("B", 300)]),
+    ("partitions-keys", "the owner of the new partition is the slowest", [work_of("D", 9_000)]),
 ]  # fmt: skip
 
 MISSED: list[tuple[str, str, Way, str]] = [
@@ -125,6 +137,13 @@ MISSED: list[tuple[str, str, Way, str]] = [
     ("offsets-replay", "the wrong group", [
         client("13s", "StopConsumer", "cashier"), seek("14s", "billing"), client("15s", "RestartConsumer", "cashier")],
      "it was billing that was set back"),
+    ("partitions-keys", "nothing", [], "worked after a later one of the same user"),
+    ("partitions-keys", "the shop goes on too early", shop("6200ms", "8s"), "worked after a later one of the same user"),
+    ("partitions-keys", "the shop never goes on", shop("5s", "39s"), "nothing has come to the fourth partition"),
+    ("partitions-keys", "the shop waits too long", shop("5s", "24s"), "not everything is worked in time"),
+    ("partitions-keys", "a fifth worker", [("1s", "AddConsumer", {"like": "worker A", "name": "worker E"})],
+     "worked after a later one of the same user"),
+    ("partitions-keys", "B crashes", [("7s", "CrashConsumer", {"consumer": "worker B"})], "not everything is worked in time"),
 ]  # fmt: skip
 
 
