@@ -55,6 +55,11 @@ def check_course(
     ):
         for twice in (value for value, often in Counter(kind).items() if often > 1):
             problems.add("course.toml", f"{name}: {twice} stands there twice")
+    numbers = {each.slug: each.number for each in course}
+    for each in course:
+        for slug in each.after:
+            if numbers.get(slug, each.number) >= each.number:
+                problems.add("course.toml", f"{each.slug}.after: {slug!r} is no earlier lesson")
     for lesson in lessons.values():
         where = f"{lesson.number:02}-{lesson.slug}/lesson.toml"
         there = planned.get(lesson.slug)

@@ -38,6 +38,8 @@ class Planned(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     topic: Topic
     summary: str
+    after: tuple[Slug, ...] = ()
+    """The lessons that it builds on, by slug; earlier ones all."""
 
 
 class Word(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ from lessons.models import Learner
 from lessons.scenarios import library
 from playground import seats, stage
 from playground.errors import page_for
-from playground.learn import learners, pictures, showing
+from playground.learn import index_map, learners, pictures, showing
 from playground.rooms import limits
 from playground.rooms.hub import JOURNAL_AWAY, the_hub
 from playground.rooms.journal import Facts, JournalGone, Refused
@@ -57,7 +57,12 @@ def _lesson(slug: str) -> Lesson:
 def index(request: HttpRequest) -> HttpResponse:
     """All lessons, in the order in which they build on each other."""
     rows = showing.lesson_rows(request)
-    context = {"rows": rows, "topics": TOPICS, "written": sum(bool(row["url"]) for row in rows)}
+    context = {
+        "rows": rows,
+        "topics": TOPICS,
+        "map": index_map.drawn(rows),
+        "written": sum(bool(row["url"]) for row in rows),
+    }
     return render(request, "lessons/index.html", context)
 
 
