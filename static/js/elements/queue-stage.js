@@ -48,7 +48,10 @@ export class QueueStage extends HTMLElement {
     this.length_us = Number(this.dataset.lengthUs) || 60_000_000;
     this.limit_us = Infinity;
     this.atlas = new Atlas();
+    this.memo = new Map();
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)");
+    /** Whether whoever looks wants nothing to travel. (Who asks in each frame is not told of a change any more.) */
+    this.calm = this.reduced.matches;
     this.drawnVersion = "";
   }
 
@@ -64,6 +67,7 @@ export class QueueStage extends HTMLElement {
     const redraw = () => {
       this.figureWidth = 0;
       this.pane = null;
+      this.dressed = 0;
       this.wake();
     };
     document.addEventListener("scroll", () => this.scrolled(), { capture: true, passive: true });
@@ -72,7 +76,10 @@ export class QueueStage extends HTMLElement {
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", redraw);
     }
-    this.reduced.addEventListener("change", () => this.obeyCalm());
+    this.reduced.addEventListener("change", () => {
+      this.calm = this.reduced.matches;
+      this.obeyCalm();
+    });
     if (this.calm) this.obeyCalm();
     document.fonts?.ready.then(() => {
       this.atlas.theme = "";
@@ -80,11 +87,6 @@ export class QueueStage extends HTMLElement {
     });
     document.addEventListener("visibilitychange", () => this.hiddenChanged());
     this.parts.figure.addEventListener("click", (event) => this.clicked(event));
-  }
-
-  /** Whether whoever looks wants nothing to travel. */
-  get calm() {
-    return this.reduced.matches;
   }
 
   /** Who asks for calm while it plays gets a picture that stands; a room's clock is everybody's. */
@@ -260,7 +262,7 @@ export class QueueStage extends HTMLElement {
     this.shownScene = this.timeline.sceneAt(this.shown_us);
     this.arrange();
     const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
-    this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion);
+    this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion, this.memo);
     if (this.calm) this.soothe?.();
     paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected, this.pane);
     this.tellChanges();
@@ -281,7 +283,8 @@ export class QueueStage extends HTMLElement {
       this.parts.figure.classList.toggle("narrow", this.figure.narrow);
       this.parts.scroller.style.height = `${this.figure.height}px`;
     }
-    this.atlas.dress(this, ratio);
+    if (this.dressed !== ratio) this.atlas.dress(this, ratio);
+    this.dressed = ratio;
     this.pane ??= this.inView();
     fitCanvas(this.parts.canvas, this.figure, ratio, this.pane);
   }

@@ -1,4 +1,7 @@
-// The equation that must balance, one per destination, and what is counted beside it. Changes at once, never counts up.
+// The equation that must balance, one per destination, and what is counted beside it. Never counts up; while it
+// plays it is written at most `PLAYING_MS` after a change, when the picture stands at once.
+
+import { seldom } from "mailroom/lazy/seldom.js";
 
 const ALWAYS = ["done", "ready", "unacked"];
 const SOMETIMES = ["on_the_wire", "waiting", "held", "dead", "expired", "dropped", "lost"];
@@ -15,20 +18,16 @@ const BROKEN_BY = {
   order_per_key: ["out_of_order"],
 };
 
+const PLAYING_MS = 250;
+
 export function furnishLedger(stage) {
   const box = stage.parts.ledger;
-  let tenth = -1;
-  stage.addEventListener("moment", () => {
-    if (Math.floor(stage.shown_us / 100_000) !== tenth) show();
-  });
-  stage.addEventListener("change", () => show());
-  function show() {
-    tenth = Math.floor(stage.shown_us / 100_000);
+  seldom(stage, ["moment", "change", "transport"], PLAYING_MS, () => {
     const rows = ledgerRows(stage.shownScene, stage.timeline, stage.shown_us);
     const shape = rows.map((row) => `${row.name} ${row.terms.map((t) => t.place)}`).join("|");
     if (shape !== box.shape) build(box, rows, shape);
     rows.forEach((row, i) => row.terms.forEach((term, j) => write(box.cells[i][j], term)));
-  }
+  });
 }
 
 /** Since when the copy that has been ready longest was routed, by destination, in µs. Pure. */

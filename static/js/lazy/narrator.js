@@ -78,9 +78,11 @@ class Narrator {
     const text = (Math.floor(t_us / 100_000) / 10).toFixed(1);
     if (text === this.time) return;
     this.time = text;
+    const { time } = this.stage.parts;
+    if (time.firstElementChild) return void (time.firstChild.data = text);
     const unit = document.createElement("span");
     unit.className = "unit";
     unit.textContent = "s";
-    this.stage.parts.time.replaceChildren(text, unit);
+    time.replaceChildren(text, unit);
   }
 }

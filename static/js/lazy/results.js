@@ -1,8 +1,10 @@
 // What the work has come to, under the figure: the finished strips (in the order of their effects), what the
 // idempotency stores remember, and the tills. Fetched with the first effect. Pure but for `furnishResults`.
 
+import { seldom } from "mailroom/lazy/seldom.js";
 import { labelOf } from "mailroom/view/positions.js";
 
+const PLAYING_MS = 100;
 const SLIP_ROWS = 4;
 const SEEN_ROWS = 3;
 /** How wide a finished message is, and one with a word beside it. */
@@ -34,7 +36,7 @@ export function furnishResults(stage) {
     wide = strips.clientWidth;
     show();
   }).observe(strips);
-  stage.addEventListener("change", show);
+  seldom(stage, ["change", "transport"], PLAYING_MS, show);
 }
 
 // -- strips -------------------------------------------------------------------------------------

@@ -14,10 +14,22 @@ export function drawNodes(list, figure, scene) {
     const box = figure.nodes.get(node.node);
     if (!box) continue;
     const entry = known.get(node.node) ?? begin(list, known, node);
+    const counts = countsOf(scene, node);
+    if (entry.node === node && entry.of === box && entry.counts === counts) continue;
+    Object.assign(entry, { node, of: box, counts });
     place(entry, box);
     const words = wording(node, scene, box);
     write(entry, node, words, fit(words, box, figure));
   }
+}
+
+/** All that is said of a node and does not stand in the node itself. */
+function countsOf(scene, { node, kind, stands_for }) {
+  if (kind !== "queue") return "";
+  const zones = scene.zones.get(node);
+  let counts = stands_for ? `${scene.nodes.get(stands_for)?.name} ` : "";
+  for (const zone in zones) counts += `${zone} ${zones[zone].keys.length} `;
+  return counts;
 }
 
 function begin(list, known, node) {

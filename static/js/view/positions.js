@@ -1,6 +1,7 @@
 // What is drawn at a moment, and where: a pure function of (scene, t, layout). No canvas, no page.
 //
-// An item is {id, copy, attempt, message, label, kind, look, node, zone, index, x, y, scale, …marks}.
+// An item is {id, copy, attempt, message, label, kind, look, node, zone, index, x, y, scale, …marks}. Who draws frame
+// after frame gives a `memo` (a Map): then the items of the last moment are brought up to date instead of made anew.
 
 import { tokenKey, zoneKeys } from "mailroom/scene/reducer.js";
 import { displacement, leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
@@ -15,6 +16,7 @@ const MINI_CLOSE = { scale: 0.32, pitch: 14 };
 const DEAD_SCALE = 0.92;
 const DEAD_SCALE_CLOSE = 0.74;
 const DEAD_RISE = 4;
+const MEMO_SPARE = 200;
 const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
 
 /**
@@ -23,15 +25,17 @@ const EXTRA_ZONES = ["delayed", "dead_lettering", "socket"];
  *
  * `tokens`, `signals` (acks and the like), `bars` (work), `slots` (free places), `more` (not drawn).
  */
-export function positions(scene, t_us, figure, kinds, motion = "all") {
+export function positions(scene, t_us, figure, kinds, motion = "all", memo = new Map()) {
   const drawn = { tokens: [], signals: [], bars: [], slots: [], more: [] };
-  const seen = { scene, t_us, figure, kinds, motion, ways: new Map() };
+  const seen = { scene, t_us, figure, kinds, motion, memo, ways: new Map() };
   for (const node of scene.nodes.values()) {
     const box = figure.nodes.get(node.node);
     if (box?.kind === "queue") drawQueue(seen, drawn, node, box);
     else if (box?.kind === "consumer") drawConsumer(seen, drawn, node, box);
   }
   drawTravellers(seen, drawn);
+  if (memo.size > 2 * drawn.tokens.length + MEMO_SPARE)
+    for (const [key, known] of memo) if (known.t_us !== t_us) memo.delete(key);
   return drawn;
 }
 
@@ -57,38 +61,49 @@ export function labelOf(scene, message, kinds) {
   };
 }
 
-function item({ scene, kinds, t_us }, key, at) {
+/** The item of a token, brought to where it is `at` ({x, y}) and how it stands there. */
+function item(seen, key, at, stands) {
+  const { scene, memo, t_us } = seen;
   const token = scene.tokens.get(key);
   const copy = scene.copies.get(token.copy);
-  const about = labelOf(scene, scene.facts.copies.get(token.copy)?.message ?? 0, kinds);
+  const home = scene.nodes.get(scene.facts.copies.get(token.copy)?.destination);
+  let known = memo.get(key);
+  if (known?.token !== token || known.held !== copy || known.home !== home) {
+    known = newItem(seen, token, copy, home);
+    memo.set(key, known);
+  }
+  known.fuse = token.attempt === 0 ? scene.fuses.get(token.copy) : undefined;
+  known.twin = token.attempt > 0 && bodies(scene, token.copy, known.deliveries) > 1;
+  known.t_us = t_us;
+  known.alpha = 1;
+  known.x = at.x;
+  known.y = at.y;
+  known.scale = stands?.scale ?? 1;
+  known.labelled = stands?.labelled ?? true;
+  known.index = stands?.index ?? 0;
+  known.squares = stands?.squares ?? 0;
+  return known;
+}
+
+function newItem({ scene, kinds }, token, copy, home) {
   const look =
     token.attempt === 0 && token.zone === "unacked" ? "receipt" : copy?.place === "dead" ? "dead" : "body";
   return {
     id: `${token.copy}.${token.attempt}`,
     token,
+    held: copy,
+    home,
     copy: token.copy,
     attempt: token.attempt,
-    ...about,
+    ...labelOf(scene, scene.facts.copies.get(token.copy)?.message ?? 0, kinds),
     look,
     node: token.node,
     zone: token.zone || "flight",
-    index: 0,
-    scale: 1,
-    labelled: true,
     redelivered: copy?.redelivered ?? false,
     deliveries: copy?.deliveries ?? 0,
-    limit: limitOf(scene, token),
-    twin: token.attempt > 0 && bodies(scene, token.copy, copy?.deliveries ?? 0) > 1,
-    fuse: fuseOf(scene, token),
-    t_us,
-    ...at,
+    /** How often it may be handed out, 0 when nothing says. */
+    limit: Number(home?.arguments?.["x-delivery-limit"] ?? 0),
   };
-}
-
-/** How often the copy may be handed out, 0 when nothing says. */
-function limitOf(scene, token) {
-  const home = scene.nodes.get(scene.facts.copies.get(token.copy)?.destination);
-  return Number(home?.arguments?.["x-delivery-limit"] ?? 0);
 }
 
 /** How many workers hold a body of the copy. */
@@ -99,8 +114,6 @@ function bodies(scene, copy, deliveries) {
   return count;
 }
 
-const fuseOf = (scene, token) => (token.attempt === 0 ? scene.fuses.get(token.copy) : undefined);
-
 // -- queues -------------------------------------------------------------------------------------
 
 function drawQueue(seen, drawn, node, box) {
@@ -110,16 +123,8 @@ function drawQueue(seen, drawn, node, box) {
     zoneKeys(seen.scene, node.node, zone)
       .slice(0, 12)
       .forEach((key, index) => {
-        const x = box.headX - 12 - index * MINI.pitch;
-        drawn.tokens.push(
-          item(seen, key, {
-            x,
-            y: box.y + box.height + 16 + row * 20,
-            scale: MINI.scale,
-            labelled: false,
-            index,
-          }),
-        );
+        const at = { x: box.headX - 12 - index * MINI.pitch, y: box.y + box.height + 16 + row * 20 };
+        drawn.tokens.push(item(seen, key, at, { scale: MINI.scale, labelled: false, index }));
       });
   });
 }
@@ -129,18 +134,12 @@ function drawRow(seen, drawn, node, zone, box, way, cells, room) {
   const keys = zoneKeys(seen.scene, node, zone);
   const spot = rowSpots(keys.length, box, way, cells, room, seen.figure.narrow);
   const { drift } = seen.scene.zones.get(node)?.[zone] ?? { drift: [] };
+  const stands = { scale: spot.scale, labelled: spot.labelled, index: 0, squares: underLane(box) };
   for (let index = 0; index < spot.shown; index++) {
+    stands.index = index;
     const shift = displaced(seen, drift, index);
     const rest = spot.at(way > 0 ? Math.min(index + shift, Math.max(keys.length, cells) - 1) : index + shift);
-    drawn.tokens.push(
-      item(seen, keys[index], {
-        ...glide(seen, keys[index], rest),
-        scale: spot.scale,
-        labelled: spot.labelled,
-        index,
-        squares: underLane(box),
-      }),
-    );
+    drawn.tokens.push(item(seen, keys[index], glide(seen, keys[index], rest), stands));
   }
   const more = keys.length - spot.shown;
   if (more > 0) drawn.more.push({ node, zone, count: more, x: spot.end(), y: box.y + box.height / 2 });
@@ -198,14 +197,8 @@ function drawConsumer(seen, drawn, node, box) {
   const waiting = zoneKeys(seen.scene, node.node, "prefetched");
   const slots = consumerSlots(box, working.length, waiting.length);
   working.forEach((key, index) => {
-    drawn.tokens.push(
-      item(seen, key, {
-        ...glide(seen, key, slots.working(index)),
-        scale: slots.scale,
-        index,
-        squares: overBar(box),
-      }),
-    );
+    const stands = { scale: slots.scale, index, squares: overBar(box) };
+    drawn.tokens.push(item(seen, key, glide(seen, key, slots.working(index)), stands));
     const work = seen.scene.work.get(key);
     if (work && index === 0)
       drawn.bars.push({
@@ -216,15 +209,8 @@ function drawConsumer(seen, drawn, node, box) {
   const { drift } = seen.scene.zones.get(node.node)?.prefetched ?? { drift: [] };
   for (let index = 0; index < Math.min(waiting.length, slots.shown); index++) {
     const rest = slots.waiting(index + displaced(seen, drift, index));
-    drawn.tokens.push(
-      item(seen, waiting[index], {
-        ...glide(seen, waiting[index], rest),
-        scale: slots.waitingScale,
-        labelled: slots.labelled,
-        index,
-        squares: overBar(box),
-      }),
-    );
+    const stands = { scale: slots.waitingScale, labelled: slots.labelled, index, squares: overBar(box) };
+    drawn.tokens.push(item(seen, waiting[index], glide(seen, waiting[index], rest), stands));
   }
   if (waiting.length > slots.shown)
     drawn.more.push({

@@ -53,6 +53,8 @@ export class Atlas {
   forget() {
     for (const sprite of this.sprites?.values() ?? []) sprite.close();
     this.sprites = new Map();
+    /** Differs for each set of pictures: what an item holds of an earlier one is not used. */
+    this.set = {};
   }
 
   /** Reads the theme's colours off `element`; a changed theme or pixel ratio empties the atlas. */
@@ -71,29 +73,52 @@ export class Atlas {
 
   /** Draws the shape and label of an item at its place. */
   draw(target, item) {
-    const { kind, look, scale } = item;
-    this.stamp(target, `${kind} ${look} ${scale}`, item.x, item.y, 58 * scale, 58 * scale, (c) =>
+    const { x, y, scale } = item;
+    const pictures = this.picturesOf(item);
+    this.put(target, (pictures.shape ??= this.shapeOf(item)), x, y);
+    if (item.labelled)
+      this.put(target, (pictures.label ??= this.labelOf(item)), x, y + labelY(item.kind) * scale);
+  }
+
+  /** Those that an item has kept from the last moment, as far as they are still its own. */
+  picturesOf(item) {
+    const { pictures: kept, look, scale } = item;
+    if (kept?.set === this.set && kept.look === look && kept.scale === scale) return kept;
+    return (item.pictures = { set: this.set, look, scale, shape: null, label: null });
+  }
+
+  shapeOf({ kind, look, scale }) {
+    return this.sprite(`${kind} ${look} ${scale}`, 58 * scale, 58 * scale, (c) =>
       this.paintShape(c, kind, look, scale),
     );
-    if (!item.labelled) return;
-    const y = item.y + labelY(kind) * scale;
-    const width = (8.6 * item.label.length + 10) * Math.max(scale, 0.86);
-    this.stamp(target, `${item.label} ${kind} ${look} ${scale}`, item.x, y, width, 22, (c) =>
-      this.paintLabel(c, item),
-    );
+  }
+
+  labelOf(item) {
+    const { label, kind, look, scale } = item;
+    const width = (8.6 * label.length + 10) * Math.max(scale, 0.86);
+    return this.sprite(`${label} ${kind} ${look} ${scale}`, width, 22, (c) => this.paintLabel(c, item));
   }
 
   /** Draws a mark (again, poison) whose centre is at x, y. */
   mark(target, name, x, y) {
-    this.stamp(target, name, x, y, 22, 22, (c) => this.paintMark(c, name));
+    const sprite = this.sprite(name, 22, 22, (c) => this.paintMark(c, name));
+    this.put(target, sprite, x, y);
   }
 
-  stamp(target, key, x, y, width, height, paint) {
-    const sprite =
-      this.sprites.get(key) ??
-      this.make(key, Math.ceil(width * this.ratio), Math.ceil(height * this.ratio), paint);
+  /** On whole pixels of the screen: a picture that need not be resampled costs a fourth, and its label is sharp. */
+  put(target, sprite, x, y) {
+    const { ratio } = this;
     const { width: w, height: h } = sprite;
-    target.drawImage(sprite, x - w / this.ratio / 2, y - h / this.ratio / 2, w / this.ratio, h / this.ratio);
+    const left = (Math.round(x * ratio) - (w >> 1)) / ratio;
+    const top = (Math.round(y * ratio) - (h >> 1)) / ratio;
+    target.drawImage(sprite, left, top, w / ratio, h / ratio);
+  }
+
+  sprite(key, width, height, paint) {
+    const { ratio } = this;
+    return (
+      this.sprites.get(key) ?? this.make(key, Math.ceil(width * ratio), Math.ceil(height * ratio), paint)
+    );
   }
 
   /** An immutable bitmap each: a page that they share would be copied whenever one is added. */
@@ -250,6 +275,7 @@ export function fitCanvas(canvas, figure, ratio, pane) {
 /** Paints one moment, as far as the canvas goes. `selected` is a message's number, 0 for none. */
 export function paint(canvas, drawn, figure, atlas, selected, pane = { top: 0, height: figure.height }) {
   const c = canvas.getContext("2d");
+  c.imageSmoothingEnabled = false;
   const [first, last] = [pane.top - REACH, pane.top + pane.height + REACH];
   const outside = ({ y }) => y < first || y > last;
   c.setTransform(atlas.ratio, 0, 0, atlas.ratio, 0, -pane.top * atlas.ratio);

@@ -4,7 +4,9 @@ const NS = "http://www.w3.org/2000/svg";
 
 /** Draws `figure` (a layout) for `scene` into `svg`, if anything of it has changed since the last time. */
 export function drawWires(svg, figure, scene) {
-  const shapes = [...wires(figure, scene), ...outlines(figure, scene)];
+  if (svg.kept?.figure !== figure) svg.kept = { figure, shapes: new Map() };
+  const kept = svg.kept.shapes;
+  const shapes = [...wires(figure, scene, kept), ...outlines(figure, scene, kept)];
   drawHeads(svg.parentElement.querySelector(".heads"), figure);
   const size = `${figure.width} ${figure.height}`;
   if (svg.drawnSize !== size) {
@@ -18,11 +20,19 @@ export function drawWires(svg, figure, scene) {
   replaceChanged(group, shapes);
 }
 
+/** The shapes of one thing, worked out anew only when what is `said` of it differs from the last time. */
+function shapesOf(kept, key, said, make) {
+  const known = kept.get(key);
+  if (known?.said === said) return known.shapes;
+  const shapes = make().map((each) => ({ each, key: JSON.stringify(each) }));
+  kept.set(key, { said, shapes });
+  return shapes;
+}
+
 /** Only shapes that differ from what stands at their place are made anew. */
 function replaceChanged(group, shapes) {
   const drawn = (group.drawn ??= []);
-  shapes.forEach((each, i) => {
-    const key = JSON.stringify(each);
+  shapes.forEach(({ each, key }, i) => {
     if (drawn[i] === key) return;
     drawn[i] = key;
     if (group.children[i]) group.children[i].replaceWith(element(each));
@@ -60,25 +70,29 @@ function drawHeads(box, figure) {
 
 // -- wires --------------------------------------------------------------------------------------
 
-function wires(figure, scene) {
+function wires(figure, scene, kept) {
   const shapes = [];
   for (const [key, wire] of scene.wires) {
     const way = figure.wires.get(key);
+    if (!way) continue;
     const label = scene.nodes.get(wire.source)?.name === "" ? "" : wire.label;
-    if (way) shapes.push(...wireShapes(way.points, linkOf(scene, wire), label, figure));
+    const link = linkOf(scene, wire);
+    const make = () => wireShapes(way.points, link, label, figure);
+    shapes.push(...shapesOf(kept, `wire ${key}`, `${link} ${label}`, make));
   }
-  return [...shapes, ...brokenWires(figure, scene)];
+  return [...shapes, ...brokenWires(figure, scene, kept)];
 }
 
 /** A consumer without its wire shows it broken (crashed, closed), or dashed while it is about to connect. */
-function brokenWires(figure, scene) {
+function brokenWires(figure, scene, kept) {
   const shapes = [];
   for (const [key, way] of figure.wires) {
     if (scene.wires.has(key)) continue;
     const target = scene.nodes.get(Number(key.split(" ")[1]));
     if (target?.kind !== "consumer") continue;
     const comes = target.state === "up" && target.link === "up";
-    shapes.push(...(comes ? [shape("wire cut", line(way.points))] : cutShapes(way.points)));
+    const make = () => (comes ? [shape("wire cut", line(way.points))] : cutShapes(way.points));
+    shapes.push(...shapesOf(kept, `broken ${key}`, comes, make));
   }
   return shapes;
 }
@@ -132,13 +146,21 @@ function cutShapes(points) {
 
 // -- outlines -----------------------------------------------------------------------------------
 
-function outlines(figure, scene) {
+function outlines(figure, scene, kept) {
   const shapes = [];
   for (const node of scene.nodes.values()) {
     const box = figure.nodes.get(node.node);
-    if (box) shapes.push(...OUTLINES[box.kind](box, node, scene));
+    if (!box) continue;
+    const idle = box.kind === "consumer" && isIdle(scene, node);
+    const said = `${node.state} ${idle} ${node.exchange_type} ${node.name}`;
+    shapes.push(...shapesOf(kept, node.node, said, () => OUTLINES[box.kind](box, node, idle)));
   }
   return shapes;
+}
+
+function isIdle(scene, { node }) {
+  const zones = scene.zones.get(node);
+  return !zones?.working?.keys.length && !zones?.prefetched?.keys.length;
 }
 
 const OUTLINES = {
@@ -180,7 +202,7 @@ const OUTLINES = {
       );
     return lane;
   },
-  consumer({ x, y, width, height }, node, scene) {
+  consumer({ x, y, width, height }, node, idle) {
     const middle = y + height / 2;
     const d = `M${x} ${y}H${x + width}V${y + height}H${x}V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
     if (node.state === "crashed") {
@@ -188,8 +210,6 @@ const OUTLINES = {
       const cross = `M${cx - r} ${cy - r}l${2 * r} ${2 * r}M${cx + r} ${cy - r}l${-2 * r} ${2 * r}`;
       return [shape("box crashed", d), shape("cross", cross)];
     }
-    const zones = scene.zones.get(node.node);
-    const idle = !zones?.working?.keys.length && !zones?.prefetched?.keys.length;
     return [shape(idle ? "box idle" : "box", d)];
   },
 };
