@@ -1,9 +1,10 @@
 """The budgets of a page: how soon a message moves, what it weighs, how smoothly it is drawn, Lighthouse.
 
-`python bench/page.py [--json] [--only movement,weight,frames,lighthouse] [--why]`; `--help` says this. The site
-runs as in production. A figure that could not be measured is said so by its name, and the bench ends with 1.
-"first moving message": a Chromium that has just been started, from navigation to the first frame in which a
-message's x has moved by 8 px, without a click; the median of five. Weight: what comes over the line, compressed as served, by the browser's own count, without headers. Frames: `bench/page_frames.py`.
+`python bench/page.py [--json] [--only movement,weight,frames,lighthouse] [--why]`; `--help` says this.
+The site runs as in production. A figure that could not be measured is said so by its name, and the bench
+ends with 1. "first moving message": a Chromium that has just been started, from navigation to the first frame
+in which a message's x has moved by 8 px, without a click; the median of five. Weight: what comes over the
+line, compressed as served, by the browser's own count, without headers. Frames: `bench/page_frames.py`.
 Lighthouse: one visit a page, by the version below from npm, installed into var/ by this bench alone; `--why`
 says what cost points.
 """
@@ -92,7 +93,7 @@ def main() -> None:
 
 
 def arguments(words: list[str]) -> list[str]:
-    """The parts to measure. Ends with help, or with what is wrong with `words`, before anything is started."""
+    """The parts to measure. Ends with help, or says what is wrong with `words`, before anything starts."""
     names = ", ".join(PARTS)
 
     def parts(text: str) -> list[str]:
