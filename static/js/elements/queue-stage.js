@@ -50,7 +50,10 @@ export class QueueStage extends HTMLElement {
     this.atlas = new Atlas();
     this.memo = new Map();
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)");
-    /** Whether whoever looks wants nothing to travel. (Who asks in each frame is not told of a change any more.) */
+    /**
+     * Whether whoever looks wants nothing to travel. (Who asks in each frame is not told of a change any
+     * more.)
+     */
     this.calm = this.reduced.matches;
     this.drawnVersion = "";
   }
@@ -189,7 +192,10 @@ export class QueueStage extends HTMLElement {
     this.woken();
   }
 
-  /** Shows the moment `t_us`; in a room that is looking back, private to this page, and ends at the room's now. */
+  /**
+   * Shows the moment `t_us`; in a room that is looking back, private to this page, and ends at the room's
+   * now.
+   */
   seek(t_us, stepping = false) {
     const to_us = Math.max(0, Math.min(this.end_us, t_us));
     if (to_us >= this.roomNow_us) return this.returnToNow();
@@ -222,7 +228,10 @@ export class QueueStage extends HTMLElement {
     this.woken();
   }
 
-  /** A `clock` frame: from now on the room's clock rules, unless somebody looks back. `jumps`: do not glide to it. */
+  /**
+   * A `clock` frame: from now on the room's clock rules, unless somebody looks back. `jumps`: do not glide to
+   * it.
+   */
   takeClock(frame, jumps = false) {
     this.room ??= new RoomClock();
     this.room.take(frame, performance.now(), this.looking || jumps ? Infinity : this.shown_us);
@@ -289,7 +298,9 @@ export class QueueStage extends HTMLElement {
     fitCanvas(this.parts.canvas, this.figure, ratio, this.pane);
   }
 
-  /** The strip of the figure that the canvas covers: all of it, or of a tall one what is in view and a margin. */
+  /**
+   * The strip of the figure that the canvas covers: all of it, or of a tall one what is in view and a margin.
+   */
   inView() {
     const { figure, scroller } = this.parts;
     const height = Math.min(
@@ -313,7 +324,8 @@ export class QueueStage extends HTMLElement {
   }
 
   tellChanges() {
-    const version = `${this.layoutKey} ${this.timeline.version} ${this.timeline.cursor?.index} ${this.shownScene.number}`;
+    const { version: known, cursor } = this.timeline;
+    const version = `${this.layoutKey} ${known} ${cursor?.index} ${this.shownScene.number}`;
     if (version === this.drawnVersion) return;
     this.drawnVersion = version;
     drawWires(this.parts.wires, this.figure, this.shownScene);

@@ -2,30 +2,32 @@
 // cluster, before the first scene is made; the scene then has beside nodes, wires, ledger, …:
 //
 // logs: partition → { node, topic, number, replicas, leader, epoch, isr, elr, start, hw, lso, end,
-//   ends: { broker: its replica's end }, chunks, gone }. Records are read with `recordAt` and `recordsFrom`: each
-//   { offset, message, pid, transactional, marker, aborted, at_us }, or null where nothing stands (any more: a gap).
-//   Only a tail of the log is held, `KEPT` offsets; what lies before is counted by its offsets alone.
-//   `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
-// groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node, away,
-//   since_us }), committed: { partition: offset }, lost: the last MemberGone }.
-// readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand, failing,
-//   since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{ offset, message }] }]
-//   in the order of its work (the log may have done away with them), hand[0].records[0] being worked on since
-//   `since_us`; `failing` the RecordFailed whose retry it waits for. Of a partition whose position it has not set
-//   yet the three are -1.
+//   ends: { broker: its replica's end }, chunks, gone }. Records are read with `recordAt` and `recordsFrom`:
+//   each { offset, message, pid, transactional, marker, aborted, at_us }, or null where nothing stands (any
+//   more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before is counted by its offsets
+//   alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
+// groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
+//   away, since_us }), committed: { partition: offset }, lost: the last MemberGone }.
+// readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
+//   failing, since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{
+//   offset, message }] }] in the order of its work (the log may have done away with them), hand[0].records[0]
+//   being worked on since `since_us`; `failing` the RecordFailed whose retry it waits for. Of a partition
+//   whose position it has not set yet the three are -1.
 // batches: signal → a BatchSent, BatchAcknowledged or RecordsSent on its way, with `depart_us`.
 // transactions: transactional id → { state, pid, epoch, at_us }.
-// shares: "group partition" → { group, partition, start, records: Map(offset → { state, member, deliveries, until_us,
-//   why }) }, state "LENT" or as RecordsSettled says.
+// shares: "group partition" → { group, partition, start, records: Map(offset → { state, member, deliveries,
+//   until_us, why }) }, state "LENT" or as RecordsSettled says.
 //
-// As in reducer.js, small objects are replaced and never changed in place. A log's records lie in chunks of 64,
-// of which an append copies the last one: a clone of a scene shares all of them.
+// As in reducer.js, small objects are replaced and never changed in place. A log's records lie in chunks of
+// 64, of which an append copies the last one: a clone of a scene shares all of them.
 
 import { change, HANDLERS, register } from "mailroom/scene/reducer.js";
 import "mailroom/stream/kafka-vocabulary.js";
 
 const CHUNK = 64;
-/** Offsets of a log that are held: four times what the engine states of the present (engine/kafka/telling.py). */
+/**
+ * Offsets of a log that are held: four times what the engine states of the present (engine/kafka/telling.py).
+ */
 export const KEPT = 1024;
 /** As the engine states (STATED_TAIL, STATED_MOST there). */
 const TAIL = 48;
@@ -62,8 +64,10 @@ export function recordsFrom(log, from, until = log.end) {
 /** The first offset that may be held. */
 export const heldFrom = (log) => Math.max(log.start, (log.chunks[0]?.number ?? 0) * CHUNK);
 
-/** How many records lie in [from, until) that a group would have to read: gaps and control records do not count
- * where they are known. */
+/**
+ * How many records lie in [from, until) that a group would have to read: gaps and control records do not
+ * count where they are known.
+ */
 export function countRecords(log, from, until) {
   let count = Math.max(0, until - Math.max(from, log.start));
   for (let offset = Math.max(from, heldFrom(log)); offset < until; offset++) {
@@ -83,8 +87,10 @@ export function knownFrom(scene, log) {
   return Math.max(log.start, log.end - MOST, Math.min(needed, log.end - TAIL));
 }
 
-/** Committed, high watermark and what lies between of a group at a partition; committed is undefined before the
- * first commit. */
+/**
+ * Committed, high watermark and what lies between of a group at a partition; committed is undefined before
+ * the first commit.
+ */
 export function lagOf(scene, group, partition) {
   const log = scene.logs.get(partition);
   const committed = scene.groups.get(group)?.committed[partition];
@@ -444,7 +450,9 @@ const ON_NODES = {
   })(HANDLERS.NodeRemoved),
 };
 
-/** What the stage is laid out by: partitions, and which group a consumer is of. Returns whether that is news. */
+/**
+ * What the stage is laid out by: partitions, and which group a consumer is of. Returns whether that is news.
+ */
 function learn(plan, event) {
   if (event.type === "PartitionDeclared") {
     if (plan.logs.has(event.node)) return false;

@@ -1,5 +1,6 @@
-// Reduced motion: nothing travels. What sets out is at its destination at once, in a cross-fade; a dashed trace says
-// where it came from until the next event; clocks go on in steps of a tenth. Fetched only where that is asked for.
+// Reduced motion: nothing travels. What sets out is at its destination at once, in a cross-fade; a dashed
+// trace says where it came from until the next event; clocks go on in steps of a tenth. Fetched only where
+// that is asked for.
 
 import { path as measured, pointAt } from "mailroom/scene/tween.js";
 import { formerSpot, wayBetween } from "mailroom/view/positions.js";
@@ -7,7 +8,10 @@ import { formerSpot, wayBetween } from "mailroom/view/positions.js";
 export const FADE_US = 120_000;
 const STEPS = 10;
 const TRACES_MAX = 12;
-/** px: what the end of a trace leaves free, so that the arrow is not below what has arrived; and its least length. */
+/**
+ * px: what the end of a trace leaves free, so that the arrow is not below what has arrived; and its least
+ * length.
+ */
 const FREE = { token: 23, dot: 9 };
 const SHORTEST = 30;
 const ARROW = 9;
@@ -26,8 +30,8 @@ export function furnishCalm(stage) {
 }
 
 /**
- * Makes `drawn` (positions with motion "none") calm: adds `traces` [{points}], `ghosts` (what fades away), an `alpha`
- * to what appears, and `under`, which paints the first two; rounds clocks down. Pure but for that.
+ * Makes `drawn` (positions with motion "none") calm: adds `traces` [{points}], `ghosts` (what fades away), an
+ * `alpha` to what appears, and `under`, which paints the first two; rounds clocks down. Pure but for that.
  *
  * A picture that stands goes on fading: `seen_us` is `t_us` and the time since it is on the screen.
  * @returns {boolean} whether something still fades

@@ -1,5 +1,6 @@
-// The run as charts, one a destination queue: how many were ready when, and how much was done each second. One axis
-// of time, the scrubber's. What lies ahead of the moment on the screen is not drawn. Fetched when they are opened.
+// The run as charts, one a destination queue: how many were ready when, and how much was done each second.
+// One axis of time, the scrubber's. What lies ahead of the moment on the screen is not drawn. Fetched when
+// they are opened.
 
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { Series, SECOND_US } from "mailroom/lazy/series.js";
@@ -25,7 +26,9 @@ export function furnishCharts(stage) {
     const missing = series.missing(shown_us);
     const gap = missing.findLast(({ what }) => what === "gap");
     if (gap) stage.session?.chunks.want(timeline, gap.to_us - 1, 0, TICK_US);
-    const key = `${series.version} ${series.count} ${Math.round((shown_us / length_us) * WIDE)} ${length_us} ${timeline.cursor?.index} ${queues.map((q) => q.node)}`;
+    const x = Math.round((shown_us / length_us) * WIDE);
+    const held = `${series.version} ${series.count} ${timeline.cursor?.index}`;
+    const key = `${held} ${x} ${length_us} ${queues.map((q) => q.node)}`;
     if (key === drawn) return;
     drawn = key;
     if (queues.some(({ node }) => !charts.has(node)) || queues.length !== charts.size) {
@@ -121,7 +124,8 @@ class Chart {
     );
     input.max = length_us / 1000;
     input.value = Math.floor(shown_us / 100_000) * 100;
-    input.ariaValueText = `${tenths(shown_us)} of ${length_us / SECOND_US} seconds, ready ${ready ?? "not held"}`;
+    const time = `${tenths(shown_us)} of ${length_us / SECOND_US} seconds`;
+    input.ariaValueText = `${time}, ready ${ready ?? "not held"}`;
     write(this.end, `${length_us / SECOND_US} s`);
     this.fill();
   }

@@ -44,8 +44,8 @@ export class Chunks {
   }
 
   /**
-   * Makes sure that what comes within the next seconds is held or asked for, from the first moment that is not: a
-   * fast run passes whole chunks in that time, and what is held may end in the middle of one.
+   * Makes sure that what comes within the next seconds is held or asked for, from the first moment that is
+   * not: a fast run passes whole chunks in that time, and what is held may end in the middle of one.
    */
   want(timeline, t_us, rate, tick_us) {
     const span_us = CHUNK_TICKS * tick_us;

@@ -3,8 +3,8 @@
 export const up = (node) => node.state !== "crashed" && node.state !== "stopped";
 
 /**
- * kinds of nodes, which of them are possible, and the command for one; `undo` names the way back. Or `choices`, which
- * has what can be chosen of one node as [words, command].
+ * kinds of nodes, which of them are possible, and the command for one; `undo` names the way back. Or
+ * `choices`, which has what can be chosen of one node as [words, command].
  */
 const FAULTS = {
   crash: { kinds: ["consumer"], may: up, command: (n) => ["CrashConsumer", { consumer: n.name }] },

@@ -121,7 +121,10 @@ class Inspector {
   }
 }
 
-/** All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}. Pure. */
+/**
+ * All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}.
+ * Pure.
+ */
 export function lifeOf(message, timeline) {
   const copies = new Set(
     [...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy),
@@ -148,7 +151,10 @@ const ZONES = {
   working: (name) => `Worked on by ${name}`,
 };
 
-/** Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its receipt. Pure. */
+/**
+ * Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its
+ * receipt. Pure.
+ */
 export function whereNow(scene, message) {
   const tokens = [...scene.tokens].filter(
     ([, { copy }]) => scene.facts.copies.get(copy)?.message === message,

@@ -1,5 +1,5 @@
-// The equation that must balance, one per destination, and what is counted beside it. Never counts up; while it
-// plays it is written at most `PLAYING_MS` after a change, when the picture stands at once.
+// The equation that must balance, one per destination, and what is counted beside it. Never counts up; while
+// it plays it is written at most `PLAYING_MS` after a change, when the picture stands at once.
 
 import { seldom } from "mailroom/lazy/seldom.js";
 

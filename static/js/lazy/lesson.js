@@ -1,7 +1,7 @@
 // A lesson's page: the text beside the stage, which the server writes, and what the stage does for it.
 //
-// Every step is a form. It is posted, the answer's text takes the old one's place, and the stage is told where to
-// stand, how far it may run, and what to point at. Without this module the forms work as forms do.
+// Every step is a form. It is posted, the answer's text takes the old one's place, and the stage is told
+// where to stand, how far it may run, and what to point at. Without this module the forms work as forms do.
 
 import { mark } from "mailroom/lazy/mark.js";
 import { furnishOrders } from "mailroom/lazy/order.js";

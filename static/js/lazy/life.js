@@ -1,4 +1,5 @@
-// What an event means for one message, in the message's own words: what, and why. From the event and its causes. Pure.
+// What an event means for one message, in the message's own words: what, and why. From the event and its
+// causes. Pure.
 
 import { say } from "mailroom/lazy/sayings.js";
 

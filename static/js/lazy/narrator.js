@@ -1,5 +1,5 @@
-// One sentence about what has just happened: at most one every 1.5 s, the weightiest first, ordinary ones more
-// seldom. When somebody steps: the moment that was stepped to, whatever it is.
+// One sentence about what has just happened: at most one every 1.5 s, the weightiest first, ordinary ones
+// more seldom. When somebody steps: the moment that was stepped to, whatever it is.
 
 import { say } from "mailroom/lazy/sayings.js";
 
@@ -50,7 +50,10 @@ class Narrator {
     if (this.best && performance.now() - this.saidAt_ms >= wait_ms) this.tell(this.best);
   }
 
-  /** After a jump, or when it stands: what was last worth saying; of one moment's sentences the one that led to the others. */
+  /**
+   * After a jump, or when it stands: what was last worth saying; of one moment's sentences the one that led
+   * to the others.
+   */
   recall(t_us) {
     this.best = null;
     const events = this.stage.timeline.between(t_us - LOOK_BACK_US, t_us);

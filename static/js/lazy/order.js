@@ -51,5 +51,6 @@ function drag(row) {
 function say(row) {
   const place = [...row.parentElement.children].indexOf(row) + 1;
   const said = row.closest("form").querySelector("[data-order-said]");
-  said.textContent = `${row.querySelector(".order-label").textContent}: place ${place} of ${row.parentElement.children.length}.`;
+  const label = row.querySelector(".order-label").textContent;
+  said.textContent = `${label}: place ${place} of ${row.parentElement.children.length}.`;
 }

@@ -1,4 +1,5 @@
-// A question's page: lists to be ordered, and places to be picked on the picture. The form itself needs no script.
+// A question's page: lists to be ordered, and places to be picked on the picture. The form itself needs no
+// script.
 
 import { boxOf, frame } from "mailroom/lazy/mark.js";
 import { furnishOrders } from "mailroom/lazy/order.js";

@@ -194,7 +194,9 @@ const askers = (plan, store) =>
     .map((node) => node.name)
     .join(" and ");
 
-/** {store, by, rows: [{message, verdict, asked}]}: the latest it remembers; the one last asked for is marked. */
+/**
+ * {store, by, rows: [{message, verdict, asked}]}: the latest it remembers; the one last asked for is marked.
+ */
 function seenOf(scene, store, by) {
   const { recent, asked, seen } = scene.stores.get(store) ?? { recent: [], asked: 0, seen: false };
   const verdict = (message) => (message !== asked ? "remembered" : seen ? "here already" : "new");
@@ -206,7 +208,10 @@ function seenOf(scene, store, by) {
   return { store, by, rows: rows.slice(-SEEN_ROWS) };
 }
 
-/** {effect, unit, total, due, before: what the rows that are not shown come to, rows: [{text, amount, again}]}. */
+/**
+ * {effect, unit, total, due, before: what the rows that are not shown come to, rows: [{text, amount,
+ * again}]}.
+ */
 function tillOf(scene, effect, unit, kinds) {
   const { total, due } = scene.sums.get(effect) ?? { total: 0, due: 0 };
   const done = [...scene.finished.values()]

@@ -1,8 +1,8 @@
 // What an event is in words: what happened, and why, from the event and the events that caused it. Pure.
 //
-// `say` gives {number, causes, also, text, rank, ids}: rank 4 what breaks a promise, 3 a fault or a loss, 2 something unusual, 1 ordinary,
-// 0 only for a message's own story. Every id in the text comes from the event, its causes, or what brought the
-// same copy back before (`also`: that event and its causes).
+// `say` gives {number, causes, also, text, rank, ids}: rank 4 what breaks a promise, 3 a fault or a loss, 2
+// something unusual, 1 ordinary, 0 only for a message's own story. Every id in the text comes from the event,
+// its causes, or what brought the same copy back before (`also`: that event and its causes).
 
 const SENTENCE_MAX = 90;
 const CHAIN_MAX = 8;
@@ -211,11 +211,12 @@ const SENTENCES = {
 
   MessageCreated: (t, e) => [0, words`${t.name(e.node)} makes ${t.message(e.message)}.`],
   Sent(t, e) {
+    const source = t.name(e.source);
     const failed = e.kind === "publish" && t.cause("WorkFinished", (w) => !w.ok && w.node === e.source);
     if (failed)
       return [
         2,
-        words`${t.name(e.source)} failed at ${t.copy(failed.copy)}, so it publishes it again, to ${t.name(e.target)}.`,
+        words`${source} failed at ${t.copy(failed.copy)}, so it publishes it again, to ${t.name(e.target)}.`,
         words`${t.name(e.source)} publishes ${t.message(e.about)} again.`,
       ];
     if (e.kind === "publish")
@@ -243,13 +244,14 @@ const SENTENCES = {
     return [3, words`The acknowledgement of ${what} is lost on its way.`];
   },
   Routed: (t, e) => {
+    const source = t.name(e.source);
     const queues = e.copies.slice(0, 3).map((owed) => t.name(owed.destination));
     if (queues.length === 1)
       return [0, words`${t.name(e.source)} puts ${t.message(e.message)} into ${queues[0]}.`];
     if (queues.length === 2)
       return [
         1,
-        words`${t.name(e.source)} puts a copy of ${t.message(e.message)} into ${queues[0]} and into ${queues[1]}.`,
+        words`${source} puts a copy of ${t.message(e.message)} into ${queues[0]} and into ${queues[1]}.`,
         words`${t.message(e.message)} goes to two queues.`,
       ];
     return queues.length
@@ -369,17 +371,18 @@ const SENTENCES = {
   },
   EffectApplied(t, e) {
     if (e.effect_number > 1) {
+      const n = t.name(e.node);
       const [why, who] = t.back(e.copy) ?? [];
       const short = words`${t.message(e.message)} has its effect again.`;
       if (!why)
         return [
           3,
-          words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`,
+          words`${n} does “${e.effect}” for ${t.message(e.message)} again: time ${e.effect_number}.`,
           short,
         ];
       return [
         4,
-        words`${t.name(e.node)} does “${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`,
+        words`${n} does “${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`,
         words`“${e.effect}” for ${t.message(e.message)} again, because ${who} ${why}.`,
         short,
       ];
@@ -414,10 +417,11 @@ const SENTENCES = {
     const promise = PROMISES[e.promise] ?? e.promise;
     const short = words`The promise that ${promise} is broken.`;
     const effect = t.cause("EffectApplied");
+    const how = effect?.effect_number > 1 ? "again" : "too late";
     if (effect)
       return [
         3,
-        words`The promise that ${promise} is broken: ${t.message(effect.message)} took effect ${effect.effect_number > 1 ? "again" : "too late"}.`,
+        words`The promise that ${promise} is broken: ${t.message(effect.message)} took effect ${how}.`,
         short,
       ];
     const settled = t.cause(

@@ -24,7 +24,9 @@ export function showSeat(stage) {
   seat.append(" ", link, " to try things yourself.");
 }
 
-/** Disables `button` where it may not be used now, and says why where a pointer and a screen reader find it. */
+/**
+ * Disables `button` where it may not be used now, and says why where a pointer and a screen reader find it.
+ */
 export function mayNot(stage, button) {
   const why = whyNot(stage, button);
   if (button.disabled === Boolean(why) && button.title === why) return;

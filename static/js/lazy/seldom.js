@@ -1,6 +1,9 @@
 // For what nobody can read faster: at once when the picture stands, at most so often while it plays.
 
-/** Calls `act` when `stage` says one of `kinds`; while it plays at most once in `every_ms`, and once more at the end. */
+/**
+ * Calls `act` when `stage` says one of `kinds`; while it plays at most once in `every_ms`, and once more at
+ * the end.
+ */
 export function seldom(stage, kinds, every_ms, act) {
   let timer = 0;
   let acted_ms = -Infinity;

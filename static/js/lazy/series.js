@@ -1,5 +1,5 @@
-// What a chart shows, from the events held: how many were ready when, and what was done in each second. Pure, but for
-// what of a segment was read already; where nothing is held there is a gap, and nothing is guessed.
+// What a chart shows, from the events held: how many were ready when, and what was done in each second. Pure,
+// but for what of a segment was read already; where nothing is held there is a gap, and nothing is guessed.
 
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { PLACES } from "mailroom/stream/vocabulary.js";
@@ -115,7 +115,10 @@ export class Series {
     return found;
   }
 
-  /** At most 20 moments of whole seconds up to `until_us`: [{at_us, ready, effects}], effects a second since the one before. */
+  /**
+   * At most 20 moments of whole seconds up to `until_us`: [{at_us, ready, effects}], effects a second since
+   * the one before.
+   */
   rows(destination, until_us) {
     const by = Math.max(1, Math.ceil(until_us / SECOND_US / ROWS_MAX));
     const rows = [];
@@ -131,7 +134,9 @@ export class Series {
   }
 }
 
-/** From 0 to the far end: who knows most of each stretch. [{from_us, to_us, segment (none in a gap), single}] */
+/**
+ * From 0 to the far end: who knows most of each stretch. [{from_us, to_us, segment (none in a gap), single}]
+ */
 function stretches(timeline) {
   const ticks = timeline.segments.flatMap(({ start, end, coarse }) => [start, end, coarse]).concat(0);
   const bounds = [...new Set(ticks)].filter((tick) => tick <= timeline.reachTick).sort((a, b) => a - b);

@@ -1,4 +1,5 @@
-// Where events come from: the socket of a recording or a room, chunks beside it, and the way from one to the other.
+// Where events come from: the socket of a recording or a room, chunks beside it, and the way from one to the
+// other.
 
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { Chunks } from "mailroom/lazy/chunks.js";
@@ -138,7 +139,10 @@ class Session {
     this.socket.restart();
   }
 
-  /** Frames of another branch: what stands on the screen is not that branch's moment, so its clock is not glided to. */
+  /**
+   * Frames of another branch: what stands on the screen is not that branch's moment, so its clock is not
+   * glided to.
+   */
   inBranch(epoch) {
     const { timeline } = this.stage;
     if (epoch === undefined || epoch === timeline.epoch) return;
@@ -163,7 +167,10 @@ class Session {
     return this.stage.dataset.looks === undefined && (!this.inRoom || this.role === "owner");
   }
 
-  /** Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near `place`. */
+  /**
+   * Does `cmd` to the room at the moment shown; on a recording that opens a room there. Answers stand near
+   * `place`.
+   */
   command(cmd, args = {}, place = this.stage.parts.faults) {
     const { stage } = this;
     sayNear(place, "");
@@ -190,7 +197,10 @@ class Session {
       });
   }
 
-  /** From the recording into the room, without a jump: what is held and what is shown stay, unless the seed is another. */
+  /**
+   * From the recording into the room, without a jump: what is held and what is shown stay, unless the seed is
+   * another.
+   */
   enter({ room, url }, seed) {
     const { stage } = this;
     this.inRoom = true;

@@ -1,5 +1,5 @@
-// What can be changed of each kind of node of RabbitMQ, in plain words with what follows from it, and the command for
-// it. Pure.
+// What can be changed of each kind of node of RabbitMQ, in plain words with what follows from it, and the
+// command for it. Pure.
 
 import {
   LINKS,
@@ -30,7 +30,7 @@ const ACKNOWLEDGES = {
   "after work": "A crash at work gives the message back: nothing is lost, but it may be done twice.",
   "before work": "A crash at work loses the message: it is never done twice.",
   automatic:
-    "The broker forgets each message as it sends it: a crash or a cut loses all that is on its way or at work.",
+    "The broker forgets each message as it sends it: a crash or a cut loses what is on its way or at work.",
 };
 const PREFETCHES = [1, 2, 3, 5, 10, 0];
 
@@ -92,7 +92,9 @@ const RETRIES = { requeue: "try again at once", discard: "give it up", republish
 const DELAYS_US = [500_000, 1_000_000, 2_000_000, 5_000_000];
 const LIMITS = [2, 3, 5, 0];
 
-/** What it does after a failure. Each command says the whole policy: what is set now, with one thing changed. */
+/**
+ * What it does after a failure. Each command says the whole policy: what is set now, with one thing changed.
+ */
 function failingRows(consumer, set, reads, scene) {
   const standing = (place) =>
     named(scene, (node) => node.stands_for === reads?.node && node.place === place)[0]?.name ?? "";
@@ -219,7 +221,10 @@ const bindingsOf = (scene, test) =>
 
 const HEADER = /\s*("(?:[^"\\]|\\.)*"|[^,="]+?)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,"]*?)\s*)?(?:,|$)/y;
 
-/** What a header is written as: a number, true or false, or text, in quotes where it could be taken for one of those. */
+/**
+ * What a header is written as: a number, true or false, or text, in quotes where it could be taken for one of
+ * those.
+ */
 function headerValue(written) {
   if (written === undefined) return null;
   return /^("|-?\d+$|true$|false$)/.test(written) ? JSON.parse(written) : written;

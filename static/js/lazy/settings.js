@@ -1,4 +1,5 @@
-// The settings of one node of the stage: chosen there, shown in a ruled sheet below the figure, changed by commands.
+// The settings of one node of the stage: chosen there, shown in a ruled sheet below the figure, changed by
+// commands.
 //
 // What is set now is what events have said of the node, or what its scenario says while none has. A row is
 // {label, says, controls}; a control is {text, command: [name, args], pressed (a choice), off} or an input.
@@ -97,7 +98,9 @@ class Sheet {
     this.fill(rows, Boolean(why));
   }
 
-  /** Facts and rows of `node` now. Where there are two systems, its settings or its kind say of which it is. */
+  /**
+   * Facts and rows of `node` now. Where there are two systems, its settings or its kind say of which it is.
+   */
   rowsOf(node) {
     const { stage, tables } = this;
     const { kafka, rabbitmq } = tables;

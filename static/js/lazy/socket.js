@@ -1,4 +1,5 @@
-// One WebSocket that comes back: resume from the position held, acknowledgements, commands sent until answered.
+// One WebSocket that comes back: resume from the position held, acknowledgements, commands sent until
+// answered.
 
 const BACKOFF_MS = [10, 50, 100, 250, 500, 1000, 2000, 5000];
 /** A connection that has held for this long was a good one: the next loss begins with the shortest wait. */

@@ -1,5 +1,5 @@
-// The button that changes between light and dark. A cookie keeps the choice, so that the server can write it into
-// the page and no page is painted twice.
+// The button that changes between light and dark. A cookie keeps the choice, so that the server can write it
+// into the page and no page is painted twice.
 
 const YEAR_S = 31_536_000;
 

@@ -1,5 +1,6 @@
-// Moving pictures of recordings, small and cheap: each plays its first ten seconds over and over while it is in view,
-// drawn by the stage's own layout and atlas. Nothing is fetched for a picture that nobody has scrolled to.
+// Moving pictures of recordings, small and cheap: each plays its first ten seconds over and over while it is
+// in view, drawn by the stage's own layout and atlas. Nothing is fetched for a picture that nobody has
+// scrolled to.
 
 import { Timeline } from "mailroom/scene/timeline.js";
 import { layout } from "mailroom/view/layout.js";

@@ -1,6 +1,6 @@
 // Play, pause, step, speed, scrub, and their keys. On a recording all of it is private to this page; in a
-// room the owner's play, pause, speed, step and start are commands, looking back is private again. The key Home
-// looks back: only the button To start makes a branch.
+// room the owner's play, pause, speed, step and start are commands, looking back is private again. The key
+// Home looks back: only the button To start makes a branch.
 
 import "mailroom/lazy/time-scrubber.js";
 import { sayNear } from "mailroom/lazy/said.js";

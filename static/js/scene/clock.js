@@ -121,7 +121,10 @@ export class RoomClock {
     return this.rate > 0;
   }
 
-  /** Whether what it shows still changes by itself (a clock that stands may have a step to take, or a piece ahead). */
+  /**
+   * Whether what it shows still changes by itself (a clock that stands may have a step to take, or a piece
+   * ahead).
+   */
   moving(wall_ms) {
     return (
       (this.playing && wall_ms < this.darkAt_ms) ||

@@ -36,7 +36,10 @@ export class Timeline {
 
   // -- taking in --------------------------------------------------------------------------------
 
-  /** A `state` frame: the present at the start of `tick` is this; forget everything else, unless it says `keep`. */
+  /**
+   * A `state` frame: the present at the start of `tick` is this; forget everything else, unless it says
+   * `keep`.
+   */
   reset(frame) {
     if (!frame.keep) this.forget();
     this.position(frame);
@@ -88,7 +91,10 @@ export class Timeline {
     this.planIsOld = true;
   }
 
-  /** A chunk of history: goes on at the end of a segment, or opens one of its own (beside numbers: it knows more). */
+  /**
+   * A chunk of history: goes on at the end of a segment, or opens one of its own (beside numbers: it knows
+   * more).
+   */
   addChunk(chunk) {
     if (this.holds(chunk.tick, chunk.tick + chunk.n)) return;
     if (chunk.last) this.last = true;
@@ -251,7 +257,9 @@ export class Timeline {
     return (this.segments[0]?.start ?? 0) * TICK_US;
   }
 
-  /** The last moment that is known without a gap from `t_us` on; `t_us` itself when nothing is known there. */
+  /**
+   * The last moment that is known without a gap from `t_us` on; `t_us` itself when nothing is known there.
+   */
   edgeAfter(t_us) {
     let edge_us = t_us;
     for (let s = this.segmentAt(t_us); s && s.end * TICK_US > edge_us + 1; s = this.segmentAt(edge_us + 1))

@@ -38,7 +38,10 @@ const NOTE_BELOW = 24;
 /** Between the lowest box and the line under the figure. */
 const FOOT = 12;
 
-/** @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in `width`. */
+/**
+ * @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in
+ * `width`.
+ */
 export function layout(plan, width) {
   const parts = sort(plan);
   const narrow = width < NARROW;
@@ -227,8 +230,8 @@ function placeWide(parts, width, nodes, size) {
 }
 
 /**
- * Where the columns stand, and how a lane is shared out: by what its workers may hold, not by what they hold now,
- * so that its head stays where it is. Wires give way before messages become small.
+ * Where the columns stand, and how a lane is shared out: by what its workers may hold, not by what they hold
+ * now, so that its head stays where it is. Wires give way before messages become small.
  */
 function columnsOf(parts, width, cellMax) {
   const making = producerWidth(parts);
@@ -297,7 +300,9 @@ function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, r
   return y;
 }
 
-/** Puts the items of a column where they wish, pushing down what would overlap. Returns where the column ends. */
+/**
+ * Puts the items of a column where they wish, pushing down what would overlap. Returns where the column ends.
+ */
 function stackColumn(items, put) {
   let floor = 40;
   for (const item of items.sort((a, b) => (a.wish ?? 1e9) - (b.wish ?? 1e9))) {
@@ -409,7 +414,10 @@ function exchange(node, x, middle) {
   };
 }
 
-/** A lane: cells left of the head bar, receipts right of it; none where nobody consumes. `dead`: for dead letters. */
+/**
+ * A lane: cells left of the head bar, receipts right of it; none where nobody consumes. `dead`: for dead
+ * letters.
+ */
 function lane(x, middle, width, receipts, size, node) {
   const { cell } = size.lane;
   const dead = node.place === "dead";

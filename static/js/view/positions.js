@@ -1,7 +1,8 @@
 // What is drawn at a moment, and where: a pure function of (scene, t, layout). No canvas, no page.
 //
-// An item is {id, copy, attempt, message, label, kind, look, node, zone, index, x, y, scale, …marks}. Who draws frame
-// after frame gives a `memo` (a Map): then the items of the last moment are brought up to date instead of made anew.
+// An item is {id, copy, attempt, message, label, kind, look, node, zone, index, x, y, scale, …marks}. Who
+// draws frame after frame gives a `memo` (a Map): then the items of the last moment are brought up to date
+// instead of made anew.
 
 import { tokenKey, zoneKeys } from "mailroom/scene/reducer.js";
 import { displacement, leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
@@ -363,7 +364,10 @@ function spotOnWay(seen, { source, target }, part, what) {
   return { x, y };
 }
 
-/** The way of a move: bodies leave the head of a lane and end in the worker's door; answers go the wire backwards. */
+/**
+ * The way of a move: bodies leave the head of a lane and end in the worker's door; answers go the wire
+ * backwards.
+ */
 export function wayBetween(figure, source, target, what = "body") {
   const from = figure.nodes.get(source);
   const to = figure.nodes.get(target);

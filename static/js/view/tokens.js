@@ -105,7 +105,10 @@ export class Atlas {
     this.put(target, sprite, x, y);
   }
 
-  /** On whole pixels of the screen: a picture that need not be resampled costs a fourth, and its label is sharp. */
+  /**
+   * On whole pixels of the screen: a picture that need not be resampled costs a fourth, and its label is
+   * sharp.
+   */
   put(target, sprite, x, y) {
     const { ratio } = this;
     const { width: w, height: h } = sprite;

@@ -128,7 +128,8 @@ function arrow(points) {
   const [bx, by] = [x1 - dx * 11, y1 - dy * 11];
   return shape(
     "arrow",
-    `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}L${round(bx + dy * 6)} ${round(by - dx * 6)}z`,
+    `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}` +
+      `L${round(bx + dy * 6)} ${round(by - dx * 6)}z`,
   );
 }
 
@@ -204,7 +205,8 @@ const OUTLINES = {
   },
   consumer({ x, y, width, height }, node, idle) {
     const middle = y + height / 2;
-    const d = `M${x} ${y}H${x + width}V${y + height}H${x}V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
+    const notch = `V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
+    const d = `M${x} ${y}H${x + width}V${y + height}H${x}${notch}`;
     if (node.state === "crashed") {
       const [cx, cy, r] = [x + width - 32, middle - 3, Math.min(15, height / 4)];
       const cross = `M${cx - r} ${cy - r}l${2 * r} ${2 * r}M${cx + r} ${cy - r}l${-2 * r} ${2 * r}`;
@@ -220,12 +222,16 @@ function glyph(type, name, cx, cy) {
   const tip = (x, y) => `${at(x - 5, y - 4.5)}l5 4.5l-5 4.5`;
   if (name === "") return `${at(-10, 0)}h19${tip(9, 0)}`;
   if (type === "fanout") {
-    return `${at(-18, 0)}h34${tip(16, 0)}${at(-6, 0)}l19 -11${at(6.5, -12)}h6.5l-3 6${at(-6, 0)}l19 11${at(10, 5.5)}l3 5.5h-6.5`;
+    return (
+      `${at(-18, 0)}h34${tip(16, 0)}${at(-6, 0)}l19 -11${at(6.5, -12)}h6.5l-3 6` +
+      `${at(-6, 0)}l19 11${at(10, 5.5)}l3 5.5h-6.5`
+    );
   }
   if (type === "topic") {
     const star = `${at(-13, -8)}v10${at(-17.3, -5.5)}l8.6 5${at(-8.7, -5.5)}l-8.6 5`;
     return `${star}${at(-1, 5)}v2.5${at(8, -8)}l-2 15${at(15, -8)}l-2 15${at(5, -3)}h12${at(4, 2.5)}h12`;
   }
   if (type === "headers") return [-9, 0, 9].map((y) => `${at(-14, y)}h10${at(3, y)}h10`).join("");
-  return `${at(-18, -7)}h35${tip(17, -7)}${at(-18, 8)}h20M${cx + 14} ${cy + 8}a5 5 0 1 1 -10 0a5 5 0 1 1 10 0`;
+  const ring = `M${cx + 14} ${cy + 8}a5 5 0 1 1 -10 0a5 5 0 1 1 10 0`;
+  return `${at(-18, -7)}h35${tip(17, -7)}${at(-18, 8)}h20${ring}`;
 }

@@ -1,7 +1,7 @@
 // Kafka's part of a scene as plain, ordered data, beside lazy/describe.js. For tests and reports.
 //
-// Of each log only what is known whatever way one has come to the moment (`knownFrom`); when a leader began and
-// what was last seen to leave are no part of it.
+// Of each log only what is known whatever way one has come to the moment (`knownFrom`); when a leader began
+// and what was last seen to leave are no part of it.
 
 import { knownFrom, recordsFrom } from "mailroom/kafka/fold.js";
 

@@ -1,4 +1,5 @@
-// What can be broken of a cluster beside what every stage has: the palette learns its targets and gets its buttons.
+// What can be broken of a cluster beside what every stage has: the palette learns its targets and gets its
+// buttons.
 
 import { up } from "mailroom/lazy/faults.js";
 import { settingsOf } from "mailroom/lazy/settings-parts.js";

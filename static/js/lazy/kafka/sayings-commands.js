@@ -1,4 +1,5 @@
-// Sentences for what people, and scenarios, do to a cluster and its clients: added to those that every stage has.
+// Sentences for what people, and scenarios, do to a cluster and its clients: added to those that every stage
+// has.
 
 import { CHANGES, words } from "mailroom/lazy/sayings.js";
 

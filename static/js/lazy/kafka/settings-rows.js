@@ -1,5 +1,5 @@
-// What can be changed of each kind of node of a cluster, in Kafka's words with what follows from it, and the command
-// for it. Pure.
+// What can be changed of each kind of node of a cluster, in Kafka's words with what follows from it, and the
+// command for it. Pure.
 
 import { assignorsFor, brokerOf, partitionsOf } from "mailroom/lazy/kafka/faults.js";
 import {
@@ -161,7 +161,9 @@ function producerRows(node, scene, stage) {
   const set = settingsOf(stage, node);
   const on = set.idempotence;
   return {
-    facts: `Producer to ${set.topic}, acks=${set.acks}, ${STATES[node.state]}${LINKS[node.link] ?? ""}: ${node.about}.`,
+    facts:
+      `Producer to ${set.topic}, acks=${set.acks}, ` +
+      `${STATES[node.state]}${LINKS[node.link] ?? ""}: ${node.about}.`,
     rows: [
       ...makingRows(node, stage, RATES),
       {
@@ -197,7 +199,9 @@ function brokerRows(node, scene) {
   const leads = [...scene.logs.values()].filter((log) => log.leader === node.node).length;
   const hung = node.state === "paused";
   return {
-    facts: `Broker, ${hung ? "hangs" : STATES[node.state]}: leads ${leads} ${leads === 1 ? "partition" : "partitions"}.`,
+    facts:
+      `Broker, ${hung ? "hangs" : STATES[node.state]}: ` +
+      `leads ${leads} ${leads === 1 ? "partition" : "partitions"}.`,
     rows: [
       {
         label: "Process",
@@ -241,7 +245,9 @@ function partitionRows(node, scene) {
   const leader = scene.nodes.get(log.leader);
   const { rows } = topicRows(topic, scene);
   return {
-    facts: `Partition of ${topic.name}, ${leader ? `led by ${leader.name}` : "without a leader"}: [${log.start}, ${log.end}).`,
+    facts:
+      `Partition of ${topic.name}, ${leader ? `led by ${leader.name}` : "without a leader"}: ` +
+      `[${log.start}, ${log.end}).`,
     rows,
   };
 }
