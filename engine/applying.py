@@ -326,5 +326,8 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.Seek: kafka.seek,
     c.SetAssignors: kafka.set_assignors,
     c.SetIdempotence: kafka.set_idempotence,
+    c.BeginTransaction: kafka.begin_transaction,
+    c.CommitTransaction: kafka.end_transaction,
+    c.AbortTransaction: kafka.end_transaction,
     c.Reseed: _reseed,
 }

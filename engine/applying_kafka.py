@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from engine import commands as c
+from engine.actors import kafka_transactions as transactions
 from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_producer import KafkaProducer
 from engine.durations import spoken
 from engine.errors import CommandError
 from engine.finding import ADMIN, cluster_of, kafka_consumer_of, kafka_producer_of, say
@@ -245,5 +247,33 @@ def set_idempotence(simulation: Simulation, command: c.SetIdempotence) -> None:
         raise CommandError(f"idempotence of {command.producer} is {on} already")
     if command.on and producer.spec.acks != "all":
         raise CommandError(f"idempotence needs acks = all, and {command.producer} has {producer.spec.acks}")
+    if producer.spec.transactional_id:
+        raise CommandError(f"{command.producer} writes in transactions: they need idempotence")
     say(simulation, command, producer.node, on)
     producer.set_idempotence(simulation.kernel, command.on)
+
+
+def _transactional(simulation: Simulation, name: str, open_: bool) -> KafkaProducer:
+    """The producer, if it is up and has a transaction open, or none. Raises `CommandError`."""
+    producer = kafka_producer_of(simulation, name)
+    if not producer.spec.transactional_id:
+        raise CommandError(f"{name} has no transactional.id: it writes without transactions")
+    if producer.state != "up":
+        raise CommandError(f"{name} is {producer.state}: this needs it up")
+    if producer.ending:
+        raise CommandError(f"{name} is about to {producer.ending} its transaction already")
+    if producer.library.open != open_:
+        raise CommandError(f"{name} has {'no' if open_ else 'a'} transaction open")
+    return producer
+
+
+def begin_transaction(simulation: Simulation, command: c.BeginTransaction) -> None:
+    producer = _transactional(simulation, command.producer, False)
+    say(simulation, command, producer.node, producer.spec.transactional_id)
+    transactions.begin(producer, simulation.kernel)
+
+
+def end_transaction(simulation: Simulation, command: c.CommitTransaction | c.AbortTransaction) -> None:
+    producer = _transactional(simulation, command.producer, True)
+    say(simulation, command, producer.node, producer.spec.transactional_id)
+    transactions.end(producer, simulation.kernel, commit=isinstance(command, c.CommitTransaction))

@@ -93,6 +93,8 @@ def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsum
     cluster: Kafka = kernel.parts[link.broker]
     cluster.kernel = kernel
     group = telling.group_node(cluster, spec.from_.group)
+    if spec.isolation == "read_committed" and simulation.counting is not None:
+        simulation.counting.state.committed_only[group] = True
     actor = KafkaConsumer(
         spec, link.actor, link.owner, node, group, f"{spec.name}/work", f"{spec.effect.name}/{group}",
         new_library(spec, "", node), link.request_timeout_us,

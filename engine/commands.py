@@ -358,6 +358,24 @@ class SetIdempotence(Command, frozen=True):
     on: bool
 
 
+class BeginTransaction(Command, frozen=True):
+    """A transactional producer begins a transaction that stays open until a command ends it."""
+
+    producer: Name
+
+
+class CommitTransaction(Command, frozen=True):
+    """A transactional producer commits what it has written since it began."""
+
+    producer: Name
+
+
+class AbortTransaction(Command, frozen=True):
+    """A transactional producer takes back what it has written since it began."""
+
+    producer: Name
+
+
 class SetAssignors(Command, frozen=True):
     """The members of a group get another partition.assignment.strategy, their favourite first, in a rolling
     restart: one process after the other stops and starts anew with it.
@@ -385,7 +403,7 @@ AnyCommand = (
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | DeleteQueue | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker
     | StartBroker | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
-    | SetIdempotence | Reseed
+    | SetIdempotence | BeginTransaction | CommitTransaction | AbortTransaction | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

@@ -150,6 +150,14 @@ class ProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="c
     poison: PoisonRule | None = None
 
 
+class Transaction(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a transactional producer does by itself: `records` in each transaction, then it commits; every
+    `abort_every`-th it aborts."""
+
+    records: Annotated[int, Meta(ge=1, le=limits.BURST_MAX)]
+    abort_every: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+
+
 class ToTopic(Struct, frozen=True, forbid_unknown_fields=True):
     topic: Name
 
@@ -173,6 +181,10 @@ class KafkaProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     acks: Literal["all", 1, 0] = "all"
     idempotence: bool | None = None
     """None as Kafka has it: on where `acks` is all."""
+    transactional_id: MaybeName = ""
+    """Who has it writes in transactions only; without `transaction` commands begin and end them."""
+    transaction: Transaction | None = None
+    transaction_timeout: Duration = 60_000_000
     partitioner: Literal["murmur2", "consistent"] = "murmur2"
     linger: Duration = 5_000
     batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
@@ -310,6 +322,7 @@ class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     ] = msgspec.field(default_factory=lambda: ["range", "cooperative-sticky"])  # fmt: skip
     protocol: Literal["classic", "consumer"] = "classic"
     remote_assignor: Literal["uniform", "range"] = "uniform"
+    isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     instance: MaybeName = ""
     reset: Literal["earliest", "latest"] = "latest"
     max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] = 500

@@ -391,6 +391,7 @@ def kafka_problems(scenario: Scenario) -> Iterator[str]:
             if producer.idempotence and producer.acks != "all":
                 got = f"acks = {producer.acks}"
                 yield f'producer[{i}].idempotence: expected false, or acks = "all", got {got}'
+            yield from _transactional(f"producer[{i}]", producer)
     for i, consumer in enumerate(scenario.consumer):
         if isinstance(consumer, KafkaConsumerSpec) and consumer.system in clusters:
             topics = [topic.name for topic in clusters[consumer.system].topics]
@@ -463,3 +464,14 @@ def _beside(path: str, consumer: KafkaConsumerSpec, before: list[AnyConsumerSpec
             expected = f'expected "{other.protocol}", as {other.name} of the same group has it'
             yield f'{path}.protocol: {expected}, got "{consumer.protocol}"'
             return
+        if other.from_.group == consumer.from_.group and other.isolation != consumer.isolation:
+            expected = f'expected "{other.isolation}", as {other.name} of the same group has it'
+            yield f'{path}.isolation: {expected}, got "{consumer.isolation}"'
+            return
+
+
+def _transactional(path: str, producer: KafkaProducerSpec) -> Iterator[str]:
+    if producer.transactional_id and (producer.acks != "all" or producer.idempotence is False):
+        yield f"{path}.transactional_id: expected it with idempotence only"
+    if producer.transaction is not None and not producer.transactional_id:
+        yield f"{path}.transaction: expected it with a transactional_id only"

@@ -33,6 +33,7 @@ AnyEvent = (
     | kafka.PartitionsAssigned | kafka.PartitionsRevoked | kafka.PositionSet | kafka.BatchSent
     | kafka.BatchAcknowledged | kafka.RecordsSent | kafka.RecordsDelivered | kafka.RecordsWorked
     | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore | kafka.RecordsHeld
+    | kafka.RecordsWithdrawn
     | kafka.MemberSettings | kafka.ProducerSettings
 )  # fmt: skip
 

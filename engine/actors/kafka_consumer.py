@@ -223,7 +223,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self.attempt, self.failed = 0, None
             part.at += 1
         done = part.at == len(part.offsets)
-        end = part.next if done else part.offsets[part.at]
+        end = part.next if done else part.offsets[part.at] if part.at else part.first
         if end > begin:
             kernel.cause = kernel.emit(RecordsWorked(
                 kernel.now_us, kernel.cause, self.group_node, self.node, part.node, begin, end, tuple(failed),

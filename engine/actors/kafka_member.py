@@ -283,8 +283,7 @@ class GroupMember(msgspec.Struct):
         buffered = any(each.partition == partition for each in self.buffer)
         if buffered or not self._knows(partition) or self.library.positions[partition] != asked.offset:
             return
-        if not answer.offsets:
-            self.library.positions[partition] = answer.next
+        if answer.next == asked.offset:
             return
         if not self.hand and not self.buffer:
             self.since_us = kernel.now_us
@@ -449,7 +448,7 @@ def new_library(spec: KafkaConsumerSpec, client: str, node: int) -> Consumer:
     session_us = int(spec.session_timeout) if classic else 0
     settings = Settings(
         spec.from_.group, tuple(spec.from_.topics), assignors, spec.protocol, spec.instance, spec.reset,
-        "read_uncommitted", spec.acknowledge == "automatic", int(spec.auto_commit_interval), session_us,
+        spec.isolation, spec.acknowledge == "automatic", int(spec.auto_commit_interval), session_us,
         int(spec.max_poll_interval), spec.max_poll_records,
     )  # fmt: skip
     return Consumer(client, settings, settings.topics, node)

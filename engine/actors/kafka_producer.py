@@ -6,15 +6,17 @@ flight, retries until delivery.timeout.ms), the sticky partitioner for records w
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from engine import limits
+from engine.actors import kafka_transactions as transactions
 from engine.chance import below
 from engine.events import GivenUp, MessageCreated, NodeStateChanged
 from engine.kafka import operations as ops
 from engine.kafka.clients.producer import Producer
+from engine.kafka.events import RecordsWithdrawn
 from engine.kafka.log import NO_PID
 from engine.kafka.settings import is_idempotent, producer_settings
 from engine.kernel import Kernel, Timer
@@ -97,7 +99,18 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     sent: dict[int, int] = {}
     """By partition, how many batches so far, each counted once."""
     unanswered: dict[int, ops.AnyRequest] = {}
-    """Requests for metadata and for a producer id."""
+    """Requests for metadata, for a producer id and for the end of a transaction."""
+    kept: list[tuple[int, str]] = []
+    """(message, key) made while no transaction was there to take them."""
+    in_transaction: int = 0
+    """Records of the open transaction so far."""
+    transactions: int = 0
+    """How many it has ended by its spec."""
+    ending: Literal["", "commit", "abort"] = ""
+    by_hand: bool = False
+    """Whether somebody began the open transaction, who will end it too."""
+    fenced: bool = False
+    """Whether its process ended because another one has its transactional.id."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -112,13 +125,16 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         self.incarnation += 1
         link.client = f"{spec.name}#{self.incarnation}"
         acks: ops.Acks = -1 if spec.acks == "all" else spec.acks
-        self.library = Producer(link.client, "", spec.partitioner, acks)
-        self._ask(kernel, ops.Metadata((spec.to.topic,)))
-        if is_idempotent(self.spec):
-            self._ask(kernel, ops.InitProducerId())
+        self.library = Producer(link.client, spec.transactional_id, spec.partitioner, acks)
+        self.ask(kernel, ops.Metadata((spec.to.topic,)))
+        if spec.transactional_id:
+            self.ask(kernel, ops.InitProducerId(spec.transactional_id, int(spec.transaction_timeout)))
+        elif is_idempotent(self.spec):
+            self.ask(kernel, ops.InitProducerId())
         kernel.schedule(kernel.now_us + spec.metadata_max_age, self.owner, "metadata", 0, self.life)
 
-    def _ask(self, kernel: Kernel, request: ops.AnyRequest) -> None:
+    def ask(self, kernel: Kernel, request: ops.AnyRequest) -> None:
+        """Send a request of which the answer is waited for."""
         self.numbers += 1
         self.unanswered[self.numbers] = request
         kernel.parts[self.link].send(kernel, self.numbers, request)
@@ -134,6 +150,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     def _forget(self, kernel: Kernel) -> None:
         batches = self._batches()
         unplaced, self.unplaced = self.unplaced, []
+        unplaced, self.kept = [*unplaced, *self.kept], []
+        self.ending, self.in_transaction, self.by_hand = "", 0, False
         self.open, self.queued, self.flight, self.flying, self.unanswered = {}, {}, {}, {}, {}
         self.sent = {}
         self.partitions, self.placed, self.sticky = 0, {}, -1
@@ -147,7 +165,30 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     def unsent(self) -> list[int]:
         """Messages that it has, and that the cluster may not have."""
         collected = [message for batch in self._batches() for message in batch.messages]
-        return [*collected, *(message for message, _ in self.unplaced)]
+        return [*collected, *(message for message, _ in [*self.unplaced, *self.kept])]
+
+    def has_batches(self) -> bool:
+        """Whether something that it has made into a batch, or could not place yet, has no answer."""
+        return bool(self.unplaced or self._batches())
+
+    def drop_unsent(self, kernel: Kernel) -> None:
+        """Its transaction is aborted: what is not in flight will not be sent."""
+        dropped = [message for message, _ in self.unplaced]
+        self.unplaced = []
+        for batch in [*self.open.values(), *(batch for row in self.queued.values() for batch in row)]:
+            if batch.timer:
+                kernel.cancel(batch.timer)
+                batch.timer = 0
+            dropped += batch.messages
+        self.open, self.queued = {}, {}
+        self._withdraw(kernel, dropped)
+
+    def _withdraw(self, kernel: Kernel, messages: list[int]) -> None:
+        """Of an aborted transaction, what is not on its way."""
+        on_their_way = frozenset(kernel.parts[self.link].publishes()) if messages else frozenset()
+        told = tuple(message for message in messages if message not in on_their_way)
+        if told:
+            kernel.emit(RecordsWithdrawn(kernel.now_us, kernel.cause, self.node, told))
 
     def _give_up(self, kernel: Kernel, messages: list[int]) -> None:
         """It will not send them again; what is on its way may still arrive."""
@@ -169,21 +210,27 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if self.state == "up":
             self.state = "stopped"
             kernel.cause = kernel.emit(self._said_state(kernel))
-        self._linger_no_more(kernel)
+        kept, self.kept = self.kept, []
+        self._give_up(kernel, [message for message, _ in kept])
+        if self.library.open and self.ending != "abort" and self.state == "stopped":
+            transactions.end(self, kernel, commit=False)
+        self.flush(kernel)
         if kernel.parts[self.link].state == "closed":
             self._forget(kernel)
         self._leave_when_done(kernel)
 
     def _leave_when_done(self, kernel: Kernel) -> None:
         link = kernel.parts[self.link]
-        if not self.removed or link.leaving or self.gone or self._batches() or self.unplaced:
+        if not self.removed or link.leaving or self.gone or self.has_batches():
+            return
+        if self.ending and link.client:
             return
         self.life += 1
         link.client = ""
         link.leave(kernel)
 
     def restart(self, kernel: Kernel) -> None:
-        self.state = "up"
+        self.state, self.fenced = "up", False
         kernel.cause = kernel.emit(self._said_state(kernel))
         self.connect(kernel)
         self._plan(kernel)
@@ -231,7 +278,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         elif what == "start":
             self._plan(kernel)
         elif what == "metadata":
-            self._ask(kernel, ops.Metadata((self.spec.to.topic,)))
+            self.ask(kernel, ops.Metadata((self.spec.to.topic,)))
             kernel.schedule(kernel.now_us + self.spec.metadata_max_age, self.owner, "metadata", 0, self.life)
 
     def _stream(self, purpose: str) -> str:
@@ -264,10 +311,19 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         kernel.cause = kernel.observer.made(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
         )
+        self.put(kernel, message, key)
+
+    def put(self, kernel: Kernel, message: int, key: str) -> None:
+        """Into a batch, once there are metadata; a transactional producer writes in transactions only."""
+        if self.spec.transactional_id and not transactions.takes(self):
+            self.kept.append((message, key))
+            return
         if self.partitions:
             self._collect(kernel, message, key)
         else:
             self.unplaced.append((message, key))
+        if transactions.is_full(self):
+            transactions.end_by_spec(self, kernel)
 
     def next_key(self, kernel: Kernel) -> str:
         """The key of its next message, in turn or drawn."""
@@ -320,7 +376,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if batch.size >= spec.batch_size:
             self._close(kernel, partition)
 
-    def _linger_no_more(self, kernel: Kernel) -> None:
+    def flush(self, kernel: Kernel) -> None:
         """All that is collected can go."""
         for partition, batch in list(self.open.items()):
             if batch.timer:
@@ -369,6 +425,9 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 batch = self.open.pop(partition)
             if now_us - batch.made_us > self.spec.delivery_timeout:
                 self._give_up(kernel, batch.messages)
+                if self.library.open:
+                    transactions.failed(self, kernel, "REQUEST_TIMED_OUT")
+                    return
                 continue
             request = batch.request
             if request is None or self._begun_anew(request):
@@ -388,7 +447,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 due_us = now_us + self.request_timeout_us
                 batch.timer = kernel.schedule(due_us, self.owner, "request", self.numbers, self.life)
             link.send(kernel, self.numbers, request)
-        self._leave_when_done(kernel)
+        self._settle(kernel)
 
     def _begun_anew(self, request: ops.Produce) -> bool:
         """Whether a batch that was sent by the producer's former id needs a sequence of its present one.
@@ -400,7 +459,10 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
     def told(self, kernel: Kernel, number: int, answer: Any) -> None:
         """The answer to request `number`."""
         asked = self.unanswered.pop(number, None)
-        if isinstance(answer, ops.MetadataAnswered):
+        if type(asked) is ops.EndTxn:
+            transactions.ended(self, kernel, answer)
+            self._leave_when_done(kernel)
+        elif isinstance(answer, ops.MetadataAnswered):
             self._metadata(kernel, dict(answer.partitions).get(self.spec.to.topic, 0))
         elif isinstance(answer, ops.ProducerIdGiven):
             if is_idempotent(self.spec):
@@ -415,8 +477,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         unplaced, self.unplaced = self.unplaced, []
         for message, key in unplaced:
             self._collect(kernel, message, key)
-        if self.removed:
-            self._linger_no_more(kernel)
+        if self.removed or self.ending:
+            self.flush(kernel)
 
     def _answered(self, kernel: Kernel, number: int, error: str, fired: bool = False) -> None:
         """Request `number` has its answer, or has none in time. `fired`: its timer is no more."""
@@ -428,12 +490,22 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         if not fired:
             kernel.cancel(batch.timer)
         batch.timer = 0
-        if error in RETRIABLE:
+        lost = error == "OUT_OF_ORDER_SEQUENCE_NUMBER" and self.library.open
+        if error and self.ending == "abort":
+            self._withdraw(kernel, batch.messages)
+        elif error in RETRIABLE and not lost:
             self._again(kernel, batch, error)
         elif error:
             self._give_up(kernel, batch.messages)
+            if self.library.open:
+                transactions.failed(self, kernel, error)
         if not error:
             self._send(kernel, partition)
+        self._settle(kernel)
+
+    def _settle(self, kernel: Kernel) -> None:
+        """What waited for the last answer goes on."""
+        transactions.go_on(self, kernel)
         self._leave_when_done(kernel)
 
     def _again(self, kernel: Kernel, batch: Batch, error: str) -> None:
@@ -451,7 +523,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         stands = written is not None and written.pid == self.library.pid
         if error == "OUT_OF_ORDER_SEQUENCE_NUMBER" and not older and stands:
             self.library.pid, self.library.sequences = NO_PID, {}
-            self._ask(kernel, ops.InitProducerId())
+            self.ask(kernel, ops.InitProducerId())
         kernel.schedule(batch.not_before_us, self.owner, "retry", batch.partition, self.life)
 
     # -- commands -------------------------------------------------------------------------------
@@ -473,7 +545,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         self.library.pid, self.library.sequences = NO_PID, {}
         if kernel.parts[self.link].client:
             if on:
-                self._ask(kernel, ops.InitProducerId())
+                self.ask(kernel, ops.InitProducerId())
             else:
                 self._send_all(kernel)
 
@@ -504,4 +576,6 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
 
     def about(self) -> str:
         """The node's one-line note: how often it makes messages."""
+        if self.fenced:
+            return "fenced: another producer has its transactional.id"
         return "none" if self.stopped else how_often(self.spec.arrivals)

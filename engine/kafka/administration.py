@@ -8,7 +8,7 @@ from engine.broker import Reply
 from engine.kafka import consumer_coordinator, sharing, telling
 from engine.kafka import operations as ops
 from engine.kafka.errors import KafkaError
-from engine.kafka.producing import answer_waiting, leader_gone, mark_moved, replicate
+from engine.kafka.producing import answer_waiting, leader_gone, mark_moved, replicate, write_owed_markers
 from engine.kafka.topics import (
     OFFLINE,
     PartitionState,
@@ -206,6 +206,8 @@ def _elect(cluster: Kafka, partition: PartitionState) -> None:
         telling.partition_changed(cluster, partition)
     else:
         _followers_return(cluster, partition)
+        if cluster.markers_owed:
+            write_owed_markers(cluster, partition)
 
 
 def _followers_return(cluster: Kafka, partition: PartitionState) -> None:

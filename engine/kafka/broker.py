@@ -90,6 +90,8 @@ class KafkaState(msgspec.Struct):
     group_nodes: dict[str, int]
     pids: int
     numbers: int
+    markers_owed: list[tuple[str, int, int, int, bool]] = []
+    """(topic, partition, producer id, epoch, whether it commits) of markers that wait for a leader."""
 
 
 class Kafka:
@@ -124,6 +126,7 @@ class Kafka:
         self.shares, self.share_config = state.shares, state.share_config
         self.fetches, self.pids, self.numbers = state.fetches, state.pids, state.numbers
         self.group_nodes = state.group_nodes
+        self.markers_owed = state.markers_owed
 
     # -- what a broker is (engine.broker.Broker) ----------------------------------------------------
 
@@ -150,7 +153,7 @@ class Kafka:
         return KafkaState(
             self.name, self.version, self.config, self.brokers, self.topics, self.transactions, self.classic,
             self.consumer, self.shares, self.share_config, self.fetches, self.group_nodes, self.pids,
-            self.numbers,
+            self.numbers, self.markers_owed,
         )  # fmt: skip
 
     @classmethod
@@ -205,6 +208,7 @@ class Kafka:
 
 TIMERS.update(
     produce=producing.timed_out,
+    transaction=producing.timed_out_transaction,
     fetch=reading.waited_enough,
     lag=administration.lagged,
     session=coordinator.session_over,

@@ -37,6 +37,7 @@ from engine.kafka.events import (
     RecordsAppended,
     RecordsDelivered,
     RecordsGone,
+    RecordsWithdrawn,
     RecordsWorked,
     TalliedMore,
 )
@@ -54,7 +55,7 @@ from engine.places import (
     UNACKED,
     Account,
 )
-from engine.world import NO_KEY, ROUTED, World
+from engine.world import GIVEN_UP, NO_KEY, ROUTED, World
 
 Broken = Callable[[str, int, int], None]
 """Tells the ledger that a promise is broken: (promise, destination, cause)."""
@@ -70,6 +71,14 @@ class Written(msgspec.Struct, array_like=True):
     acknowledged: bytearray = msgspec.field(default_factory=bytearray)
     mark: int = 0
     """The high watermark: what groups may read lies before it."""
+    stable: int = 0
+    """The last stable offset: what groups that read committed records only may read lies before it."""
+    aborted: bytearray = msgspec.field(default_factory=bytearray)
+    """By offset, what transactions took back."""
+    open: dict[int, list[int]] = {}
+    """Producer id → the offsets of its open transaction."""
+    ended: dict[int, tuple[int, list[int]]] = {}
+    """Of the last markers, by offset: whose they are, and which records they ended."""
     start: int = 0
     """What lies before it is deleted."""
 
@@ -102,6 +111,8 @@ class CountingState(msgspec.Struct):
     """By group, by partition."""
     accounts: dict[int, Account]
     done: dict[int, bytearray]
+    committed_only: dict[int, bool] = {}
+    """The groups that read committed records only."""
     """By group: how often each message has had its effect; stays at 255."""
 
 
@@ -119,6 +130,7 @@ class Counting:
             MemberGone: self._member_gone, PartitionsAssigned: self._assigned,
             PartitionsRevoked: self._revoked, PositionSet: self._positioned,
             RecordsDelivered: self._delivered, RecordsWorked: self._worked,
+            RecordsWithdrawn: self._withdrawn,
         })  # fmt: skip
 
     # -- logs ---------------------------------------------------------------------------------------
@@ -136,6 +148,13 @@ class Counting:
         messages[e.base : end] = e.messages
         for message in e.messages:
             flags[message] |= ROUTED if message else 0
+        if e.transactional:
+            _transacted(log, e, end)
+        return self.kernel.say(e)
+
+    def _withdrawn(self, e: RecordsWithdrawn) -> int:
+        for message in e.messages:
+            self.world.flags[message] |= GIVEN_UP
         return self.kernel.say(e)
 
     def _acknowledged(self, e: BatchAcknowledged) -> int:
@@ -147,13 +166,33 @@ class Counting:
     def _marked(self, e: LogMarked) -> int:
         number = self.kernel.say(e)
         log = self.state.partitions[e.node]
-        log.mark = e.high_watermark
-        for by_partition in self.state.readings.values():
+        log.mark, log.stable = e.high_watermark, e.last_stable
+        for group, by_partition in self.state.readings.items():
             reading = by_partition.get(e.node)
-            if reading is not None and reading.begin >= 0 and reading.owed_to < log.mark:
-                first, reading.owed_to = reading.owed_to, log.mark
-                self._recount(reading, first, log.mark, number)
+            limit = log.stable if group in self.state.committed_only else log.mark
+            if reading is not None and reading.begin >= 0 and reading.owed_to < limit:
+                first, reading.owed_to = reading.owed_to, limit
+                self._owe(reading, first, limit, number)
         return number
+
+    def _owe(self, reading: Reading, first: int, next_: int, cause: int) -> None:
+        """The group is owed [first, next) too, without what a transaction took back before it could see it."""
+        aborted = self.state.partitions[reading.partition].aborted
+        if reading.group in self.state.committed_only and aborted.count(1, first, next_):
+            _grow(reading, next_)
+            for offset in range(first, next_):
+                if offset < len(aborted) and aborted[offset] and not reading.places[offset]:
+                    reading.places[offset] = DROPPED
+        self._recount(reading, first, next_, cause)
+
+    def _readable(self, reading: Reading, first: int, next_: int) -> list[int]:
+        """By offset, the messages that this group reads; 0 where it reads none."""
+        log = self.state.partitions[reading.partition]
+        messages = log.messages[first:next_]
+        if reading.group in self.state.committed_only and log.aborted.count(1, first, next_):
+            aborted = log.aborted[first:next_]
+            return [0 if any(aborted[place : place + 1]) else m for place, m in enumerate(messages)]
+        return messages
 
     def _gone(self, e: RecordsGone) -> int:
         number = self.kernel.say(e)
@@ -174,6 +213,8 @@ class Counting:
             if log.acknowledged[offset] and offset not in seen:
                 self._move(log.topic, {(NOWHERE, LOST): 1}, number)
             log.messages[offset] = log.acknowledged[offset] = 0
+        if e.offsets:
+            _untransacted(log, e.offsets[0])
         return number
 
     def _gone_for(self, reading: Reading, offsets: tuple[int, ...], why: str, cause: int) -> None:
@@ -225,16 +266,17 @@ class Counting:
     def _positioned(self, e: PositionSet) -> int:
         number = self.kernel.say(e)
         reading = self._reading(e.group, e.partition)
-        mark = self.state.partitions[e.partition].mark
+        log = self.state.partitions[e.partition]
+        mark = log.stable if e.group in self.state.committed_only else log.mark
         first, next_ = reading.since, reading.read
         reading.owner, reading.since, reading.read = e.node, e.offset, e.offset
         hand = reading.hands.pop(e.node, None)
         if reading.begin < 0:
             reading.begin, reading.owed_to = e.offset, max(mark, e.offset)
-            self._recount(reading, e.offset, reading.owed_to, number)
+            self._owe(reading, e.offset, reading.owed_to, number)
         elif e.offset < reading.begin:
             was, reading.begin = reading.begin, e.offset
-            self._recount(reading, e.offset, was, number)
+            self._owe(reading, e.offset, was, number)
         self._recount(reading, first, next_, number)
         if hand is not None:
             self._recount(reading, *hand, number)
@@ -276,9 +318,9 @@ class Counting:
         if delivered.count(0, first, next_) == next_ - first:
             delivered[first:next_] = b"\1" * (next_ - first)
         else:
-            messages = self.state.partitions[e.partition].messages
+            messages = self._readable(reading, first, next_)
             for offset in range(first, next_):
-                if messages[offset]:
+                if messages[offset - first]:
                     again += delivered[offset] > 0
                     delivered[offset] = min(delivered[offset] + 1, 255)
             self._tally(e.group, "duplicated_deliveries", again, number)
@@ -317,16 +359,16 @@ class Counting:
         effects = reading.effects
         for offset in e.skipped:
             effects[offset] = 1
-        messages = self.state.partitions[e.partition].messages
+        messages = self._readable(reading, first, next_)
         if e.failed or e.skipped:
             without = {*e.failed, *e.skipped}
             offsets = [offset for offset in range(first, next_) if offset not in without]
             for offset in offsets:
                 effects[offset] = 1
-            worked = [messages[offset] for offset in offsets]
+            worked = [messages[offset - first] for offset in offsets]
         else:
             effects[first:next_] = b"\1" * (next_ - first)
-            worked = messages[first:next_]
+            worked = messages
         self._effects(e.group, worked, number)
         self._recount(reading, first, next_, number)
         return number
@@ -515,3 +557,37 @@ def _grow(reading: Reading, end: int) -> None:
         reading.places.extend(more)
         reading.effects.extend(more)
         reading.deliveries.extend(more)
+
+
+ENDED_KEPT = 100
+"""Markers of a partition that could still be truncated: those since the high watermark, and more than those."""
+
+
+def _transacted(log: Written, e: RecordsAppended, end: int) -> None:
+    """A batch of a transaction is written, or its end."""
+    if not e.marker:
+        log.open.setdefault(e.pid, []).extend(range(e.base, end))
+        return
+    offsets = log.open.pop(e.pid, [])
+    log.ended[e.base] = e.pid, offsets
+    while len(log.ended) > ENDED_KEPT:
+        del log.ended[next(iter(log.ended))]
+    if e.marker == "abort":
+        log.aborted.extend(bytes(max(0, end - len(log.aborted))))
+        for offset in offsets:
+            log.aborted[offset] = 1
+
+
+def _untransacted(log: Written, first: int) -> None:
+    """The log is truncated from `first` on: what a marker there ended is open again."""
+    for marker in [offset for offset in log.ended if offset >= first]:
+        pid, offsets = log.ended.pop(marker)
+        log.open[pid] = offsets
+        for offset in offsets:
+            if offset < len(log.aborted):
+                log.aborted[offset] = 0
+    for pid in list(log.open):
+        log.open[pid] = [offset for offset in log.open[pid] if offset < first]
+        if not log.open[pid]:
+            del log.open[pid]
+    del log.aborted[first:]

@@ -288,6 +288,7 @@ class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
     node: int
     group: str
     protocol: Literal["classic", "consumer"]
+    isolation: Literal["read_uncommitted", "read_committed"]
     assignors: tuple[str, ...]
     instance: str
     acknowledge: Literal["after work", "before work", "automatic"]
@@ -296,12 +297,21 @@ class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
 
 
 class ProducerSettings(Event, frozen=True, array_like=True, tag=125, gc=False):
-    """What producer `node` does from now on, as `MemberSettings` is told. `acks` is "all", "1" or "0"."""
+    """What producer `node` does from now on, as `MemberSettings` is told. `acks` is "all", "1" or "0",
+    `transactional_id` "" without one."""
 
     node: int
     topic: str
     acks: str
     idempotence: bool
+    transactional_id: str
+
+
+class RecordsWithdrawn(Event, frozen=True, array_like=True, tag=127):
+    """Producer `node` aborts its transaction: these messages of it are not sent (again). Nobody is owed them."""
+
+    node: int
+    messages: tuple[int, ...]
 
 
 class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
@@ -322,5 +332,5 @@ KAFKA: tuple[type[Event], ...] = (
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsLent, RecordsSettled,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
-    MemberSettings, ProducerSettings, RecordsHeld,
+    MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn,
 )  # fmt: skip

@@ -257,9 +257,10 @@ class OffsetListed(Answer, frozen=True, gc=False):
 
 class InitProducerId(Operation, frozen=True, gc=False):
     """A producer id, for idempotence alone (no transactional id) or for transactions: that fences the one
-    before."""
+    before. `timeout_us` (transaction.timeout.ms): after so long an open transaction is aborted; 0 never."""
 
     transactional_id: str = ""
+    timeout_us: int = 0
 
 
 class ProducerIdGiven(Answer, frozen=True, gc=False):
@@ -497,7 +498,7 @@ class ShareGroupDescribed(Answer, frozen=True):
 
 AnyRequest = (
     Metadata | Produce | InitProducerId | Fetch | ListOffsets | JoinGroup | SyncGroup | Heartbeat | LeaveGroup
-    | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat
+    | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat | EndTxn
 )  # fmt: skip
 AnyAnswer = (
     Done | MetadataAnswered | Produced | ProducerIdGiven | Fetched | OffsetListed | Joined | Synced

@@ -154,11 +154,12 @@ def init_producer_id(cluster: Kafka, client: str, asked: ops.InitProducerId) -> 
     if known is None:
         cluster.pids += 1
         if asked.transactional_id:
-            known = Transactional(cluster.pids, 0, "Empty", [], {})
+            known = Transactional(cluster.pids, 0, "Empty", [], {}, asked.timeout_us)
             cluster.transactions[asked.transactional_id] = known
             telling.transaction_changed(cluster, asked.transactional_id, known)
         return ops.ProducerIdGiven("", cluster.pids, 0)
     known.epoch += 1
+    known.timeout_us = asked.timeout_us
     if known.state == "Ongoing":
         _end(cluster, known, commit=False)
     known.state = "Empty"
@@ -187,6 +188,9 @@ def _ongoing(cluster: Kafka, name: str, known: Transactional) -> None:
     """Something is written, or tried: from now on it is open."""
     if known.state != "Ongoing":
         known.state = "Ongoing"
+        if known.timeout_us:
+            place = list(cluster.transactions).index(name)
+            known.timer = cluster.schedule(known.timeout_us, "transaction", place)
         telling.transaction_changed(cluster, name, known)
 
 
@@ -203,6 +207,9 @@ def txn_offset_commit(cluster: Kafka, client: str, asked: ops.TxnOffsetCommit) -
 def end_txn(cluster: Kafka, client: str, asked: ops.EndTxn) -> Reply:
     """Writes a marker to each partition of the transaction. Raises `KafkaError`."""
     known = _transaction(cluster, asked.transactional_id)
+    done = "CompleteCommit" if asked.commit else "CompleteAbort"
+    if (asked.pid, asked.epoch + 1, done) == (known.pid, known.epoch, known.state):
+        return ops.ProducerIdGiven("", known.pid, known.epoch)  # asked again: the answer was lost
     known.check(asked.pid, asked.epoch)
     if known.state != "Ongoing":
         raise KafkaError("INVALID_TXN_STATE")
@@ -214,15 +221,41 @@ def end_txn(cluster: Kafka, client: str, asked: ops.EndTxn) -> Reply:
 def _end(cluster: Kafka, known: Transactional, commit: bool) -> None:
     """The markers carry the next epoch (KIP-890), so that late writes of the old one are refused."""
     partitions, offsets = known.partitions, known.offsets
+    cluster.cancel(known.timer)
+    known.timer = 0
     known.end(commit)
     for topic, number in partitions:
-        marker(cluster, cluster.partition(topic, number), known.pid, known.epoch, commit)
+        partition = cluster.partition(topic, number)
+        if partition.leader < 0:
+            cluster.markers_owed.append((topic, number, known.pid, known.epoch, commit))
+        else:
+            marker(cluster, partition, known.pid, known.epoch, commit)
     if commit:
         from engine.kafka.coordinator import commit_for
 
         for group, kept in offsets.items():
             told = tuple((_partition(text), offset) for text, offset in kept.items())
             commit_for(cluster, group, told)
+
+
+def timed_out_transaction(cluster: Kafka, place: int, _: int) -> None:
+    """transaction.timeout.ms is over: the coordinator aborts it, and its producer is fenced."""
+    name, known = list(cluster.transactions.items())[place]
+    known.timer = 0
+    if known.state == "Ongoing":
+        known.epoch += 1
+        _end(cluster, known, commit=False)
+        telling.transaction_changed(cluster, name, known)
+
+
+def write_owed_markers(cluster: Kafka, partition: PartitionState) -> None:
+    """A partition has a leader again: the coordinator tries its markers until they are written."""
+    owed, cluster.markers_owed = cluster.markers_owed, []
+    for topic, number, pid, epoch, commit in owed:
+        if (topic, number) == (partition.topic, partition.number) and partition.leader >= 0:
+            marker(cluster, partition, pid, epoch, commit)
+        else:
+            cluster.markers_owed.append((topic, number, pid, epoch, commit))
 
 
 def _partition(text: str) -> tuple[str, int]:

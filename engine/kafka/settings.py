@@ -13,7 +13,7 @@ def member_settings(
     """What a group's member with this specification does."""
     kept, classic = spec.idempotency, spec.protocol == "classic"
     return MemberSettings(
-        at_us, cause, node, spec.from_.group, spec.protocol,
+        at_us, cause, node, spec.from_.group, spec.protocol, spec.isolation,
         tuple(spec.assignors) if classic else (spec.remote_assignor,), spec.instance, spec.acknowledge,
         mean_us(spec.work), "" if kept is None else kept.keep,
     )  # fmt: skip
@@ -23,7 +23,9 @@ def producer_settings(
     spec: KafkaProducerSpec, at_us: int = 0, cause: int = 0, node: int = 0
 ) -> ProducerSettings:  # fmt: skip
     """What a producer with this specification does."""
-    return ProducerSettings(at_us, cause, node, spec.to.topic, str(spec.acks), is_idempotent(spec))
+    return ProducerSettings(
+        at_us, cause, node, spec.to.topic, str(spec.acks), is_idempotent(spec), spec.transactional_id
+    )
 
 
 def is_idempotent(spec: KafkaProducerSpec) -> bool:

@@ -27,6 +27,9 @@ class Transactional(msgspec.Struct, array_like=True):
     """Partitions that the open transaction wrote to, in order."""
     offsets: dict[str, dict[str, int]] = {}
     """Group → partition as text → offset that counts once the transaction commits."""
+    timeout_us: int = 0
+    timer: int = 0
+    """The end of the open transaction's time, 0 for none."""
 
     def check(self, pid: int, epoch: int) -> None:
         """Whether that is the producer that may act under this id. Raises `KafkaError`."""

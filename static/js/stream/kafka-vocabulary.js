@@ -54,13 +54,15 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
 /** @typedef {{type: "TalliedMore", number: number, at_us: number, cause: number, destination: number, what:
  * string, count: number}} TalliedMore */
 /** @typedef {{type: "MemberSettings", number: number, at_us: number, cause: number, node: number, group:
- * string, protocol: string, assignors: string[], instance: string, acknowledge: string, work_us: number,
- * keep: string}} MemberSettings */
+ * string, protocol: string, isolation: string, assignors: string[], instance: string, acknowledge: string,
+ * work_us: number, keep: string}} MemberSettings */
 /** @typedef {{type: "ProducerSettings", number: number, at_us: number, cause: number, node: number, topic:
- * string, acks: string, idempotence: boolean}} ProducerSettings */
+ * string, acks: string, idempotence: boolean, transactional_id: string}} ProducerSettings */
 /** @typedef {{type: "RecordsHeld", number: number, at_us: number, cause: number, group: number, node:
  * number, partition: number, first: number, next: number, offsets: number[], messages: number[]}}
  * RecordsHeld */
+/** @typedef {{type: "RecordsWithdrawn", number: number, at_us: number, cause: number, node: number,
+ * messages: number[]}} RecordsWithdrawn */
 
 Object.assign(DECODERS, {
   100: (e, number) => ({ type: "PartitionDeclared", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], index: e[5], replicas: e[6] }),
@@ -87,7 +89,8 @@ Object.assign(DECODERS, {
   121: (e, number) => ({ type: "RecordFailed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offset: e[6], attempt: e[7], why: e[8], until_us: e[9] }),
   122: (e, number) => ({ type: "Counted", number, at_us: e[1], cause: e[2], destination: e[3], was: e[4], now: e[5], count: e[6] }),
   123: (e, number) => ({ type: "TalliedMore", number, at_us: e[1], cause: e[2], destination: e[3], what: e[4], count: e[5] }),
-  124: (e, number) => ({ type: "MemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], protocol: e[5], assignors: e[6], instance: e[7], acknowledge: e[8], work_us: e[9], keep: e[10] }),
-  125: (e, number) => ({ type: "ProducerSettings", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], acks: e[5], idempotence: e[6] }),
+  124: (e, number) => ({ type: "MemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], protocol: e[5], isolation: e[6], assignors: e[7], instance: e[8], acknowledge: e[9], work_us: e[10], keep: e[11] }),
+  125: (e, number) => ({ type: "ProducerSettings", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], acks: e[5], idempotence: e[6], transactional_id: e[7] }),
   126: (e, number) => ({ type: "RecordsHeld", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], first: e[6], next: e[7], offsets: e[8], messages: e[9] }),
+  127: (e, number) => ({ type: "RecordsWithdrawn", number, at_us: e[1], cause: e[2], node: e[3], messages: e[4] }),
 });

@@ -56,7 +56,7 @@ class RoomPicture(Picture):
             case k.PositionSet():
                 self.positions[e.node, e.partition] = e.offset
                 self.hands.pop((e.node, e.partition), None)
-            case k.RecordsDelivered():
+            case k.RecordsDelivered() | k.RecordsHeld():
                 first = self.hands.get((e.node, e.partition), (e.first, 0))[0]
                 self.hands[e.node, e.partition] = first, e.next
                 self.positions[e.node, e.partition] = e.next
