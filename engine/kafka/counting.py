@@ -176,7 +176,7 @@ class Counting:
         return number
 
     def _owe(self, reading: Reading, first: int, next_: int, cause: int) -> None:
-        """The group is owed [first, next) too, without what a transaction took back before it could see it."""
+        """The group is owed [first, next) too, but for what a transaction took back before."""
         aborted = self.state.partitions[reading.partition].aborted
         if reading.group in self.state.committed_only and aborted.count(1, first, next_):
             _grow(reading, next_)
@@ -560,7 +560,7 @@ def _grow(reading: Reading, end: int) -> None:
 
 
 ENDED_KEPT = 100
-"""Markers of a partition that could still be truncated: those since the high watermark, and more than those."""
+"""Markers of a partition that could still be truncated: those since the high watermark, and more."""
 
 
 def _transacted(log: Written, e: RecordsAppended, end: int) -> None:

@@ -308,7 +308,7 @@ class ProducerSettings(Event, frozen=True, array_like=True, tag=125, gc=False):
 
 
 class RecordsWithdrawn(Event, frozen=True, array_like=True, tag=127):
-    """Producer `node` aborts its transaction: these messages of it are not sent (again). Nobody is owed them."""
+    """Producer `node` aborts its transaction: these messages are not sent (again). Nobody is owed them."""
 
     node: int
     messages: tuple[int, ...]
