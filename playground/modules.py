@@ -29,18 +29,24 @@ LAZY = ("lazy/", "vendor/")
 KAFKA = ("kafka/", "stream/kafka-")
 """What only a stage with a Kafka cluster needs, and then before its first picture."""
 
+RABBITMQ = ("view/layout.js", "view/nodes.js", "view/positions.js")
+"""What a stage with nothing but a cluster can do without."""
+
 
 def modules(request: HttpRequest) -> dict[str, Any]:
     """Context of every page: `import_map` (JSON for the script element), `module_urls`, `kafka_urls` (those
-    for a stage with a cluster), `entry_url`, and `theme`: "light" or "dark" when somebody has chosen, else ""
-    (the system's)."""
+    for a stage with a cluster), `rabbitmq_urls` (those for any other), `entry_url`, and `theme`: "light" or
+    "dark" when somebody has chosen, else "" (the system's)."""
     names = module_names()
     addresses = {PREFIX + name: static(f"js/{name}") for name in names}
     return {
         "theme": theme_of(request),
         "csp_nonce": getattr(request, "csp_nonce", ""),
         "import_map": for_script(json.dumps({"imports": addresses}, separators=(",", ":"))),
-        "module_urls": [addresses[PREFIX + name] for name in names if not name.startswith(LAZY + KAFKA)],
+        "module_urls": [
+            addresses[PREFIX + name] for name in names if not name.startswith(LAZY + KAFKA + RABBITMQ)
+        ],
+        "rabbitmq_urls": [addresses[PREFIX + name] for name in names if name.startswith(RABBITMQ)],
         "kafka_urls": [addresses[PREFIX + name] for name in names if name.startswith(KAFKA)],
         "entry_url": addresses.get(PREFIX + ENTRY, ""),
     }

@@ -63,6 +63,7 @@ def thumbnail(shipped: Shipped) -> dict[str, str]:
         "slug": shipped.slug,
         "title": scenario.title,
         "about": scenario.about,
+        "systems": systems_of(scenario),
         "kinds": json.dumps(list(scenario.kinds), ensure_ascii=False),
         "chunk": chunks[0] if chunks else "",
     }

@@ -206,7 +206,9 @@ def test_the_setting_can_be_changed_while_the_page_is_open(
     # When calm is asked for, then it stands, and what was under way is at its destination
     page.emulate_media(reduced_motion="reduce")
     wait(page, f"!!{STAGE}.drawn.traces && !{STAGE}.playing")
-    assert len(asked) == 1, "what draws calmly is fetched when it is wanted"
+    assert [url.rpartition("/")[2] for url in asked] == ["calm.js", "calm-ways.js"], (
+        "fetched when it is wanted"
+    )
     scene = at(page, FIRST_US + LATENCY_US // 2)
     assert next(m for m in scene["messages"] if m["label"] == "m1")["x"] == pytest.approx(
         centre(scene, ORDERS), abs=1

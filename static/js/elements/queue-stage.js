@@ -4,16 +4,37 @@
 
 import { LocalClock, RoomClock } from "mailroom/scene/clock.js";
 import { TICK_US, Timeline } from "mailroom/scene/timeline.js";
-import { layout } from "mailroom/view/layout.js";
-import { drawNodes } from "mailroom/view/nodes.js";
-import { positions } from "mailroom/view/positions.js";
 import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
-import { drawWires } from "mailroom/view/wires.js";
 
 const PANE_MARGIN = 240;
 
-/** A stage with a cluster knows Kafka's events before it takes in the first. */
-if (document.querySelector("queue-stage[data-systems~=kafka]")) await import("mailroom/kafka/fold.js");
+/**
+ * How each system is drawn: where everything stands, what is drawn at a moment, nodes and wires. A page fetches
+ * what its stage needs, before the first picture; `kafka/` brings what its events mean with it.
+ */
+const VIEWS = {
+  rabbitmq: () =>
+    Promise.all([
+      import("mailroom/view/layout.js"),
+      import("mailroom/view/positions.js"),
+      import("mailroom/view/nodes.js"),
+    ]),
+  kafka: () =>
+    Promise.all([
+      import("mailroom/kafka/layout.js"),
+      import("mailroom/kafka/positions.js"),
+      import("mailroom/kafka/nodes.js"),
+    ]),
+};
+
+/** {layout, positions, drawNodes, drawWires, wayOf, formerWay} of the one that draws `systems` ("kafka", "rabbitmq"). */
+export async function viewOf(systems) {
+  const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();
+  return Object.assign({}, ...parts);
+}
+
+const stage = document.querySelector("queue-stage");
+const view = stage && (await viewOf(stage.dataset.systems ?? ""));
 
 export class QueueStage extends HTMLElement {
   connectedCallback() {
@@ -92,6 +113,11 @@ export class QueueStage extends HTMLElement {
     this.parts.figure.addEventListener("click", (event) => this.clicked(event));
   }
 
+  /** Whether the run has a system of this kind ("kafka", "rabbitmq"). */
+  draws(system) {
+    return (this.dataset.systems || "rabbitmq").split(" ").includes(system);
+  }
+
   /** Who asks for calm while it plays gets a picture that stands; a room's clock is everybody's. */
   obeyCalm() {
     if (!this.calm) return this.wake();
@@ -137,7 +163,7 @@ export class QueueStage extends HTMLElement {
       label,
       kind,
       attempt,
-      role: look === "receipt" ? "receipt" : "body",
+      role: look === "receipt" || look === "replica" ? look : "body",
       node,
       zone,
       index,
@@ -271,7 +297,7 @@ export class QueueStage extends HTMLElement {
     this.shownScene = this.timeline.sceneAt(this.shown_us);
     this.arrange();
     const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
-    this.drawn = positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion, this.memo);
+    this.drawn = view.positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion, this.memo);
     if (this.calm) this.soothe?.();
     paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected, this.pane);
     this.tellChanges();
@@ -286,7 +312,7 @@ export class QueueStage extends HTMLElement {
     const ratio = Math.min(3, devicePixelRatio || 1);
     if (this.layoutKey !== key) {
       this.layoutKey = key;
-      this.figure = layout(this.timeline.plan, Math.max(width, 320));
+      this.figure = view.layout(this.timeline.plan, Math.max(width, 320));
       this.drawnVersion = "";
       this.pane = null;
       this.parts.figure.classList.toggle("narrow", this.figure.narrow);
@@ -328,8 +354,8 @@ export class QueueStage extends HTMLElement {
     const version = `${this.layoutKey} ${known} ${cursor?.index} ${this.shownScene.number}`;
     if (version === this.drawnVersion) return;
     this.drawnVersion = version;
-    drawWires(this.parts.wires, this.figure, this.shownScene);
-    drawNodes(this.parts.nodes, this.figure, this.shownScene);
+    view.drawWires(this.parts.wires, this.figure, this.shownScene);
+    view.drawNodes(this.parts.nodes, this.figure, this.shownScene);
     this.dispatchEvent(new Event("change"));
   }
 

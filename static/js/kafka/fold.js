@@ -7,7 +7,9 @@
 //   more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before is counted by its offsets
 //   alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
-//   away, since_us }), committed: { partition: offset }, lost: the last MemberGone }.
+//   away, since_us }), committed: { partition: offset }, lost: the last MemberGone, free: { partition: {
+//   node, worked_to, at_us } } }: `free` is what a member has let go of, as long as nobody reads it; a stated
+//   present does not know it.
 // readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
 //   failing, since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{
 //   offset, message }] }] in the order of its work (the log may have done away with them), hand[0].records[0]
@@ -218,6 +220,7 @@ const groupOf = (scene, node) =>
     members: new Map(),
     committed: {},
     lost: null,
+    free: {},
   };
 
 const readerOf = (scene, node, group) =>
@@ -267,6 +270,24 @@ function reader(scene, { node, group, at_us }, with_) {
   scene.readers.set(node, changed);
 }
 
+/** Nobody of the group reads these partitions from now on: who did, and how far it had worked. */
+function release(scene, { group, node, partitions, at_us }) {
+  const known = groupOf(scene, group);
+  const owned = scene.readers.get(node)?.owned ?? {};
+  const free = { ...known.free };
+  for (const partition of partitions)
+    free[partition] = { node, worked_to: owned[partition]?.worked_to ?? -1, at_us };
+  scene.groups.set(group, { ...known, free });
+}
+
+function resume(scene, { group, partition }) {
+  const known = scene.groups.get(group);
+  if (!known?.free[partition]) return;
+  const free = { ...known.free };
+  delete free[partition];
+  scene.groups.set(group, { ...known, free });
+}
+
 const without = (hand, partitions) => hand.filter((part) => !partitions.includes(part.partition));
 
 const stillFailing = (failing, partitions) => (partitions.includes(failing?.partition) ? null : failing);
@@ -279,6 +300,7 @@ const ON_MEMBERS = {
     }));
   },
   PartitionsRevoked(scene, e) {
+    release(scene, e);
     reader(scene, e, ({ owned, hand, failing }) => {
       const left = { ...owned };
       for (const partition of e.partitions) delete left[partition];
@@ -287,6 +309,7 @@ const ON_MEMBERS = {
   },
   PositionSet(scene, e) {
     const { partition, offset } = e;
+    resume(scene, e);
     const at = { position: offset, worked_to: offset, delivered_to: offset };
     reader(scene, e, ({ owned, hand, failing }) => ({
       owned: { ...owned, [partition]: at },

@@ -2,8 +2,7 @@
 // trace says where it came from until the next event; clocks go on in steps of a tenth. Fetched only where
 // that is asked for.
 
-import { path as measured, pointAt } from "mailroom/scene/tween.js";
-import { formerSpot, wayBetween } from "mailroom/view/positions.js";
+import { pointAt } from "mailroom/scene/tween.js";
 
 export const FADE_US = 120_000;
 const STEPS = 10;
@@ -17,14 +16,17 @@ const SHORTEST = 30;
 const ARROW = 9;
 
 /** From now on the stage draws calmly, for as long as it is asked to. */
-export function furnishCalm(stage) {
+export async function furnishCalm(stage) {
+  const ways = await (stage.draws("kafka")
+    ? import("mailroom/lazy/kafka/calm-ways.js")
+    : import("mailroom/lazy/calm-ways.js"));
   let shown_us = stage.shown_us;
   let since_ms = -Infinity;
   stage.soothe = () => {
     const now_ms = performance.now();
     if (stage.shown_us !== shown_us) [shown_us, since_ms] = [stage.shown_us, now_ms];
     const seen_us = shown_us + (now_ms - since_ms) * 1000;
-    if (soothe(stage.drawn, stage.shownScene, shown_us, stage.figure, seen_us)) stage.wake();
+    if (soothe(stage.drawn, stage.shownScene, shown_us, stage.figure, ways, seen_us)) stage.wake();
   };
   stage.wake();
 }
@@ -33,10 +35,11 @@ export function furnishCalm(stage) {
  * Makes `drawn` (positions with motion "none") calm: adds `traces` [{points}], `ghosts` (what fades away), an
  * `alpha` to what appears, and `under`, which paints the first two; rounds clocks down. Pure but for that.
  *
- * A picture that stands goes on fading: `seen_us` is `t_us` and the time since it is on the screen.
+ * `ways` says of the system's items since when they are where they are, and how they came there. A picture that
+ * stands goes on fading: `seen_us` is `t_us` and the time since it is on the screen.
  * @returns {boolean} whether something still fades
  */
-export function soothe(drawn, scene, t_us, figure, seen_us = t_us) {
+export function soothe(drawn, scene, t_us, figure, ways, seen_us = t_us) {
   drawn.traces = [];
   drawn.ghosts = [];
   for (const bar of drawn.bars) bar.part = stepped(bar.part);
@@ -46,13 +49,12 @@ export function soothe(drawn, scene, t_us, figure, seen_us = t_us) {
       item.t_us =
         fuse.at_us +
         stepped((t_us - fuse.at_us) / (fuse.until_us - fuse.at_us || 1)) * (fuse.until_us - fuse.at_us);
-    const since_us = item.token
-      ? (item.token.flight?.depart_us ?? item.token.since_us)
-      : signalOf(scene, item).depart_us;
-    item.alpha = Math.max(0, Math.min(1, (seen_us - since_us) / FADE_US));
+    const since_us = ways.sinceOf(scene, item);
+    const rest = item.alpha ?? 1;
+    item.alpha = rest * Math.max(0, Math.min(1, (seen_us - since_us) / FADE_US));
     const isNew = since_us === scene.at_us;
     if (!isNew && item.alpha === 1) continue;
-    const way = wayOf(scene, figure, item);
+    const way = ways.wayOf(scene, figure, item);
     if (isNew) trace(drawn, way, FREE.token * item.scale);
     if (way && item.token && item.alpha < 1) {
       const [x, y] = pointAt(way, 0);
@@ -60,38 +62,19 @@ export function soothe(drawn, scene, t_us, figure, seen_us = t_us) {
     }
   }
   for (const dot of drawn.signals) {
-    const signal = signalOf(scene, dot);
-    if (signal.depart_us === scene.at_us)
-      trace(drawn, wayBetween(figure, signal.source, signal.target, "signal"), FREE.dot);
+    const { since_us, way } = ways.signalWay(scene, figure, dot);
+    if (since_us === scene.at_us) trace(drawn, way, FREE.dot);
   }
-  drawn.under = (c, atlas) => paintUnder(c, atlas, drawn, figure);
+  const { under } = drawn;
+  drawn.under = (c, atlas) => {
+    under?.(c, atlas);
+    paintUnder(c, atlas, drawn, figure);
+  };
   return drawn.tokens.some(({ alpha }) => alpha < 1);
 }
 
 /** The last whole tenth; what floats a hair below one is that tenth. */
 const stepped = (part) => Math.floor(Math.max(0, Math.min(1, part)) * STEPS + 1e-9) / STEPS;
-
-const signalOf = (scene, { id }) => scene.signals.get(Number(id.slice(1)));
-
-/** The way that an item has come to its place, null when it has not come from anywhere. */
-function wayOf(scene, figure, { id, token, x, y }) {
-  const move = token ? token.flight : signalOf(scene, { id });
-  if (move) return wayBetween(figure, move.source, move.target, "body");
-  const { was } = token;
-  if (!was) return null;
-  if (was.zone === "door" && figure.nodes.get(was.node)?.kind === "exchange") {
-    const way = wayBetween(figure, was.node, token.node, "copy");
-    return way && measured([...way.points, [x, y]]);
-  }
-  const from = formerSpot({ scene, figure }, was);
-  return (
-    from &&
-    measured([
-      [from.x, from.y],
-      [x, y],
-    ])
-  );
-}
 
 function trace(drawn, way, free) {
   const points = way && shortened(way.points, free);
@@ -127,7 +110,8 @@ function paintUnder(c, atlas, { traces, ghosts }, figure) {
   const lanes = new Path2D();
   lanes.rect(0, 0, figure.width, figure.height);
   for (const box of figure.nodes.values())
-    if (box.kind === "queue") lanes.rect(box.x, box.y - 8, box.width, box.height + 16);
+    if (box.kind === "queue" || box.kind === "partition")
+      lanes.rect(box.x, box.y - 8, box.width, box.height + 16);
   c.save();
   c.clip(lanes, "evenodd");
   for (const { points } of traces) paintLine(c, points, sheet, 6, []);

@@ -4,7 +4,7 @@
 import { zoneKeys } from "mailroom/scene/reducer.js";
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { concerns, entryOf } from "mailroom/lazy/life.js";
-import { labelOf } from "mailroom/view/positions.js";
+import { labelOf } from "mailroom/view/tokens.js";
 
 const ENTRIES_MAX = 300;
 const TOKEN = 62;

@@ -2,7 +2,7 @@
 // idempotency stores remember, and the tills. Fetched with the first effect. Pure but for `furnishResults`.
 
 import { seldom } from "mailroom/lazy/seldom.js";
-import { labelOf } from "mailroom/view/positions.js";
+import { labelOf } from "mailroom/view/tokens.js";
 
 const PLAYING_MS = 100;
 const SLIP_ROWS = 4;

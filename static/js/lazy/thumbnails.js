@@ -3,10 +3,8 @@
 // scrolled to.
 
 import { Timeline } from "mailroom/scene/timeline.js";
-import { layout } from "mailroom/view/layout.js";
-import { positions } from "mailroom/view/positions.js";
+import { viewOf } from "mailroom/elements/queue-stage.js";
 import { Atlas, paint } from "mailroom/view/tokens.js";
-import { drawWires } from "mailroom/view/wires.js";
 
 const FIGURE_WIDTH = 721;
 const START_US = 2_000_000;
@@ -71,16 +69,18 @@ class Film {
   }
 
   load() {
-    this.loading ??= fetch(this.box.dataset.chunk)
-      .then((answer) => answer.json())
-      .then((chunk) => {
-        this.timeline = new Timeline();
-        this.timeline.addChunk(chunk);
-        this.start_us = Math.max(START_US, this.timeline.firstMovement() ?? 0);
-        this.figure = layout(this.timeline.plan, FIGURE_WIDTH);
-        this.fit(false);
-        this.draw(this.start_us);
-      });
+    this.loading ??= Promise.all([
+      fetch(this.box.dataset.chunk).then((answer) => answer.json()),
+      viewOf(this.box.dataset.systems ?? ""),
+    ]).then(([chunk, view]) => {
+      this.view = view;
+      this.timeline = new Timeline();
+      this.timeline.addChunk(chunk);
+      this.start_us = Math.max(START_US, this.timeline.firstMovement() ?? 0);
+      this.figure = this.view.layout(this.timeline.plan, FIGURE_WIDTH);
+      this.fit(false);
+      this.draw(this.start_us);
+    });
     return this.loading;
   }
 
@@ -115,10 +115,10 @@ class Film {
   draw(t_us, motion = "all") {
     this.shown_us = t_us;
     const scene = this.timeline.sceneAt(t_us);
-    const drawn = positions(scene, t_us, this.figure, this.kinds, motion);
+    const drawn = this.view.positions(scene, t_us, this.figure, this.kinds, motion);
     for (const item of drawn.tokens) item.labelled = false;
     this.atlas.dress(this.box, this.ratio);
-    drawWires(this.svg, this.figure, scene);
+    this.view.drawWires(this.svg, this.figure, scene);
     paint(this.canvas, drawn, this.figure, this.atlas, 0);
   }
 }

@@ -1,9 +1,11 @@
 // Messages at rest as real buttons over the picture: made when the picture stops, one tab stop a lane.
 
 import { zoneKeys } from "mailroom/scene/reducer.js";
-import { labelOf } from "mailroom/view/positions.js";
+import { labelOf } from "mailroom/view/tokens.js";
 
 const SIZE = 40;
+/** Of a zone, when it is not 12: all the columns of a log. */
+const BUTTONS_MAX = { log: 26 };
 const ZONE_WORDS = {
   ready: "ready in",
   unacked: "unacked in",
@@ -12,6 +14,7 @@ const ZONE_WORDS = {
   working: "worked on by",
   socket: "in the socket of",
   dead_lettering: "being dead-lettered by",
+  log: "in the log of",
 };
 
 export function furnishTokens(stage) {
@@ -31,11 +34,16 @@ export function furnishTokens(stage) {
     if (!button) return;
     event.stopPropagation();
     if (button.dataset.message) stage.inspect(Number(button.dataset.message));
-    else
-      import("mailroom/lazy/inspector.js").then(({ showList }) =>
-        showList(stage, tableOf(stage, button.dataset.node, button.dataset.zone)),
-      );
+    else list(stage, Number(button.dataset.node), button.dataset.zone);
   });
+}
+
+/** Opens the table of a zone; what a cluster holds is listed by its own module. */
+async function list(stage, node, zone) {
+  const { showList } = await import("mailroom/lazy/inspector.js");
+  const isKafka = zone === "log" || stage.shownScene.readers?.has(node);
+  const listed = isKafka ? (await import("mailroom/lazy/kafka/records.js")).tableOf : tableOf;
+  showList(stage, listed(stage, node, zone));
 }
 
 /** Makes the buttons anew when they would differ; whoever has the focus keeps it. */
@@ -59,17 +67,20 @@ function fill(stage, box) {
 function build(stage, box) {
   const lanes = new Map();
   for (const item of stage.drawn.tokens) {
-    if (!item.token || item.zone === "flight" || !item.labelled) continue;
+    if (item.zone === "flight" || item.look === "replica" || !item.labelled) continue;
     const key = `${item.node} ${item.zone}`;
     if (!lanes.has(key)) lanes.set(key, []);
     lanes.get(key).push(item);
   }
   const groups = [...lanes].map(([key, items]) =>
-    group(stage, key, items.sort((a, b) => a.index - b.index).slice(0, 12)),
+    group(stage, key, items.sort((a, b) => a.index - b.index).slice(0, BUTTONS_MAX[key.split(" ")[1]] ?? 12)),
   );
   const deep = stage.drawn.more.map((more) => moreButton(stage, more));
   const minis = stage.drawn.tokens
-    .filter((item) => item.token && !item.labelled && item.index === 0)
+    .filter(
+      ({ labelled, look, zone, first, index }) =>
+        !labelled && look !== "replica" && zone !== "flight" && (first ?? index === 0),
+    )
     .map((item) => moreButton(stage, { ...item, count: 0 }));
   box.replaceChildren(...groups, ...deep, ...minis);
 }
@@ -94,11 +105,15 @@ function tokenButton(item, nodeName, i) {
   const again = item.deliveries > 1 || item.redelivered ? `, handed out ${item.deliveries} times` : "";
   button.setAttribute(
     "aria-label",
-    `${item.label}${key}, ${ZONE_WORDS[item.zone]} ${nodeName}, place ${item.index + 1}${again}`,
+    `${item.label}${key}, ${ZONE_WORDS[item.zone]} ${nodeName}, ${placeWords(item)}${again}`,
   );
-  put(button, item.x - SIZE / 2, item.y - SIZE / 2, SIZE, SIZE);
+  const size = Math.min(SIZE, Math.max(24, item.scale * 48));
+  put(button, item.x - size / 2, item.y - size / 2, size, size);
   return button;
 }
+
+const placeWords = ({ zone, index, aborted }) =>
+  zone === "log" ? `offset ${index}${aborted ? ", aborted" : ""}` : `place ${index + 1}`;
 
 /** Opens the table of a zone of which not every message is a button. */
 function moreButton(stage, { node, zone, count, x, y }) {
@@ -108,12 +123,12 @@ function moreButton(stage, { node, zone, count, x, y }) {
   button.textContent = count ? `+${count}` : "";
   Object.assign(button.dataset, { node, zone });
   const name = stage.shownScene.nodes.get(node)?.name ?? "";
-  const all = zoneKeys(stage.shownScene, node, zone).length;
+  const all = zoneKeys(stage.shownScene, node, zone).length || "";
   button.setAttribute(
     "aria-label",
     count
       ? `and ${count} more ${ZONE_WORDS[zone]} ${name}`
-      : `all ${all} messages ${ZONE_WORDS[zone]} ${name}`,
+      : `all ${all} messages ${ZONE_WORDS[zone]} ${name}`.replace("  ", " "),
   );
   if (count) put(button, x - 22, y - 13, 44, 26);
   else put(button, x - 12, y - 12, 24, 24);
@@ -138,8 +153,8 @@ export function roam(event) {
 
 function tableOf(stage, node, zone) {
   const scene = stage.shownScene;
-  const name = scene.nodes.get(Number(node))?.name ?? "";
-  const rows = zoneKeys(scene, Number(node), zone).map((key, i) => {
+  const name = scene.nodes.get(node)?.name ?? "";
+  const rows = zoneKeys(scene, node, zone).map((key, i) => {
     const { copy } = scene.tokens.get(key);
     const about = labelOf(scene, scene.facts.copies.get(copy)?.message ?? 0, stage.kinds);
     return [i + 1, about.label, about.key || "none", scene.copies.get(copy)?.deliveries ?? 0];

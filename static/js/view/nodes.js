@@ -1,26 +1,30 @@
-// The nodes as text over the picture: a list item each, placed by the layout, rewritten only when it changes.
+// RabbitMQ's nodes and wires: what is drawn of them behind the messages, and what they say over them.
 
 import { isLong, isLow, queueNote } from "mailroom/view/layout.js";
+import {
+  consumerOutline,
+  cutShapes,
+  drawItems,
+  drawShapes,
+  line,
+  producerOutline,
+  shape,
+  shapesOf,
+  wireShapes,
+} from "mailroom/view/shapes.js";
+
+/** Draws `figure` (a layout) for `scene` into `svg`. */
+export function drawWires(svg, figure, scene) {
+  drawShapes(svg, figure, (kept) => [...wires(figure, scene, kept), ...outlines(figure, scene, kept)]);
+}
 
 /** Brings `list` (a ul) up to date with `scene` in `figure`. */
 export function drawNodes(list, figure, scene) {
-  const known = (list.known ??= new Map());
-  for (const [id, entry] of known)
-    if (!scene.nodes.has(id) || !figure.nodes.has(id)) {
-      entry.item.remove();
-      known.delete(id);
-    }
-  for (const node of scene.nodes.values()) {
-    const box = figure.nodes.get(node.node);
-    if (!box) continue;
-    const entry = known.get(node.node) ?? begin(list, known, node);
-    const counts = countsOf(scene, node);
-    if (entry.node === node && entry.of === box && entry.counts === counts) continue;
-    Object.assign(entry, { node, of: box, counts });
-    place(entry, box);
+  const write = (node, box) => {
     const words = wording(node, scene, box);
-    write(entry, node, words, fit(words, box, figure));
-  }
+    return { words, fitting: fit(words, box, figure) };
+  };
+  drawItems(list, figure, scene, write, (node) => countsOf(scene, node));
 }
 
 /** All that is said of a node and does not stand in the node itself. */
@@ -32,35 +36,112 @@ function countsOf(scene, { node, kind, stands_for }) {
   return counts;
 }
 
-function begin(list, known, node) {
-  const item = document.createElement("li");
-  item.dataset.node = node.node;
-  if (node.name) item.append(opener(node.name));
-  const entry = { item, text: "", box: "", spans: new Map() };
-  known.set(node.node, entry);
-  list.append(item);
-  return entry;
+// -- wires --------------------------------------------------------------------------------------
+
+function wires(figure, scene, kept) {
+  const shapes = [];
+  for (const [key, wire] of scene.wires) {
+    const way = figure.wires.get(key);
+    if (!way) continue;
+    const label = scene.nodes.get(wire.source)?.name === "" ? "" : wire.label;
+    const link = linkOf(scene, wire);
+    const make = () => wireShapes(way.points, link, label, figure);
+    shapes.push(...shapesOf(kept, `wire ${key}`, `${link} ${label}`, make));
+  }
+  return [...shapes, ...brokenWires(figure, scene, kept)];
 }
 
-/** Opens the node's settings: for the keyboard, and for a click that hits no message. */
-function opener(name) {
-  const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "open" });
-  button.setAttribute("aria-label", `Change ${name}`);
-  return button;
+/** A consumer without its wire shows it broken (crashed, closed), or dashed while it is about to connect. */
+function brokenWires(figure, scene, kept) {
+  const shapes = [];
+  for (const [key, way] of figure.wires) {
+    if (scene.wires.has(key)) continue;
+    const target = scene.nodes.get(Number(key.split(" ")[1]));
+    if (target?.kind !== "consumer") continue;
+    const comes = target.state === "up" && target.link === "up";
+    const make = () => (comes ? [shape("wire cut", line(way.points))] : cutShapes(way.points));
+    shapes.push(...shapesOf(kept, `broken ${key}`, comes, make));
+  }
+  return shapes;
 }
 
-function place(entry, box) {
-  const key = `${box.x} ${box.y} ${box.width} ${box.height} ${box.headX}`;
-  if (entry.box === key) return;
-  entry.box = key;
-  const { style } = entry.item;
-  style.left = `${box.x}px`;
-  style.top = `${box.y}px`;
-  style.width = `${box.width}px`;
-  style.height = `${box.height}px`;
-  if (box.headX) style.setProperty("--head", `${box.headX - box.x}px`);
+const linkOf = (scene, { source, target, kind }) =>
+  scene.nodes.get(kind === "publish" ? source : target)?.link ?? "up";
+
+// -- outlines -----------------------------------------------------------------------------------
+
+function outlines(figure, scene, kept) {
+  const shapes = [];
+  for (const node of scene.nodes.values()) {
+    const box = figure.nodes.get(node.node);
+    if (!box) continue;
+    const idle = box.kind === "consumer" && isIdle(scene, node);
+    const said = `${node.state} ${idle} ${node.exchange_type} ${node.name}`;
+    shapes.push(...shapesOf(kept, node.node, said, () => OUTLINES[box.kind](box, node, idle)));
+  }
+  return shapes;
 }
+
+function isIdle(scene, { node }) {
+  const zones = scene.zones.get(node);
+  return !zones?.working?.keys.length && !zones?.prefetched?.keys.length;
+}
+
+const OUTLINES = {
+  producer: producerOutline,
+  exchange({ x, y, radius }, node) {
+    const [cx, cy] = [x + radius, y + radius];
+    return [
+      ["circle", { class: "box", cx, cy, r: radius }],
+      shape("glyph", glyph(node.exchange_type, node.name, cx, cy)),
+    ];
+  },
+  queue({ x, y, width, height, headX, cells, cell, receipts, dead }) {
+    const foot = y + height;
+    if (dead && !receipts)
+      return [
+        shape("bed", `M${x} ${y}H${x + width}V${foot}H${x}z`),
+        ["rect", { class: "mourning", x: x + 2.5, y: y + 2.5, width: width - 5, height: height - 5 }],
+      ];
+    const end = headX + receipts * cell + 3;
+    let ticks = "";
+    for (let i = 1; i <= cells; i++)
+      if (headX - i * cell > x + 6) ticks += `M${headX - i * cell - 2} ${foot - 1}v-8`;
+    const lane = [
+      shape("bed", `M${x} ${y}H${headX}V${foot}H${x}z`),
+      shape("tick", ticks),
+      shape(dead ? "rail heavy" : "rail", `M${x} ${y}H${headX}M${x} ${foot}H${headX}`),
+      shape("headbar", `M${headX} ${y - 6}V${foot + 6}`),
+    ];
+    if (receipts)
+      lane.splice(
+        1,
+        0,
+        shape("kept", `M${headX} ${y}H${end}V${foot}H${headX}z`),
+        shape("rail dashed", `M${headX} ${y}H${end}V${foot}H${headX}`),
+      );
+    return lane;
+  },
+  consumer: consumerOutline,
+};
+
+/** The sign of an exchange's type, 40 wide. */
+function glyph(type, name, cx, cy) {
+  const at = (x, y) => `M${cx + x} ${cy + y}`;
+  const tip = (x, y) => `${at(x - 5, y - 4.5)}l5 4.5l-5 4.5`;
+  if (name === "") return `${at(-10, 0)}h19${tip(9, 0)}`;
+  if (type === "fanout") {
+    return `${at(-18, 0)}h34${tip(16, 0)}${at(-6, 0)}l19 -11${at(6.5, -12)}h6.5l-3 6${at(-6, 0)}l19 11${at(10, 5.5)}l3 5.5h-6.5`;
+  }
+  if (type === "topic") {
+    const star = `${at(-13, -8)}v10${at(-17.3, -5.5)}l8.6 5${at(-8.7, -5.5)}l-8.6 5`;
+    return `${star}${at(-1, 5)}v2.5${at(8, -8)}l-2 15${at(15, -8)}l-2 15${at(5, -3)}h12${at(4, 2.5)}h12`;
+  }
+  if (type === "headers") return [-9, 0, 9].map((y) => `${at(-14, y)}h10${at(3, y)}h10`).join("");
+  return `${at(-18, -7)}h35${tip(17, -7)}${at(-18, 8)}h20M${cx + 14} ${cy + 8}a5 5 0 1 1 -10 0a5 5 0 1 1 10 0`;
+}
+
+// -- words --------------------------------------------------------------------------------------
 
 /** Where the note goes when it does not fit where notes are: " long" for a worker, " low" for a lane. */
 function fit(words, box, figure) {
@@ -68,33 +149,6 @@ function fit(words, box, figure) {
   if (box.kind !== "queue") return box.kind === "exchange" && !words.note ? " unnamed" : "";
   const low = isLow(words.name, words.note, box.headX - box.x, figure.close) ? " low" : "";
   return `${low}${box.receipts ? "" : " alone"}${box.dead ? " dead" : ""}`;
-}
-
-function write(entry, node, words, fitting) {
-  const text = JSON.stringify([words, fitting]);
-  if (entry.text === text) return;
-  entry.text = text;
-  entry.item.className = `node ${node.kind} ${node.state}${fitting}`;
-  for (const [name, value] of Object.entries(words)) span(entry, name, value);
-  for (const [name, old] of entry.spans)
-    if (!(name in words)) {
-      old.remove();
-      entry.spans.delete(name);
-    }
-}
-
-/** A value is text, or [number, word] with the number set large. */
-function span(entry, name, value) {
-  const old = entry.spans.get(name) ?? entry.item.appendChild(document.createElement("span"));
-  entry.spans.set(name, old);
-  old.className = name;
-  if (typeof value === "string") {
-    if (old.textContent !== value) old.textContent = value;
-    return;
-  }
-  const strong = document.createElement("b");
-  strong.textContent = value.count;
-  old.replaceChildren(...(value.after ? [strong, ` ${value.word}`] : [`${value.word} `, strong]));
 }
 
 const WORDS = {

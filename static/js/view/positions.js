@@ -7,6 +7,7 @@
 import { tokenKey, zoneKeys } from "mailroom/scene/reducer.js";
 import { displacement, leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { wirePath } from "mailroom/view/layout.js";
+import { labelOf } from "mailroom/view/tokens.js";
 
 const LABELLED_MAX = 12;
 const MINIS_MAX = 60;
@@ -41,26 +42,6 @@ export function positions(scene, t_us, figure, kinds, motion = "all", memo = new
 }
 
 // -- what a token looks like --------------------------------------------------------------------
-
-/** The kind (k0…k6) of a key and what a repeated shape adds to the label. */
-export function kindOf(key, kinds) {
-  const place = key ? kinds.indexOf(key) : -1;
-  return place < 0
-    ? { kind: "k0", initial: "" }
-    : { kind: `k${(place % 6) + 1}`, initial: place > 5 ? key[0] : "" };
-}
-
-export function labelOf(scene, message, kinds) {
-  const fact = scene.facts.messages.get(message);
-  const { kind, initial } = kindOf(fact?.key, kinds);
-  return {
-    message,
-    kind,
-    label: `m${message}${initial}`,
-    key: fact?.key ?? "",
-    poison: fact?.poison ?? false,
-  };
-}
 
 /** The item of a token, brought to where it is `at` ({x, y}) and how it stands there. */
 function item(seen, key, at, stands) {

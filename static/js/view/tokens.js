@@ -4,6 +4,8 @@
 const SPRITES_MAX = 3_000;
 const SQUARES_MAX = 5;
 const REACH = 50;
+/** How much of its colours a replica has. */
+const PALE = 0.3;
 const SHAPES = {
   k0: (p) => {
     p.moveTo(-18, -20);
@@ -26,6 +28,7 @@ const COLOURS = [
   "bed",
   "hatch",
   "rule",
+  "rule-strong",
   "ink",
   "ink-2",
   "ink-3",
@@ -35,6 +38,28 @@ const COLOURS = [
   "wrong",
   "tok-edge",
 ];
+
+// -- what a message looks like ------------------------------------------------------------------
+
+/** The kind (k0…k6) of a key and what a repeated shape adds to the label. */
+export function kindOf(key, kinds) {
+  const place = key ? kinds.indexOf(key) : -1;
+  return place < 0
+    ? { kind: "k0", initial: "" }
+    : { kind: `k${(place % 6) + 1}`, initial: place > 5 ? key[0] : "" };
+}
+
+export function labelOf(scene, message, kinds) {
+  const fact = scene.facts.messages.get(message);
+  const { kind, initial } = kindOf(fact?.key, kinds);
+  return {
+    message,
+    kind,
+    label: `m${message}${initial}`,
+    key: fact?.key ?? "",
+    poison: fact?.poison ?? false,
+  };
+}
 
 function polygon(path, flat) {
   for (let i = 0; i < flat.length; i += 2) path[i ? "lineTo" : "moveTo"](flat[i], flat[i + 1]);
@@ -64,6 +89,7 @@ export class Atlas {
     const colours = Object.fromEntries(COLOURS.map((name) => [name, read(name)]));
     for (const kind in SHAPES) colours[kind] = ["a", "b", "t"].map((part) => read(`${kind}-${part}`));
     colours.mono = read("mono") || "monospace";
+    colours.sans = read("sans") || "sans-serif";
     const theme = JSON.stringify([colours, ratio]);
     if (theme === this.theme) return false;
     Object.assign(this, { theme, colours, ratio });
@@ -144,8 +170,15 @@ export class Atlas {
     SHAPES[kind](outline);
     c.scale(scale, scale);
     c.lineJoin = "round";
-    c.lineWidth = (look === "receipt" ? 1.75 : 2) / scale;
-    if (look === "receipt") {
+    c.lineWidth = ({ receipt: 1.75, replica: 1.25 }[look] ?? 2) / scale;
+    if (look === "replica") {
+      c.fillStyle = this.colours.sheet;
+      c.fill(outline);
+      c.globalAlpha = PALE;
+      this.fill(c, outline, kind, scale);
+      c.globalAlpha = 1;
+      c.strokeStyle = this.colours["ink-3"];
+    } else if (look === "receipt") {
       c.scale((20 - 1 / scale) / 20, (20 - 1 / scale) / 20);
       c.fillStyle = this.colours.sheet;
       c.strokeStyle = this.colours["ink-2"];
@@ -297,6 +330,7 @@ export function paint(canvas, drawn, figure, atlas, selected, pane = { top: 0, h
     marks(c, item, atlas);
   }
   c.globalAlpha = 1;
+  drawn.over?.(c, atlas);
 }
 
 function marks(c, item, atlas) {
@@ -376,9 +410,9 @@ function fuse(c, { x, y, scale, fuse: { at_us, until_us }, t_us }, colours) {
   c.fillRect(x - 20 * scale, y - 29 * scale, 40 * scale * left, 4);
 }
 
-function freeSlot(c, { x, y }, colours) {
+function freeSlot(c, { x, y, radius = 17 }, colours) {
   c.beginPath();
-  c.arc(x, y, 17, 0, 7);
+  c.arc(x, y, radius, 0, 7);
   c.setLineDash([1.5, 5]);
   c.lineWidth = 1.5;
   c.strokeStyle = colours["ink-3"];

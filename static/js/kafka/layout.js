@@ -1,0 +1,402 @@
+// Where a cluster stands: producers, topics with a row a partition, groups with their members. Pure.
+//
+// Wide: producers | rows of cells | groups, brokers below the rows. Narrow: the same from top to bottom. All
+// partitions of a topic share their columns. All numbers are CSS px of the figure; nothing here depends on
+// what lies in the logs, so that rows stay where they are.
+
+import { path } from "mailroom/scene/tween.js";
+
+const NARROW = 720;
+const LETTER = { name: 8.2, note: 7.3, word: 6.9 };
+
+/** Up to so many rows: cell (px), room above and below a row's rails, scale of a record, height of a follower. */
+const SIZES = [
+  { most: 4, cell: 42, above: 30, below: 22, scale: 0.84, follower: 13, labelled: true },
+  { most: 8, cell: 36, above: 23, below: 20, scale: 0.78, follower: 0, labelled: true },
+  { most: Infinity, cell: 20, above: 9, below: 17, scale: 0.38, follower: 0, labelled: false },
+];
+/** More rows than these are not drawn: a line says how many more there are. */
+export const ROWS_MAX = 12;
+const FOLLOWERS_MAX = 12;
+/** What a group after the second adds below each row. */
+const BAND = 17;
+const NARROW_ABOVE = 20;
+const COLUMNS_MAX = 26;
+const MEMBERS = [
+  { most: 4, height: 54, above: 24, gap: 16, scale: 0.84 },
+  { most: 8, height: 44, above: 21, gap: 7, scale: 0.78 },
+  { most: Infinity, height: 34, above: 19, gap: 5, scale: 0.6 },
+];
+const MEMBER_WIDTH = { min: 156, max: 230 };
+const PRODUCER = { min: 76, max: 220, height: 50, gap: 22, nose: 16 };
+const BROKER = { width: 118, height: 42, gap: 10 };
+const HEAD = 20;
+const OFFSETS = 20;
+const PHASES = 58;
+const WIRES = 104;
+const GUTTER = { left: 46, right: 18, head: 20 };
+
+/** @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map, topics: Map, groups: Map, phases}} */
+export function layout(plan, width, top = 0) {
+  const parts = sort(plan);
+  const narrow = width < NARROW;
+  const figure = {
+    width,
+    narrow,
+    close: false,
+    heads: [],
+    nodes: new Map(),
+    wires: new Map(),
+    topics: new Map(),
+    groups: new Map(),
+    size: sizeOf(parts),
+  };
+  Object.assign(figure, narrow ? placeNarrow(parts, figure, top) : placeWide(parts, figure, top));
+  for (const [node, first] of parts.heirs) figure.nodes.set(node, figure.nodes.get(first));
+  return figure;
+}
+
+// -- what there is ------------------------------------------------------------------------------
+
+function sort(plan) {
+  const nodes = [...plan.nodes.values()];
+  const of = (kind) => nodes.filter((node) => node.kind === kind);
+  const logs = [...plan.logs.values()].filter((log) => plan.nodes.has(log.node));
+  let free = ROWS_MAX;
+  const topics = of("topic").map((node) => {
+    const all = logs.filter((log) => log.topic === node.node).sort((a, b) => a.number - b.number);
+    const rows = all.slice(0, Math.max(1, free));
+    free -= rows.length;
+    return { node, rows, more: all.slice(rows.length) };
+  });
+  const heirs = new Map();
+  const consumers = of("consumer").filter((node) => !node.system || kafkaOnly(plan, node));
+  const groups = of("group").map((node) => ({ node, members: [] }));
+  for (const node of consumers) {
+    const group = plan.readers.get(node.node)?.group ?? node.settings?.group;
+    (groups.find((each) => each.node.node === group) ?? groups[0])?.members.push(node);
+  }
+  for (const group of groups) group.members = inPlaces(group.members, heirs);
+  return {
+    topics,
+    groups,
+    heirs,
+    brokers: of("broker"),
+    producers: inPlaces(
+      of("producer").filter((node) => kafkaOnly(plan, node)),
+      heirs,
+    ),
+    wires: [...plan.wires.values()],
+  };
+}
+
+/** Whether a client is of a cluster, in a run that may have other systems beside it. */
+const kafkaOnly = (plan, node) =>
+  [...plan.nodes.values()].some(({ kind, system }) => kind === "topic" && system === node.system);
+
+/** Those that need a place of their own; the others are `heirs` of one that is gone before they come. */
+function inPlaces(nodes, heirs) {
+  const places = [];
+  for (const node of nodes) {
+    const free = places.find((place) => place.until_us <= (node.from_us ?? 0));
+    if (free) {
+      heirs.set(node.node, free.node.node);
+      free.until_us = node.until_us ?? Infinity;
+    } else places.push({ node, until_us: node.until_us ?? Infinity });
+  }
+  return places.map((place) => place.node);
+}
+
+function sizeOf({ topics, groups }) {
+  const rows = topics.reduce((sum, topic) => sum + topic.rows.length, 0);
+  const size = SIZES.find(({ most }) => rows <= most);
+  const replicas = Math.max(1, ...topics.flatMap((topic) => topic.rows.map((log) => log.replicas.length)));
+  const followers = size.follower && rows * (replicas - 1) <= FOLLOWERS_MAX ? replicas - 1 : 0;
+  return { ...size, rows, followers, bands: Math.max(0, groups.length - 2) };
+}
+
+const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));
+const longest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
+const wide = (text, letter) => (text ?? "").length * letter;
+
+/** Words that may stand at a member's right: what it is doing, or what it is said to do. */
+const NOTE_LETTERS = 12;
+
+/** Whether a member's name and note fit side by side. */
+export const isLong = (name, note, width) =>
+  wide(name, LETTER.name) + 12 + Math.max(NOTE_LETTERS, note.length) * LETTER.word > width;
+
+const memberWidth = ({ groups }) =>
+  between(
+    MEMBER_WIDTH.min,
+    MEMBER_WIDTH.max,
+    longest(
+      groups.flatMap(({ members }) =>
+        members.map(
+          ({ name, about }) =>
+            wide(name, LETTER.name) + 12 + Math.max(NOTE_LETTERS, (about ?? "").length) * LETTER.word + 4,
+        ),
+      ),
+    ),
+  );
+
+const producerWidth = ({ producers }) =>
+  between(
+    PRODUCER.min,
+    PRODUCER.max,
+    longest(
+      producers.map(({ name, about }) => 34 + Math.max(wide(name, LETTER.name), wide(about, LETTER.note))),
+    ),
+  );
+
+/** Room for a partition's name and its leader's, left of the cells. */
+const labelWidth = ({ brokers, topics }) =>
+  Math.max(
+    wide(`P${longest(topics.flatMap(({ rows }) => rows.map((log) => log.number)))}`, 9.6),
+    brokers.length > 1 ? Math.min(96, longest(brokers.map(({ name }) => wide(name, LETTER.note)))) : 0,
+  );
+
+// -- wide ---------------------------------------------------------------------------------------
+
+function placeWide(parts, figure, top) {
+  const { width, size } = figure;
+  const making = producerWidth(parts);
+  const working = memberWidth(parts);
+  const labels = Math.ceil(labelWidth(parts));
+  const cellsX = making + 46 + labels + 12;
+  const room = width - 2 - working - WIRES - cellsX;
+  const columns = Math.max(6, Math.min(COLUMNS_MAX, Math.floor(room / size.cell)));
+  const memberX = Math.max(width - 2 - working, cellsX + columns * size.cell + WIRES);
+  const at = { cellsX, columns, labels };
+  const rowsEnd = placeTopics(parts, figure, at, top + 4);
+  const rowsTop = top + 4 + HEAD + OFFSETS + size.above;
+  placeProducers(parts, figure, making, (rowsTop + rowsEnd) / 2, top);
+  let foot = rowsEnd;
+  const phases = parts.groups.length ? { x: 0, y: foot + 6, width: memberX - 40, height: PHASES - 8 } : null;
+  if (phases) foot += PHASES;
+  foot = placeBrokers(parts, figure, 0, foot + 6, memberX - 60);
+  const groupsEnd = placeGroups(parts, figure, memberX, working, top + 4, rowsEnd);
+  const producersEnd = longest(
+    parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + PRODUCER.gap),
+  );
+  const made = {
+    width: memberX + working + 2,
+    height: Math.max(220, foot, groupsEnd, producersEnd) + 12,
+    phases,
+    columns,
+    cellsX,
+    memberX,
+  };
+  wireProducers(parts, figure, (box, row) => publishWay(box, row));
+  return made;
+}
+
+/** Topics from top to bottom, a row a partition. Returns where they end. */
+function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
+  const { size, narrow } = figure;
+  let y = top;
+  for (const { node, rows, more } of parts.topics) {
+    const width = columns * size.cell;
+    const topic = {
+      kind: "topic",
+      x: narrow ? GUTTER.head : cellsX,
+      y,
+      width: narrow ? figure.width - GUTTER.head - 2 : width,
+      height: HEAD,
+      columns,
+      cellsX,
+      cell: size.cell,
+      offsetsY: y + HEAD + OFFSETS / 2 + 3,
+      rows: rows.map((log) => log.node),
+      more: more.map((log) => log.node),
+    };
+    figure.nodes.set(node.node, topic);
+    figure.topics.set(node.node, topic);
+    y += HEAD + OFFSETS;
+    for (const log of rows) {
+      y += size.above + (narrow ? NARROW_ABOVE : 0);
+      const box = {
+        kind: "partition",
+        topic: node.node,
+        number: log.number,
+        x: cellsX,
+        y,
+        width,
+        height: size.cell,
+        cell: size.cell,
+        columns,
+        labels,
+        scale: size.scale,
+        labelled: size.labelled,
+        followers: followersOf(log, size, y + size.cell + size.below - 2 + size.bands * BAND),
+      };
+      figure.nodes.set(log.node, box);
+      const followers = box.followers.length * (size.follower + 3);
+      y += size.cell + size.below + size.bands * BAND + followers;
+    }
+    if (more.length) {
+      topic.moreY = y + 14;
+      y += 30;
+    }
+    y += 12;
+  }
+  return y - 8;
+}
+
+function followersOf(log, size, top) {
+  return Array.from({ length: Math.min(size.followers, log.replicas.length - 1) }, (_, i) => ({
+    y: top + i * (size.follower + 3),
+    height: size.follower,
+  }));
+}
+
+function placeProducers({ producers }, figure, width, middle, top) {
+  const each = PRODUCER.height + PRODUCER.gap;
+  let y = Math.max(top + 40, Math.round(middle - (producers.length * each - PRODUCER.gap) / 2));
+  for (const node of producers) {
+    figure.nodes.set(node.node, { kind: "producer", x: 1, y, width, height: PRODUCER.height });
+    y += each;
+  }
+}
+
+/** Brokers side by side, in as many lines as they need. Returns where they end. */
+function placeBrokers({ brokers }, figure, left, top, right) {
+  if (!brokers.length) return top;
+  const each = between(BROKER.width, 210, longest(brokers.map(({ name }) => wide(name, LETTER.name) + 26)));
+  let [x, y] = [left, top];
+  for (const node of brokers) {
+    if (x + each > right && x > left) [x, y] = [left, y + BROKER.height + BROKER.gap];
+    figure.nodes.set(node.node, { kind: "broker", x: x + 1, y, width: each, height: BROKER.height });
+    x += each + BROKER.gap;
+  }
+  return y + BROKER.height;
+}
+
+/** Groups from top to bottom, their members below each name; a short stack stands in the middle of the rows. */
+function placeGroups({ groups }, figure, x, width, top, rowsEnd) {
+  const count = groups.reduce((sum, { members }) => sum + members.length, 0);
+  const size = MEMBERS.find(({ most }) => count <= most);
+  const long = groups.some(({ members }) =>
+    members.some((node) => isLong(node.name, node.about ?? "", width)),
+  );
+  const gap = long ? Math.max(size.gap, 24) : size.gap;
+  const each = size.above + size.height + gap;
+  const tall = groups.length * (HEAD + 6) + count * each + (groups.length - 1) * 14;
+  const spare = Math.max(0, rowsEnd - top - tall - 20);
+  // One group's members spread over the height of the rows that they read; more groups stay together.
+  const spread = groups.length === 1 && count ? Math.min(40, spare / (count + 1)) : 0;
+  let y = top;
+  for (const { node, members } of groups) {
+    const head = { kind: "group", x, y, width, height: HEAD };
+    figure.nodes.set(node.node, head);
+    figure.groups.set(node.node, { ...head, members: members.map((each_) => each_.node) });
+    y += HEAD + 6 + (spread ? spread : 0);
+    for (const each_ of members) {
+      y += size.above;
+      figure.nodes.set(each_.node, consumer(x, Math.round(y), width, size));
+      y += size.height + gap + spread;
+    }
+    y += 14;
+  }
+  return y - 8;
+}
+
+const consumer = (x, y, width, size) => ({
+  kind: "consumer",
+  x,
+  y,
+  width,
+  height: size.height,
+  scale: size.scale,
+});
+
+// -- narrow -------------------------------------------------------------------------------------
+
+function placeNarrow(parts, figure, top) {
+  const { width, size } = figure;
+  const making = Math.min(producerWidth(parts), width - 4);
+  let y = top + 8;
+  for (const node of parts.producers) {
+    figure.nodes.set(node.node, { kind: "producer", x: 22, y, width: making, height: PRODUCER.height });
+    y += PRODUCER.height + 12;
+  }
+  const cellsX = GUTTER.left;
+  const columns = Math.max(4, Math.floor((width - cellsX - GUTTER.right) / size.cell));
+  y = placeTopics(parts, figure, { cellsX, columns, labels: 24 }, y + 6);
+  const phases = parts.groups.length ? { x: 0, y: y + 4, width: width - 2, height: PHASES } : null;
+  if (phases) y += PHASES + 8;
+  y = placeGroups(parts, figure, 0, width - GUTTER.right - 6, y + 4, 0) + 16;
+  y = placeBrokers(parts, figure, 0, y, width - 2);
+  wireProducers(parts, figure, (box, row) => narrowWay(box, row));
+  return { height: y + 14, phases, columns, cellsX, memberX: 0 };
+}
+
+// -- wires --------------------------------------------------------------------------------------
+
+/** A producer's wire forks to all partitions of the topics it publishes to. */
+function wireProducers(parts, figure, way) {
+  for (const { source, target, kind } of parts.wires) {
+    const [box, topic] = [figure.nodes.get(source), figure.topics.get(target)];
+    if (kind !== "publish" || !box || !topic) continue;
+    for (const row of topic.rows) figure.wires.set(`${source} ${row}`, way(box, figure.nodes.get(row)));
+  }
+}
+
+const middleOf = (box) => box.y + box.height / 2;
+
+function publishWay(box, row) {
+  const [x0, x1] = [box.x + box.width + 1, row.x - row.labels - 18];
+  const end = [x1, middleOf(row)];
+  return path([...curve([x0, middleOf(box)], [x1 - 9, end[1]]), end]);
+}
+
+/** Down the left edge, and into the row. */
+function narrowWay(box, row) {
+  const y = middleOf(row);
+  return path([
+    [box.x, middleOf(box)],
+    [12, middleOf(box)],
+    [6, middleOf(box) + 6],
+    [6, y - 6],
+    [10, y],
+    [16, y],
+  ]);
+}
+
+/** From a row to whoever owns it for the `index`-th of `count` groups. */
+export function readWay(figure, row, member, index, count) {
+  const shift = (index - (count - 1) / 2) * Math.min(9, (row.height - 8) / Math.max(1, count));
+  const y0 = middleOf(row) + shift;
+  if (figure.narrow) {
+    const x = figure.width - 4 - index * 3;
+    const inner = member.x + member.width;
+    const y1 = member.y + member.height / 2;
+    return path([
+      [row.x + row.width + 1, y0],
+      [x - 3, y0],
+      [x, y0 + 3],
+      [x, y1 - 3],
+      [x - 3, y1],
+      [Math.min(x - 6, inner + 3), y1],
+    ]);
+  }
+  return path(curve([row.x + row.width + 10, y0], [member.x - 3, middleOf(member)]));
+}
+
+/** One S-curve that starts and ends level. */
+export function curve([x0, y0], [x1, y1]) {
+  if (Math.abs(y1 - y0) < 2)
+    return [
+      [x0, y0],
+      [x1, y1],
+    ];
+  const points = [];
+  for (let i = 0; i <= 24; i++) {
+    const u = i / 24;
+    points.push([
+      x0 + (x1 - x0) * (1.5 * u - 1.5 * u * u + u * u * u),
+      y0 + (y1 - y0) * (3 * u * u - 2 * u * u * u),
+    ]);
+  }
+  return points;
+}

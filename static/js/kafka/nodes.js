@@ -1,0 +1,274 @@
+// A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
+
+import { lagOf } from "mailroom/kafka/fold.js";
+import { isLong, readWay } from "mailroom/kafka/layout.js";
+import { ownerOf } from "mailroom/kafka/positions.js";
+import {
+  arrow,
+  consumerOutline,
+  cutShapes,
+  drawItems,
+  drawShapes,
+  line,
+  producerOutline,
+  shape,
+  shapesOf,
+} from "mailroom/view/shapes.js";
+
+const STUB = 30;
+const BAR = 7;
+
+/** Draws `figure` (a layout) for `scene` into `svg`. */
+export function drawWires(svg, figure, scene) {
+  const all = (kept) => [
+    ...publishing(figure, scene, kept),
+    ...reading(figure, scene, kept),
+    ...outlines(figure, scene, kept),
+  ];
+  drawShapes(svg, figure, all);
+}
+
+/** Brings `list` (a ul) up to date with `scene` in `figure`. */
+export function drawNodes(list, figure, scene) {
+  drawItems(list, figure, scene, (node, box) => {
+    const words = WORDS[node.kind]?.(node, scene, box, figure) ?? {};
+    const member =
+      node.kind === "consumer" ? ` member${isLong(words.name, words.note, box.width) ? " long" : ""}` : "";
+    return { words, fitting: `${member}${box.labelled === false ? " mini" : ""}` };
+  });
+}
+
+// -- wires --------------------------------------------------------------------------------------
+
+function publishing(figure, scene, kept) {
+  const shapes = [];
+  const sends = new Set([...scene.wires.values()].map(({ source, target }) => `${source} ${target}`));
+  for (const [key, { points }] of figure.wires) {
+    const [source, row] = key.split(" ").map(Number);
+    const [producer, log] = [scene.nodes.get(source), scene.logs.get(row)];
+    if (!producer || !log || !sends.has(`${source} ${log.topic}`)) continue;
+    const { link } = producer;
+    const make = () => (link === "up" ? [shape("wire", line(points)), arrow(points)] : cutShapes(points));
+    shapes.push(...shapesOf(kept, `publish ${key}`, link, make));
+  }
+  return shapes;
+}
+
+/** From each row to who reads it, for each group; where nobody may, stubs with an end bar on both sides. */
+function reading(figure, scene, kept) {
+  const shapes = [];
+  const groups = [...figure.groups.keys()];
+  let word = null;
+  groups.forEach((id, index) => {
+    const group = scene.groups.get(id);
+    if (!group || (group.state === "Empty" && !group.generation)) return;
+    for (const topic of figure.topics.values())
+      for (const partition of topic.rows) {
+        const row = figure.nodes.get(partition);
+        const owner = ownerOf(scene, id, partition);
+        const key = `read ${partition} ${id}`;
+        if (owner && figure.nodes.has(owner.node)) {
+          const said = `${owner.node} ${scene.nodes.get(owner.node)?.link}`;
+          const make = () => wireTo(figure, scene, row, owner, index, groups.length);
+          shapes.push(...shapesOf(kept, key, said, make));
+        } else if (reads(scene, id, partition)) {
+          const stub = rowStub(figure, row, index, groups.length);
+          shapes.push(...shapesOf(kept, key, "cut", () => stub.shapes));
+          if (group.free[partition]) word ??= stub;
+        }
+      }
+    shapes.push(...memberStubs(figure, scene, group, kept));
+  });
+  if (word && !figure.narrow)
+    shapes.push(
+      ...shapesOf(kept, "revoked", `${word.y}`, () => [
+        ["text", { class: "wire-word", x: word.x + STUB / 2, y: word.y - 18, text: "revoked" }],
+      ]),
+    );
+  return shapes;
+}
+
+/** Whether a group has read from this partition, or one that it did read from is of the same topic. */
+function reads(scene, id, partition) {
+  const { committed, free } = scene.groups.get(id);
+  const { topic } = scene.logs.get(partition) ?? {};
+  const known = (node) => scene.logs.get(Number(node))?.topic === topic;
+  return Object.keys(committed).some(known) || Object.keys(free).some(known);
+}
+
+function wireTo(figure, scene, row, owner, index, count) {
+  const { points } = readWay(figure, row, figure.nodes.get(owner.node), index, count);
+  const node = scene.nodes.get(owner.node);
+  if (node && node.link !== "up") return cutShapes(points);
+  return [shape("wire", line(points)), arrow(points)];
+}
+
+function rowStub(figure, row, index, count) {
+  const y =
+    row.y + row.height / 2 + (index - (count - 1) / 2) * Math.min(9, (row.height - 8) / Math.max(1, count));
+  const x = row.x + row.width + (figure.narrow ? 4 : 10);
+  const end = x + (figure.narrow ? 9 : STUB);
+  const half = count > 1 ? 4 : BAR;
+  return {
+    x,
+    y,
+    shapes: [shape("stub", `M${x} ${y}H${end}`), shape("stub-end", `M${end + 1.5} ${y - half}v${2 * half}`)],
+  };
+}
+
+/** Members that were left without a partition, or have none yet while their group settles. */
+function memberStubs(figure, scene, group, kept) {
+  const shapes = [];
+  for (const { node } of group.members.values()) {
+    const box = figure.nodes.get(node);
+    const reader = scene.readers.get(node);
+    if (!box || scene.nodes.get(node)?.state === "crashed") continue;
+    if (Object.keys(reader?.owned ?? {}).length || group.state === "Stable") continue;
+    const y = box.y + box.height / 2;
+    const [from, to] = figure.narrow
+      ? [box.x + box.width + 3, box.x + box.width + 12]
+      : [box.x - 3, box.x - 3 - STUB];
+    const end = to + (figure.narrow ? 1.5 : -1.5);
+    const make = () => [
+      shape("stub", `M${from} ${y}H${to}`),
+      shape("stub-end", `M${end} ${y - BAR}v${2 * BAR}`),
+    ];
+    shapes.push(...shapesOf(kept, `stub ${node}`, "cut", make));
+  }
+  return shapes;
+}
+
+// -- outlines -----------------------------------------------------------------------------------
+
+function outlines(figure, scene, kept) {
+  const shapes = [];
+  for (const node of scene.nodes.values()) {
+    const box = figure.nodes.get(node.node);
+    if (!box || !OUTLINES[box.kind]) continue;
+    const idle = box.kind === "consumer" && !scene.readers.get(node.node)?.hand.length;
+    const make = () => OUTLINES[box.kind](box, node, idle);
+    shapes.push(...shapesOf(kept, node.node, `${node.state} ${idle}`, make));
+  }
+  return shapes;
+}
+
+const OUTLINES = {
+  producer: producerOutline,
+  consumer: consumerOutline,
+  broker({ x, y, width, height }, node) {
+    const d = `M${x} ${y}H${x + width}V${y + height}H${x}z`;
+    if (node.state !== "crashed") return [shape(node.state === "up" ? "box" : "box idle dashed", d)];
+    const [cx, cy, r] = [x + width - 20, y + height / 2, 9];
+    return [
+      shape("box crashed", d),
+      shape("cross", `M${cx - r} ${cy - r}l${2 * r} ${2 * r}M${cx + r} ${cy - r}l${-2 * r} ${2 * r}`),
+    ];
+  },
+};
+
+// -- words --------------------------------------------------------------------------------------
+
+const NOTES = { crashed: "crashed", stopped: "stopped", connecting: "connecting", paused: "paused" };
+const LINKS = { cut: "network cut", closed: "disconnected" };
+
+const STATES = {
+  PreparingRebalance: "rebalancing",
+  CompletingRebalance: "rebalancing",
+  Reconciling: "rebalancing",
+  Empty: "no members",
+};
+
+const WORDS = {
+  producer: (node) => ({ name: node.name, note: NOTES[node.state] ?? LINKS[node.link] ?? node.about }),
+  topic(node, scene, box) {
+    const count = box.rows.length + box.more.length;
+    return { name: `topic ${node.name}`, note: `${count} partition${count === 1 ? "" : "s"}` };
+  },
+  partition(node, scene, box, figure) {
+    const log = scene.logs.get(node.node);
+    if (!log) return { name: "" };
+    const words = { name: `P${log.number}`, says: partitionSays(scene, log) };
+    const brokers = [...scene.nodes.values()].some(
+      ({ kind, node: id }) => kind === "broker" && id !== log.leader,
+    );
+    if (brokers && box.labelled)
+      words.note = log.leader ? (scene.nodes.get(log.leader)?.name ?? "") : "no leader";
+    if (box.labelled && !figure.narrow && log.isr.length < log.replicas.length)
+      words.sync = `${log.isr.length} of ${log.replicas.length} in sync`;
+    return words;
+  },
+  group(node, scene) {
+    const group = scene.groups.get(node.node);
+    const count = group?.members.size ?? 0;
+    return {
+      name: `group ${node.name}`,
+      note: (group && STATES[group.state]) || `${count} member${count === 1 ? "" : "s"}`,
+    };
+  },
+  consumer(node, scene) {
+    const owned = ownedWords(node, scene);
+    return { name: node.name, note: memberNote(node, scene), ...(owned && { owned }) };
+  },
+  broker(node, scene) {
+    const leads = [...scene.logs.values()].filter((log) => log.leader === node.node);
+    const note = node.state === "crashed" ? "down" : leadsWords(scene, leads);
+    const hangs = leads.length ? `hangs, ${note}` : "hangs";
+    return { name: node.name, note: node.state === "paused" ? hangs : note };
+  },
+};
+
+/** "P0, P1", with their topics where the run has several. */
+function partitionNames(scene, nodes) {
+  const logs = nodes.map((id) => scene.logs.get(Number(id))).filter(Boolean);
+  const topics = new Set([...scene.logs.values()].map((log) => log.topic));
+  const name = (log) =>
+    topics.size > 1 ? `${scene.nodes.get(log.topic)?.name} P${log.number}` : `P${log.number}`;
+  return logs.sort((a, b) => a.topic - b.topic || a.number - b.number).map(name);
+}
+
+function ownedWords(node, scene) {
+  const reader = scene.readers.get(node.node);
+  if (!reader) return "";
+  const owned = Object.keys(reader.owned);
+  const { free = {} } = scene.groups.get(reader.group) ?? {};
+  const had = Object.keys(free).filter((partition) => free[partition].node === node.node);
+  const names = partitionNames(scene, owned.length ? owned : had);
+  if (!names.length) return "";
+  const text = names.length > 3 ? `${names.length} partitions` : names.join(", ");
+  return owned.length ? text : `had ${text}`;
+}
+
+const leadsWords = (scene, logs) => {
+  if (!logs.length) return "leads nothing";
+  const names = partitionNames(
+    scene,
+    logs.map((log) => log.node),
+  );
+  const text = `leads ${names.join(", ")}`;
+  return text.length > 14 ? `leads ${names.length}` : text;
+};
+
+function memberNote(node, scene) {
+  const state = NOTES[node.state] ?? LINKS[node.link];
+  const reader = scene.readers.get(node.node);
+  const group = scene.groups.get(reader?.group);
+  const isMember = group && [...group.members.values()].some((member) => member.node === node.node);
+  if (node.state === "crashed") return isMember ? "no heartbeat" : "crashed";
+  if (state) return state;
+  if (reader?.failing) return `try ${reader.failing.attempt + 1} to come`;
+  if (isMember && group.state === "Stable" && !Object.keys(reader.owned).length) return "no partition";
+  return node.about;
+}
+
+/** One sentence of a partition, for who does not see the picture. */
+function partitionSays(scene, log) {
+  const leader = scene.nodes.get(log.leader)?.name;
+  const parts = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
+  if (log.hw < log.end) parts.push(`readable up to ${log.hw}`);
+  for (const { node } of scene.groups.values()) {
+    const { committed, lag } = lagOf(scene, node, log.node);
+    if (committed !== undefined)
+      parts.push(`${scene.nodes.get(node)?.name} committed ${committed}, lag ${lag}`);
+  }
+  return parts.join(", ");
+}

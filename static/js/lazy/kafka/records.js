@@ -1,0 +1,21 @@
+// What a partition's log or a consumer holds, as rows of a table: offset, record, key, how often it was handed out.
+
+import { recordsFrom } from "mailroom/kafka/fold.js";
+import { labelOf } from "mailroom/view/tokens.js";
+
+/** {title, rows} for the inspector's list; of a log what is held of it here. */
+export function tableOf(stage, node, zone) {
+  const scene = stage.shownScene;
+  const name = scene.nodes.get(node)?.name ?? "";
+  const records =
+    zone === "log"
+      ? recordsFrom(scene.logs.get(node), 0)
+      : (scene.readers.get(node)?.hand ?? []).flatMap((part) => part.records);
+  const rows = records
+    .filter(({ marker }) => !marker)
+    .map(({ offset, message }) => {
+      const { label, key } = labelOf(scene, message, stage.kinds);
+      return [offset, label, key || "none", ""];
+    });
+  return { title: zone === "log" ? `Records in the log of ${name}` : `Records waiting at ${name}`, rows };
+}
