@@ -7,11 +7,13 @@ events that are left out, added up. Nothing here decides when that is done: who 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.actors.amqp_consumer import AmqpConsumer
+from engine.actors.kafka_member import GroupMember
 from engine.counted import standing
 from engine.events import Event, Moved, Routed, Sent, Zone
+from engine.kafka import events as kafka
 from engine.rabbitmq import operations as amqp
 from engine.wire import EVENT_TYPES
 
@@ -20,22 +22,31 @@ if TYPE_CHECKING:
 
 QUEUE_ZONES: tuple[Zone, ...] = ("ready", "unacked", "delayed", "dead_lettering")
 
-SINGLE = frozenset(
+OF_RECORDS = frozenset({
+    kafka.RecordsAppended, kafka.LogMarked, kafka.ReplicaReached, kafka.RecordsGone, kafka.OffsetCommitted,
+    kafka.RecordsLent, kafka.RecordsSettled, kafka.RecordsDelivered, kafka.RecordsWorked, kafka.RecordFailed,
+    kafka.RecordsHeld, kafka.Counted, kafka.TalliedMore,
+})  # fmt: skip
+"""Events of records by offset: there are the more of them the more records there are."""
+
+SINGLE = OF_RECORDS.union(
     kind
     for kind in EVENT_TYPES
     if not {"message", "copy", "copies", "signal"}.isdisjoint(kind.__struct_fields__)
 )
-"""Events of one message, copy or signal, or of copies by name."""
+"""Events of one message, copy or signal, of copies by name, or of records by offset."""
 
-Count = tuple[int, Zone, int]
-"""(node, zone, how many lie there)."""
+TRAVELLING = frozenset({Sent, Moved, Routed, kafka.BatchSent, kafka.RecordsSent})
+
+Count = tuple[int, Zone | Literal["log"], int]
+"""(node, zone, how many lie there). log: in a partition, as far as its readers may read."""
 Flow = tuple[int, int, int]
 """(source, target, how many went from one to the other)."""
 
 
 def counts(simulation: Simulation) -> list[Count]:
     """How many tokens lie where now, by node and then zone; places where nothing lies are left out."""
-    told: dict[tuple[int, Zone], int] = {}
+    told: dict[tuple[int, Zone | Literal["log"]], int] = {}
     for broker in simulation.brokers:
         for node, numbers in broker.queue_counts().items():
             for zone, n in zip(QUEUE_ZONES, numbers, strict=True):
@@ -48,6 +59,14 @@ def counts(simulation: Simulation) -> list[Count]:
         if isinstance(actor, AmqpConsumer) and not actor.gone:
             told[actor.node, "prefetched"] = len(actor.waiting)
             told[actor.node, "working"] = int(actor.working is not None)
+        elif isinstance(actor, GroupMember) and not actor.gone:
+            told[actor.node, "prefetched"] = sum(len(f.offsets) - f.at for f in actor.buffer)
+            told[actor.node, "working"] = sum(len(f.offsets) - f.at for f in actor.hand)
+    for cluster in simulation.clusters:
+        for topic in cluster.topics.values():
+            for partition in topic.partitions:
+                start, high_watermark, _ = partition.told_marks
+                told[partition.node, "log"] = high_watermark - start
     return sorted((node, zone, n) for (node, zone), n in told.items() if n)
 
 
@@ -65,14 +84,22 @@ def of_no_message(events: Iterable[Event]) -> list[Event]:
 
 
 def flows(events: Iterable[Event]) -> dict[tuple[int, int], int]:
-    """(source, target) → how many went that way: signals, copies routed to a queue, bodies handed out."""
+    """(source, target) → how many went that way: signals, copies routed to a queue, bodies handed out;
+    records to a partition, and from there to a consumer."""
     told: dict[tuple[int, int], int] = {}
     for event in events:
-        if isinstance(event, Sent | Moved):
-            way = event.source, event.target
-            told[way] = told.get(way, 0) + 1
-        elif isinstance(event, Routed):
+        kind = type(event)
+        if kind not in TRAVELLING:
+            continue
+        if isinstance(event, Routed):
             for owed in event.copies:
                 way = event.source, owed.destination
                 told[way] = told.get(way, 0) + 1
+            continue
+        if isinstance(event, kafka.BatchSent):
+            n = len(event.messages)
+        else:
+            n = event.count if isinstance(event, kafka.RecordsSent) else 1
+        way = event.source, event.target  # type: ignore[attr-defined]
+        told[way] = told.get(way, 0) + n
     return told

@@ -5,6 +5,7 @@ const WORDS = {
   dead_lettering: "being dead-lettered",
   socket: "in the socket",
   working: "worked on",
+  log: "in the log",
 };
 
 export function furnishAggregated(stage) {
