@@ -8,7 +8,7 @@ export function mark(stage, what, words = "") {
   stage.wake();
 }
 
-/** Where the zone of a node is on the picture: {x, y, width, height} in px of the figure. */
+/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in px of the figure. */
 export function boxOf(stage, id, zone) {
   const box = stage.figure.nodes.get(id);
   if (!box) return null;
@@ -17,7 +17,16 @@ export function boxOf(stage, id, zone) {
   if (kind === "queue" && zone) return { x: headX, y, width: Math.max(40, x + width - headX), height };
   if (kind === "consumer" && zone === "working") return { x: x + width / 2, y, width: width / 2, height };
   if (kind === "consumer" && zone === "prefetched") return { x, y, width: width / 2, height };
+  if (kind === "partition" && zone) return boxOfCell(stage, id, Number(zone));
   return { x, y, width, height };
+}
+
+/** Where an offset's cell is in its partition's row, empty or not; null while the window shows others. */
+function boxOfCell(stage, id, offset) {
+  const row = stage.drawn.rows?.find(({ log }) => log.node === id);
+  if (!row?.within(offset)) return null;
+  const { cell, x, y, height } = row.box;
+  return { x: x + (offset - row.base + row.slide) * cell, y, width: cell, height };
 }
 
 /** Draws the frame of one kind at `box`; null takes it away. */

@@ -63,7 +63,7 @@ function showBoth(root, stage) {
 
 function boxOfPlace(stage, place) {
   const node = [...stage.shownScene.nodes.values()]
-    .filter(({ name }) => name && place.startsWith(`${name} `))
+    .filter(({ name }) => name && (place === name || place.startsWith(`${name} `)))
     .sort((a, b) => b.name.length - a.name.length)[0];
   return node ? boxOf(stage, node.node, place.slice(node.name.length + 1)) : null;
 }
