@@ -27,6 +27,9 @@ ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
 SYSTEMS = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}
 """What people call the kinds of systems, in the order of the list."""
 
+DRAWN = ("rabbitmq",)
+"""Of which the stage has a picture: scenarios of others are read, run and tested, and not listed."""
+
 
 @dataclass(frozen=True)
 class Shipped:
@@ -39,13 +42,17 @@ class Shipped:
 @functools.cache
 def library() -> Mapping[str, Shipped]:
     """All scenarios by slug: those of the gallery, then the lessons'. Raises `ImproperlyConfigured`."""
-    return MappingProxyType({**of_home(), **gallery(), **of_lessons(Path(settings.LESSONS_DIR))})
+    shipped = read_folder(Path(settings.SCENARIOS_DIR))
+    return MappingProxyType({**of_home(), **shipped, **of_lessons(Path(settings.LESSONS_DIR))})
 
 
 @functools.cache
 def gallery() -> Mapping[str, Shipped]:
     """Those that are listed, in the order of the list. Raises `ImproperlyConfigured`."""
-    return read_folder(Path(settings.SCENARIOS_DIR))
+    return MappingProxyType({
+        slug: shipped for slug, shipped in read_folder(Path(settings.SCENARIOS_DIR)).items()
+        if all(kind_of(system) in DRAWN for system in shipped.scenario.system)
+    })  # fmt: skip
 
 
 def shelves() -> dict[str, list[Shipped]]:

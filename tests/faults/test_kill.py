@@ -92,6 +92,46 @@ async def test_killed_at_20_seeded_moments_a_room_is_what_was_shown(tmp_path: Pa
         stop_site(site)
 
 
+KAFKA_COMMANDS: list[tuple[str, dict[str, Any]]] = [
+    ("KillBroker", {"system": "cluster", "broker": 2}),
+    ("StartBroker", {"system": "cluster", "broker": 2}),
+    ("CrashConsumer", {"consumer": "counter"}),
+    ("RestartConsumer", {"consumer": "counter"}),
+    ("DropNextAck", {"actor": "tracker"}),
+    ("PublishNow", {"producer": "checkout", "count": 3}),
+    ("CutLink", {"actor": "bookkeeper"}),
+    ("RestoreLink", {"actor": "bookkeeper"}),
+]
+
+
+async def test_killed_at_5_seeded_moments_a_room_with_a_kafka_cluster_is_what_was_shown(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(5)
+    site = start_site(tmp_path)
+    code, cookies = open_room(site, slug="kafka-broker-crash")
+    sent = 0
+    try:
+        async with Page(site, code, cookies) as owner, Page(site, code) as viewer:
+            for _ in range(5):
+                await owner.until(lambda: owner.socket and owner.moment() >= 0)
+                for _ in range(chance.randrange(1, 4)):
+                    await owner.command(*chance.choice(KAFKA_COMMANDS))
+                    sent += 1
+                    await asyncio.sleep(chance.choice([0, 0.01, 0.3]))
+                site.process.kill()
+                site.process.wait()
+                site = await asyncio.to_thread(start_site, tmp_path, site.port, again=True)
+                await owner.until(lambda: not owner.pending)
+            await owner.until(lambda: owner.next == viewer.next > 0 and not owner.pending)
+            await owner.until(lambda: owner.moment() > 5_500_000)
+            told = await asyncio.to_thread(truth.of, code, 2400, tmp_path)
+            check([owner, viewer], told, sent)
+            assert told["marks"], "digests of the past are stored"
+    finally:
+        stop_site(site)
+
+
 async def test_killed_between_the_journal_and_its_effect_a_command_is_done_once(tmp_path: Path) -> None:
     site = start_site(tmp_path, patch=DIE_AFTER_THE_JOURNAL)
     code, cookies = open_room(site)

@@ -60,11 +60,11 @@ def hub(wall: Wall, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> 
     hubs.install(None)
 
 
-async def new_room(hub: Hub, sim_us: int = 0, rate: int = 1000) -> Facts:
+async def new_room(hub: Hub, sim_us: int = 0, rate: int = 1000, slug: str = SLUG) -> Facts:
     """A room of the owner's, on its recording's seed."""
-    scenario = library()[SLUG].scenario
+    scenario = library()[slug].scenario
     owner = seats.owner_hash(TOKEN)
-    new = NewRoom(SLUG, scenario.seed, RULES, owner, scenario.length_us, sim_us, rate)
+    new = NewRoom(slug, scenario.seed, RULES, owner, scenario.length_us, sim_us, rate)
     facts, is_new = await hub.journal.open(new, Asked(owner, secrets.token_hex(8)), None)
     assert is_new
     return facts
