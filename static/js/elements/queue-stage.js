@@ -9,8 +9,8 @@ import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
 const PANE_MARGIN = 240;
 
 /**
- * How each system is drawn: where everything stands, what is drawn at a moment, nodes and wires. A page fetches
- * what its stage needs, before the first picture; `kafka/` brings what its events mean with it.
+ * How each system is drawn: where everything stands, what is drawn at a moment, nodes and wires. A page
+ * fetches what its stage needs, before the first picture; `kafka/` brings what its events mean with it.
  */
 const VIEWS = {
   rabbitmq: () =>
@@ -27,7 +27,10 @@ const VIEWS = {
     ]),
 };
 
-/** {layout, positions, drawNodes, drawWires, wayOf, formerWay} of the one that draws `systems` ("kafka", "rabbitmq"). */
+/**
+ * {layout, positions, drawNodes, drawWires, wayOf, formerWay} of the one that draws `systems` ("kafka",
+ * "rabbitmq").
+ */
 export async function viewOf(systems) {
   const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();
   return Object.assign({}, ...parts);

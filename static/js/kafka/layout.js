@@ -9,7 +9,10 @@ import { path } from "mailroom/scene/tween.js";
 const NARROW = 720;
 const LETTER = { name: 8.2, note: 7.3, word: 6.9 };
 
-/** Up to so many rows: cell (px), room above and below a row's rails, scale of a record, height of a follower. */
+/**
+ * Up to so many rows: cell (px), room above and below a row's rails, scale of a record, height of a
+ * follower.
+ */
 const SIZES = [
   { most: 4, cell: 42, above: 30, below: 22, scale: 0.84, follower: 13, labelled: true },
   { most: 8, cell: 36, above: 23, below: 20, scale: 0.78, follower: 0, labelled: true },
@@ -36,7 +39,10 @@ const PHASES = 58;
 const WIRES = 104;
 const GUTTER = { left: 46, right: 18, head: 20 };
 
-/** @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map, topics: Map, groups: Map, phases}} */
+/**
+ * @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map, topics: Map, groups: Map,
+ * phases}}
+ */
 export function layout(plan, width, top = 0) {
   const parts = sort(plan);
   const narrow = width < NARROW;
@@ -272,7 +278,10 @@ function placeBrokers({ brokers }, figure, left, top, right) {
   return y + BROKER.height;
 }
 
-/** Groups from top to bottom, their members below each name; a short stack stands in the middle of the rows. */
+/**
+ * Groups from top to bottom, their members below each name; a short stack stands in the middle of the
+ * rows.
+ */
 function placeGroups({ groups }, figure, x, width, top, rowsEnd) {
   const count = groups.reduce((sum, { members }) => sum + members.length, 0);
   const size = MEMBERS.find(({ most }) => count <= most);

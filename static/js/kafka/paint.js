@@ -1,5 +1,5 @@
-// Paints the rows of a cluster onto the one canvas: what lies under the records (beds, rails, pointers, lag) and
-// what lies over them (words, brackets, strokes). What it paints, positions.js says.
+// Paints the rows of a cluster onto the one canvas: what lies under the records (beds, rails, pointers,
+// lag) and what lies over them (words, brackets, strokes). What it paints, positions.js says.
 
 const TOOTH = 5;
 const LAG = 9;
@@ -26,7 +26,10 @@ function line(c, colour, width, dash, draw) {
   c.setLineDash([]);
 }
 
-/** The left edge of a row: torn where the log has lost its beginning, open where it goes on out of the picture. */
+/**
+ * The left edge of a row: torn where the log has lost its beginning, open where it goes on out of the
+ * picture.
+ */
 function edge(c, x, y, height, torn) {
   c.moveTo(x, y);
   const teeth = torn ? Math.max(2, Math.round(height / 12) * 2) : 0;
@@ -82,7 +85,10 @@ function bed(c, row, colours) {
   marks(c, row, colours);
 }
 
-/** Where the log ends (4 px), up to where consumers may read (dashes), and up to where read_committed ones may. */
+/**
+ * Where the log ends (4 px), up to where consumers may read (dashes), and up to where read_committed ones
+ * may.
+ */
 function marks(c, row, colours) {
   const { box, log, xOf, within } = row;
   const { y, height } = box;

@@ -1,10 +1,11 @@
-// What is drawn of a cluster at a moment, and where: a pure function of (scene, t, layout). No canvas, no page.
+// What is drawn of a cluster at a moment, and where: a pure function of (scene, t, layout). No canvas, no
+// page.
 //
-// Records stand in the cell of their offset and never leave it; the window of columns moves, by whole cells. A
-// group's pointers are offsets too. What a consumer has been sent travels as a pale copy.
+// Records stand in the cell of their offset and never leave it; the window of columns moves, by whole
+// cells. A group's pointers are offsets too. What a consumer has been sent travels as a pale copy.
 //
-// An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js; a row
-// (drawn.rows) is what paint.js needs of one partition.
+// An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js;
+// a row (drawn.rows) is what paint.js needs of one partition.
 
 import { countRecords, everAt, lagOf, recordAt } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
@@ -49,7 +50,8 @@ export function windowOf(end, start, columns) {
 }
 
 /**
- * {shared, base}: one window for all rows of a topic while their ends lie near each other, else each has its own.
+ * {shared, base}: one window for all rows of a topic while their ends lie near each other, else each has
+ * its own.
  */
 export function windowsOf(logs, columns) {
   const ends = logs.map((log) => log.end);

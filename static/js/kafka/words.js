@@ -1,5 +1,5 @@
-// What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and not
-// committed), and below them the phases of a rebalance. Pure, as positions.js is.
+// What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and
+// not committed), and below them the phases of a rebalance. Pure, as positions.js is.
 
 // -- words at a row -----------------------------------------------------------------------------
 
@@ -106,7 +106,10 @@ const isServer = (group) => group.protocol === "uniform" || group.state === "Rec
 /** Whether members of the group have to let go of everything at each rebalance. */
 const isEager = (group) => !/cooperative|uniform/.test(group.protocol) && !isServer(group);
 
-/** {words, at, silent_us}: the phases of the rebalance that a group is in, and which one it is; null outside one. */
+/**
+ * {words, at, silent_us}: the phases of the rebalance that a group is in, and which one it is; null
+ * outside one.
+ */
 export function rebalanceOf(scene, group, t_us) {
   const members = [...group.members.values()].filter(({ away }) => !away);
   const crashed = members.find(({ node }) => node && scene.nodes.get(node)?.state === "crashed");

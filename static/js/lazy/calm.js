@@ -35,8 +35,8 @@ export async function furnishCalm(stage) {
  * Makes `drawn` (positions with motion "none") calm: adds `traces` [{points}], `ghosts` (what fades away), an
  * `alpha` to what appears, and `under`, which paints the first two; rounds clocks down. Pure but for that.
  *
- * `ways` says of the system's items since when they are where they are, and how they came there. A picture that
- * stands goes on fading: `seen_us` is `t_us` and the time since it is on the screen.
+ * `ways` says of the system's items since when they are where they are, and how they came there. A
+ * picture that stands goes on fading: `seen_us` is `t_us` and the time since it is on the screen.
  * @returns {boolean} whether something still fades
  */
 export function soothe(drawn, scene, t_us, figure, ways, seen_us = t_us) {

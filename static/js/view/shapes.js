@@ -1,13 +1,14 @@
-// What every stage draws of its nodes and wires: the one SVG behind the messages, and the list of nodes as text
-// over the picture. Both are rewritten only where they change; what they show, the system's own nodes.js says.
+// What every stage draws of its nodes and wires: the one SVG behind the messages, and the list of nodes as
+// text over the picture. Both are rewritten only where they change; what they show, the system's own
+// nodes.js says.
 
 const NS = "http://www.w3.org/2000/svg";
 
 // -- the drawing --------------------------------------------------------------------------------
 
 /**
- * Draws what `make` says into `svg`, where it has changed since the last time. `make` gets what is kept of the last
- * time, for `shapesOf`, whose answers it returns in order.
+ * Draws what `make` says into `svg`, where it has changed since the last time. `make` gets what is kept
+ * of the last time, for `shapesOf`, whose answers it returns in order.
  */
 export function drawShapes(svg, figure, make) {
   if (svg.kept?.figure !== figure) svg.kept = { figure, shapes: new Map() };
@@ -103,7 +104,11 @@ export function arrow(points) {
   const [bx, by] = [x1 - dx * 11, y1 - dy * 11];
   return shape(
     "arrow",
-    `M${round(bx - dy * 6)} ${round(by + dx * 6)}L${round(x1)} ${round(y1)}L${round(bx + dy * 6)} ${round(by - dx * 6)}z`,
+    `${line([
+      [bx - dy * 6, by + dx * 6],
+      [x1, y1],
+      [bx + dy * 6, by - dx * 6],
+    ])}z`,
   );
 }
 
@@ -129,7 +134,8 @@ export function producerOutline({ x, y, width, height }, node) {
 
 export function consumerOutline({ x, y, width, height }, node, idle) {
   const middle = y + height / 2;
-  const d = `M${x} ${y}H${x + width}V${y + height}H${x}V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
+  const notch = `V${middle + 10}L${x + 10} ${middle}L${x} ${middle - 10}z`;
+  const d = `M${x} ${y}H${x + width}V${y + height}H${x}${notch}`;
   if (node.state === "crashed") {
     const [cx, cy, r] = [x + width - 32, middle - 3, Math.min(15, height / 4)];
     const cross = `M${cx - r} ${cy - r}l${2 * r} ${2 * r}M${cx + r} ${cy - r}l${-2 * r} ${2 * r}`;
@@ -141,8 +147,9 @@ export function consumerOutline({ x, y, width, height }, node, idle) {
 // -- nodes as text ------------------------------------------------------------------------------
 
 /**
- * Brings `list` (a ul) up to date: a list item a node that has a place, with the words of `wording(node, box)`.
- * `more(node)`: all that is said of it and does not stand in the node itself; without it the words are made each time.
+ * Brings `list` (a ul) up to date: a list item a node that has a place, with the words of `wording(node,
+ * box)`. `more(node)`: all that is said of it and does not stand in the node itself; without it the words
+ * are made each time.
  */
 export function drawItems(list, figure, scene, wording, more = null) {
   const known = (list.known ??= new Map());

@@ -1,5 +1,5 @@
-// How records came to where they are, for calm.js: since when, and along which way. In the log a record came to its
-// cell when it was appended, and comes from nowhere; what travels has its wire.
+// How records came to where they are, for calm.js: since when, and along which way. In the log a record
+// came to its cell when it was appended, and comes from nowhere; what travels has its wire.
 
 import { commitWay, wayOf as wireOf } from "mailroom/kafka/positions.js";
 

@@ -1,4 +1,5 @@
-// What a partition's log or a consumer holds, as rows of a table: offset, record, key, how often it was handed out.
+// What a partition's log or a consumer holds, as rows of a table: offset, record, key, how often it was
+// handed out.
 
 import { recordsFrom } from "mailroom/kafka/fold.js";
 import { labelOf } from "mailroom/view/tokens.js";
