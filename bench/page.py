@@ -160,14 +160,13 @@ def weight(site: Served) -> Iterator[Figure]:
         if kind == "gallery":
             yield Figure("gallery, cold: everything", cold["everything"] / KB, "kB")
         if opened:
-            yield Figure(
-                f"{kind}, everything opened: JavaScript", opened["JavaScript"] / KB, "kB", Goal(at_most=60)
-            )
+            yield Figure(f"{kind}, {opened[0]}: JavaScript", opened[1]["JavaScript"] / KB, "kB", opened[2])
         yield Figure(f"{kind}, cold: requests", cold["requests"], "")
 
 
-def bytes_of(url: str, kind: str) -> tuple[dict[str, float], dict[str, float] | None]:
-    """Bytes by type when the page has come to rest, and again when all that can be opened has been."""
+def bytes_of(url: str, kind: str) -> tuple[dict[str, float], tuple[str, dict[str, float], Goal] | None]:
+    """Bytes by type when the page has come to rest, and again after what else can be done on it: (what that
+    was, the bytes, the goal of its JavaScript)."""
     with visitor(viewport={"width": 1280, "height": 800}) as page:
         count = Count(page)
         page.goto(url, wait_until="load")
@@ -175,16 +174,31 @@ def bytes_of(url: str, kind: str) -> tuple[dict[str, float], dict[str, float] | 
             until(page, f"{STAGE}?.drawn && ({STAGE}.furnished || {STAGE}.dataset.panels === 'later')")
         page.wait_for_timeout(COLD_MS)
         cold = count.sums()
-        if kind != "playground":
-            return cold, None
-        page.get_by_role("button", name="Pause", exact=True).click()
-        page.evaluate(f"{STAGE}.seek(4000000)")
-        until(page, "document.querySelector('.token-buttons button') !== null")
-        page.evaluate("document.querySelector('.token-buttons button').click()")
-        until(page, "!document.querySelector('.inspector').hidden")
-        page.get_by_role("button", name="Crash", exact=True).click()
-        page.wait_for_timeout(500)
-        return cold, count.sums()
+        if kind == "playground":
+            open_everything(page)
+            return cold, ("everything opened", count.sums(), Goal(at_most=60))
+        if kind == "lesson":
+            page.get_by_role("radio").first.check()
+            page.get_by_role("button", name="Keep my prediction and run").click()
+            until(page, f"{STAGE}.furnished")
+            page.wait_for_timeout(COLD_MS)
+            return cold, ("after its answer", count.sums(), Goal(at_most=60))
+        return cold, None
+
+
+def open_everything(page: Any) -> None:
+    """A message's life, the settings of a node, the charts, a fault."""
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.evaluate(f"{STAGE}.seek(4000000)")
+    until(page, "document.querySelector('.token-buttons button') !== null")
+    page.evaluate("document.querySelector('.token-buttons button').click()")
+    until(page, "!document.querySelector('.inspector').hidden")
+    page.evaluate("document.querySelector('.consumer .open').click()")
+    until(page, "document.querySelector('.settings:not([hidden]) .rows') !== null")
+    page.evaluate("document.querySelector('.charts summary').click()")
+    until(page, "document.querySelector('.chart') !== null")
+    page.get_by_role("button", name="Crash", exact=True).click()
+    page.wait_for_timeout(500)
 
 
 class Count:
