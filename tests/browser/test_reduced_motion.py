@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from engine import events as e
 from tests.browser.conftest import House, wait
+from tests.browser.mocked import in_room
 from tests.browser.scripts import BILLING, CASHIER, LATENCY_US, ORDERS, SHOP, post_office
 
 STAGE = "document.querySelector('queue-stage')"
@@ -229,6 +230,67 @@ def test_the_pages_of_the_site_stand_too_and_step(visit: Callable[..., Page], pa
     page.get_by_role("button", name=STEP, exact=True).click()
     wait(page, f"{STAGE}.now > {before}")
     assert not page.evaluate(f"{STAGE}.playing")
+
+
+def test_home_says_that_it_runs_only_where_it_does(visit: Callable[..., Page]) -> None:
+    page = visit("/", reduced_motion="reduce")
+    assert not page.evaluate(f"{STAGE}.playing")
+    intro = page.locator(".intro p").inner_text()
+    assert "running" not in intro and "press Play" in intro
+    page.emulate_media(reduced_motion="no-preference")
+    assert "already running" in page.locator(".intro p").inner_text()
+
+
+def test_in_a_room_the_clock_goes_on_and_nothing_travels(server: Any, house: House) -> None:
+    # Given a room that runs, on a page that asks for calm
+    server.page.emulate_media(reduced_motion="reduce")
+    page = in_room(server, house, post_office(), 300_000, rate=500)
+    wait(page, f"!!{STAGE}.drawn.traces")
+    seen = page.evaluate(f"""async () => {{
+      const seen = new Set();
+      while ({STAGE}.now < 1200000) {{
+        await new Promise(requestAnimationFrame);
+        const m = {STAGE}.scene().messages.concat({STAGE}.scene().signals).find((x) => x.label === "m1");
+        if (m) seen.add(Math.round(m.x));
+      }}
+      return [...seen];
+    }}""")
+    # Then m1 has stood in a few places and been nowhere between, while the room's clock went on
+    assert 1 <= len(seen) <= 4, seen
+    assert page.evaluate(f"{STAGE}.playing")
+    # When the wish is withdrawn while it runs, the room goes on and things travel; and when it comes back, they stand
+    page.emulate_media(reduced_motion="no-preference")
+    wait(page, f"!{STAGE}.drawn.traces && {STAGE}.playing")
+    page.emulate_media(reduced_motion="reduce")
+    wait(page, f"!!{STAGE}.drawn.traces && {STAGE}.playing")
+    assert server.of("command") == [], "a room's clock is everybody's: nobody's setting stops it"
+
+
+FILM = """async () => {
+  const pixels = () => [...document.querySelectorAll('.thumb canvas, canvas')].filter((c) => c.getBoundingClientRect().top < innerHeight)
+    .map((c) => c.width && c.toDataURL());
+  const before = pixels();
+  await new Promise((done) => setTimeout(done, 900));
+  const after = pixels();
+  return [before.length, before.filter((b, i) => b !== after[i]).length];
+}"""
+
+
+def test_the_gallerys_pictures_stand_and_move_again_as_the_setting_says(chromium: Browser, site: Any) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(site.url + "/play/")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    count, changed = page.evaluate(FILM)
+    assert count > 2 and changed == 0
+    page.emulate_media(reduced_motion="no-preference")
+    page.wait_for_timeout(300)
+    assert page.evaluate(FILM)[1] > 0
+    page.emulate_media(reduced_motion="reduce")
+    page.wait_for_timeout(300)
+    assert page.evaluate(FILM)[1] == 0
+    context.close()
 
 
 def test_a_lesson_goes_from_stop_to_stop_by_steps(visit: Callable[..., Page]) -> None:
