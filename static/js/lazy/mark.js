@@ -8,7 +8,7 @@ export function mark(stage, what, words = "") {
   stage.wake();
 }
 
-/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in px of the figure. */
+/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px. */
 export function boxOf(stage, id, zone) {
   const box = stage.figure.nodes.get(id);
   if (!box) return null;
