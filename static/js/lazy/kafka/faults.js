@@ -2,12 +2,11 @@
 // buttons.
 
 import { up } from "mailroom/lazy/faults.js";
-import { settingsOf } from "mailroom/lazy/settings-parts.js";
+import { isKafkas, settingsOf } from "mailroom/lazy/settings-parts.js";
 import "mailroom/lazy/kafka/sayings-commands.js";
 
 const always = () => true;
-const isMember = (node, stage) => "group" in (settingsOf(stage, node) ?? {});
-const isKafkas = (node, stage) => "acks" in (settingsOf(stage, node) ?? {});
+const isMember = (node, stage) => isKafkas(settingsOf(stage, node));
 
 /** A broker's number, which is in its name: "broker 2". */
 export const brokerOf = ({ system, name }) => ({ system, broker: Number(name.split(" ").at(-1)) });
@@ -19,7 +18,10 @@ export const partitionsOf = (scene, topic) =>
 /** The lists of assignors that a group's members may be given: those of the protocol that they speak. */
 export function assignorsFor(stage, group) {
   const member = [...stage.shownScene.nodes.values()].find(
-    (node) => node.system === group.system && settingsOf(stage, node)?.group === group.name,
+    (node) =>
+      node.kind === "consumer" &&
+      node.system === group.system &&
+      settingsOf(stage, node)?.group === group.name,
   );
   const set = member && settingsOf(stage, member);
   if (set?.protocol === "consumer") return { now: set.assignors, lists: [["uniform"], ["range"]] };
@@ -89,7 +91,10 @@ const MORE = {
     label: "Idempotence off",
     icon: "M4 7h12M4 13h12M13 3L7 17",
     kinds: ["producer"],
-    may: (n, stage) => isKafkas(n, stage) && settingsOf(stage, n).acks === "all",
+    may(n, stage) {
+      const set = settingsOf(stage, n);
+      return isKafkas(set) && set.acks === "all" && !set.transactional_id;
+    },
     choices(node, stage) {
       const { idempotence } = settingsOf(stage, node);
       const text = idempotence ? node.name : `${node.name}: on again`;
@@ -97,6 +102,23 @@ const MORE = {
     },
   },
 };
+
+/** Only where somebody writes in transactions. */
+const TRANSACTION = {
+  label: "Transaction",
+  icon: "M7 3H4v14h3M13 3h3v14h-3M7 10h6",
+  kinds: ["producer"],
+  may: (n, stage) => up(n) && Boolean(settingsOf(stage, n)?.transactional_id),
+  choices: ({ name: producer, ...node }, stage) =>
+    (isOpen(stage, { ...node, name: producer }) ? ["Commit", "Abort"] : ["Begin"]).map((word) => [
+      `${producer}: ${word.toLowerCase()}`,
+      [`${word}Transaction`, { producer }],
+    ]),
+};
+
+/** Whether the coordinator knows that the producer has written into a transaction which is not over. */
+export const isOpen = (stage, node) =>
+  stage.shownScene.transactions.get(settingsOf(stage, node)?.transactional_id)?.state === "Ongoing";
 
 /** Adds to `faults`, by name, and to the group of buttons. */
 export function furnishKafkaFaults(stage, faults) {
@@ -110,8 +132,11 @@ export function furnishKafkaFaults(stage, faults) {
     fault.kinds.push("producer");
     fault.command = (n) => (n.kind === "producer" ? kafkas(n) : command(n));
   }
-  Object.assign(faults, MORE);
-  stage.parts.faults.append(...Object.entries(MORE).map(button));
+  const more = /"transactional_id": ?"[^"]/.test(stage.dataset.workers)
+    ? { ...MORE, transaction: TRANSACTION }
+    : MORE;
+  Object.assign(faults, more);
+  stage.parts.faults.append(...Object.entries(more).map(button));
 }
 
 function button([name, { label, icon }]) {

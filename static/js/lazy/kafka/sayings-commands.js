@@ -37,5 +37,14 @@ Object.assign(CHANGES, {
       ? words`${n} numbers its batches from now on: a broker knows one that comes twice.`
       : words`${n} numbers its batches no more: one that comes twice is written twice.`,
   ],
+  BeginTransaction: (n) => [
+    2,
+    words`${n} begins a transaction: who reads committed records sees it when it ends.`,
+  ],
+  CommitTransaction: (n) => [2, words`${n} commits its transaction once all that it wrote has its answer.`],
+  AbortTransaction: (n) => [
+    2,
+    words`${n} aborts its transaction: who reads committed records never sees it.`,
+  ],
   AddConsumer: (n, about) => [2, words`A new member, ${about}, joins ${n}.`, words`${n} gets a new member.`],
 });

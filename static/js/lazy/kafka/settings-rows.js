@@ -1,7 +1,7 @@
 // What can be changed of each kind of node of a cluster, in Kafka's words with what follows from it, and the
 // command for it. Pure.
 
-import { assignorsFor, brokerOf, partitionsOf } from "mailroom/lazy/kafka/faults.js";
+import { assignorsFor, brokerOf, isOpen, partitionsOf } from "mailroom/lazy/kafka/faults.js";
 import {
   LINKS,
   STATES,
@@ -39,9 +39,10 @@ function memberRows(node, scene, stage) {
   const consumer = node.name;
   const set = settingsOf(stage, node);
   const paused = node.state === "paused";
+  const link = LINKS[node.link] ?? "";
   const refused = node.about.startsWith("refused") ? `, ${node.about}` : "";
   return {
-    facts: `Member of ${set.group}, ${STATES[node.state]}${LINKS[node.link] ?? ""}${refused}.`,
+    facts: `Member of ${set.group}, ${set.isolation}, ${STATES[node.state]}${link}${refused}.`,
     rows: [
       {
         label: "Commits",
@@ -174,7 +175,7 @@ function producerRows(node, scene, stage) {
         controls: ["on", "off"].map((word) => ({
           text: word,
           pressed: (word === "on") === on,
-          off: word === "on" && set.acks !== "all",
+          off: set.acks !== "all" || set.transactional_id !== "",
           command: ["SetIdempotence", { producer, on: word === "on" }],
         })),
       },
@@ -186,10 +187,31 @@ function producerRows(node, scene, stage) {
           act("Start again", ["RestartProducer", { producer }], node.state !== "crashed"),
         ],
       },
+      ...transactionRows(node, set, stage),
       networkRow(node, "answer"),
       othersRow(node),
     ],
   };
+}
+
+function transactionRows(node, set, stage) {
+  const producer = node.name;
+  const open = isOpen(stage, node);
+  return set.transactional_id
+    ? [
+        {
+          label: "Transaction",
+          says: open
+            ? "Open: read_committed consumers stop before its first record."
+            : "None is open that anything was written into.",
+          controls: [
+            act("Begin", ["BeginTransaction", { producer }], open || !alive(node)),
+            act("Commit", ["CommitTransaction", { producer }], !open || !alive(node)),
+            act("Abort", ["AbortTransaction", { producer }], !open || !alive(node)),
+          ],
+        },
+      ]
+    : [];
 }
 
 // -- the cluster --------------------------------------------------------------------------------
