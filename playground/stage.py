@@ -96,9 +96,12 @@ def systems_of(scenario: Scenario) -> str:
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     """What each consumer of the scenario, and each client of Kafka, does until an event of its settings says
-    otherwise, field for field."""
+    otherwise, field for field; and of consumers of queues by name the one that it `reads`."""
     away = ("at_us", "cause", "node", "queue")
-    said = {each.name: msgspec.structs.asdict(settings_of(each)) for each in scenario.amqp_consumers}
+    said = {
+        each.name: {**msgspec.structs.asdict(settings_of(each)), "reads": each.from_.queue}
+        for each in scenario.amqp_consumers
+    }
     for client in [*scenario.producer, *scenario.consumer]:
         if isinstance(client, KafkaConsumerSpec):
             said[client.name] = msgspec.structs.asdict(member_settings(client))

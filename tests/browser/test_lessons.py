@@ -81,16 +81,12 @@ def choose(page: Page, name: str) -> None:
 
 def put_in_order(page: Page, labels: tuple[str, ...]) -> None:
     """Moves rows up by their buttons until they stand as `labels`."""
-    first = True
     labels = tuple(plain(label) for label in labels)
     for place, label in enumerate(labels):
         shown = page.locator("[data-order] .order-label").all_inner_texts()
         up = shown.index(label) - place
-        if up and first:
+        if up:
             tab_to(page, f"Earlier: {label}")
-        elif up:
-            page.get_by_role("button", name=f"Earlier: {label}", exact=True).focus()
-        first = first and not up
         for _ in range(up):
             page.keyboard.press("ArrowUp")
     assert tuple(page.locator("[data-order] .order-label").all_inner_texts()) == labels

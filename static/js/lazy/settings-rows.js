@@ -38,7 +38,9 @@ function consumerRows(node, scene, stage) {
   const set = settingsOf(stage, node);
   const consumer = node.name;
   const reads =
-    named(scene, (other) => scene.wires.has(`${other.node} ${node.node} `))[0] ?? scene.nodes.get(set?.queue);
+    named(scene, (other) => scene.wires.has(`${other.node} ${node.node} `))[0] ??
+    scene.nodes.get(set?.queue) ??
+    named(scene, (other) => other.kind === "queue" && other.name === set?.reads)[0];
   const facts = `Consumer of ${reads?.name ?? "a queue"}, ${STATES[node.state]}${LINKS[node.link] ?? ""}.`;
   const rows = set ? [...takingRows(consumer, set, node), ...failingRows(consumer, set, reads, scene)] : [];
   return {
@@ -152,9 +154,22 @@ function failingRows(consumer, set, reads, scene) {
         LIMITS,
         set.limit,
         (n) => (n ? String(n) : "no limit"),
-        (limit) => retry({ limit: limit || null, then: limit ? dead : "" }),
+        (limit) => retry({ limit: limit || null, then: set.limit ? set.then : dead }),
       ),
     });
+    if (set.limit && dead)
+      rows.push({
+        label: "After the last",
+        says: set.then
+          ? "It publishes the message there and acknowledges it."
+          : "The queue drops it, unless it has somewhere to send dead letters.",
+        controls: choice(
+          ["", dead],
+          set.then,
+          (queue) => (queue ? `publish it to ${queue}` : "give it up"),
+          (then) => retry({ then }),
+        ),
+      });
   }
   return rows;
 }
