@@ -27,7 +27,7 @@ ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
 SYSTEMS = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}
 """What people call the kinds of systems, in the order of the list."""
 
-DRAWN = ("rabbitmq",)
+DRAWN = ("rabbitmq", "kafka")
 """Of which the stage has a picture: scenarios of others are read, run and tested, and not listed."""
 
 

@@ -28,8 +28,8 @@ const VIEWS = {
 };
 
 /**
- * {layout, positions, drawNodes, drawWires, wayOf, formerWay} of the one that draws `systems` ("kafka",
- * "rabbitmq").
+ * {layout, positions, drawNodes, drawWires} of the one that draws `systems` ("kafka", "rabbitmq"). Of a run
+ * with both a cluster is drawn.
  */
 export async function viewOf(systems) {
   const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();

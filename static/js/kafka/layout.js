@@ -30,7 +30,7 @@ const MEMBERS = [
   { most: 8, height: 44, above: 21, gap: 7, scale: 0.78 },
   { most: Infinity, height: 34, above: 19, gap: 5, scale: 0.6 },
 ];
-const MEMBER_WIDTH = { min: 156, max: 230 };
+const MEMBER_WIDTH = { min: 156, max: 290 };
 const PRODUCER = { min: 76, max: 220, height: 50, gap: 22, nose: 16 };
 const BROKER = { width: 118, height: 42, gap: 10 };
 const HEAD = 20;
@@ -137,12 +137,13 @@ const memberWidth = ({ groups }) =>
     MEMBER_WIDTH.min,
     MEMBER_WIDTH.max,
     longest(
-      groups.flatMap(({ members }) =>
-        members.map(
-          ({ name, about }) =>
-            wide(name, LETTER.name) + 12 + Math.max(NOTE_LETTERS, (about ?? "").length) * LETTER.word + 4,
-        ),
-      ),
+      groups.flatMap(({ node, members }) => [
+        wide(`group ${node.name}`, LETTER.name) + 12 + NOTE_LETTERS * LETTER.word,
+        ...members.map(({ name, about }) => {
+          const note = Math.max(NOTE_LETTERS, (about ?? "").length) * LETTER.word;
+          return wide(name, LETTER.name) + 16 + note;
+        }),
+      ]),
     ),
   );
 
@@ -158,6 +159,7 @@ const producerWidth = ({ producers }) =>
 /** Room for a partition's name and its leader's, left of the cells. */
 const labelWidth = ({ brokers, topics }) =>
   Math.max(
+    wide("no leader", LETTER.note),
     wide(`P${longest(topics.flatMap(({ rows }) => rows.map((log) => log.number)))}`, 9.6),
     brokers.length > 1 ? Math.min(96, longest(brokers.map(({ name }) => wide(name, LETTER.note)))) : 0,
   );

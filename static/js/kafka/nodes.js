@@ -205,8 +205,8 @@ const WORDS = {
       note: (group && STATES[group.state]) || `${count} member${count === 1 ? "" : "s"}`,
     };
   },
-  consumer(node, scene) {
-    const owned = ownedWords(node, scene);
+  consumer(node, scene, box) {
+    const owned = ownedWords(node, scene, box.width - 84);
     return { name: node.name, note: memberNote(node, scene), ...(owned && { owned }) };
   },
   broker(node, scene) {
@@ -226,7 +226,7 @@ function partitionNames(scene, nodes) {
   return logs.sort((a, b) => a.topic - b.topic || a.number - b.number).map(name);
 }
 
-function ownedWords(node, scene) {
+function ownedWords(node, scene, room) {
   const reader = scene.readers.get(node.node);
   if (!reader) return "";
   const owned = Object.keys(reader.owned);
@@ -234,7 +234,8 @@ function ownedWords(node, scene) {
   const had = Object.keys(free).filter((partition) => free[partition].node === node.node);
   const names = partitionNames(scene, owned.length ? owned : had);
   if (!names.length) return "";
-  const text = names.length > 3 ? `${names.length} partitions` : names.join(", ");
+  const all = names.join(", ");
+  const text = all.length * 7 > room ? `${names.length} partition${names.length > 1 ? "s" : ""}` : all;
   return owned.length ? text : `had ${text}`;
 }
 

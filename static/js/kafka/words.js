@@ -25,7 +25,7 @@ export function rowWords({ figure }, drawn, row) {
     if (!mini && !off && width < room) say({ x: x - 11, y, text, align: "right", size, what: "committed" });
     const ends = above ? hw + 9 : hw + 10;
     const lagRoom = (figure.narrow ? figure.width : right + 70) - ends;
-    if (!above || lag)
+    if (mini ? !place : !above || lag)
       say({
         x: Math.min(ends, ends + Math.max(-40, lagRoom - 54)),
         y,
