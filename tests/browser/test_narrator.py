@@ -167,6 +167,9 @@ def test_stepping_says_the_moment_that_was_stepped_to(open_page: Callable[..., P
         worth = page.evaluate(
             f"{stage}.timeline.between({stage}.now - 1, {stage}.now).map((e) => say(e, {stage}.timeline)?.text).filter(Boolean)"
         )
+        worth += page.evaluate(
+            f"{stage}.narrator.told.filter((s) => s.news && s.at_us === {stage}.now).map((s) => s.text)"
+        )
         if worth:
             assert page.locator("[data-part=narrator]").inner_text() in worth
             told += 1

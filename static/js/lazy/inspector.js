@@ -1,6 +1,7 @@
 // The life of one message: everything that happened to it, in all its copies and deliveries, when and why. It
 // follows the moment on the screen: what is past, where the message is now, and what has been seen to come.
 
+import { waitsOf } from "mailroom/lazy/waiting.js";
 import { zoneKeys } from "mailroom/scene/reducer.js";
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { concerns, entryOf } from "mailroom/lazy/life.js";
@@ -68,7 +69,8 @@ class Inspector {
     this.fetchEarlier();
     const seen = this.life.filter((entry) => entry.at_us <= Math.max(stage.furthest_us, shown_us));
     const past = seen.filter((entry) => entry.at_us <= shown_us).length;
-    const now = whereNow(stage.shownScene, message);
+    const why = waitsOf(stage.shownScene, message).map((held) => `Waits in ${held.name}: ${held.why}`);
+    const now = [whereNow(stage.shownScene, message), why.join("; ")];
     const drawn = `${known} ${seen.length} ${past} ${now} ${this.missing} ${stage.atlas.theme}`;
     if (drawn !== this.drawn) {
       this.drawn = drawn;
@@ -235,9 +237,10 @@ function item(entry, ahead, timeline) {
   return li;
 }
 
-function nowItem(now) {
+function nowItem([where, why]) {
   const li = text("li", "", "now");
-  li.append(text("time", ""), text("span", now || "No longer on the stage"));
+  li.append(text("time", ""), text("span", where || "No longer on the stage"));
+  if (why) li.append(text("small", why));
   li.setAttribute("aria-current", "time");
   return li;
 }

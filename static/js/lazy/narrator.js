@@ -1,13 +1,17 @@
 // One sentence about what has just happened: at most one every 1.5 s, the weightiest first, ordinary ones
 // more seldom. When somebody steps: the moment that was stepped to, whatever it is.
 
-import { say } from "mailroom/lazy/sayings.js";
+import { say, words } from "mailroom/lazy/sayings.js";
+import { isFirstToWait, waitsOf } from "mailroom/lazy/waiting.js";
 
 const EVERY_MS = 1_500;
 const WEIGHTY_MS = 3_500;
 const ORDINARY_MS = 3_000;
 const JUMP_US = 2_000_000;
 const LOOK_BACK_US = 5_000_000;
+/** How long, of simulated time and on the wall, what is ordinary stays worth saying after it has happened. */
+const FRESH_US = 1_000_000;
+const FRESH_MS = 1_000;
 const KEPT_MAX = 100;
 
 export function furnishNarrator(stage) {
@@ -15,6 +19,9 @@ export function furnishNarrator(stage) {
   stage.addEventListener("change", () => stage.narrator.follow());
   stage.addEventListener("moment", () => stage.narrator.follow());
 }
+
+/** Of two sentences of one rank the news is said. */
+const weight = (sentence) => (sentence ? sentence.rank + (sentence.news ? 0.5 : 0) : 0);
 
 class Narrator {
   constructor(stage) {
@@ -39,15 +46,43 @@ class Narrator {
 
   /** While it plays: keep the weightiest of what happens until there is time to say it. */
   listen(events) {
+    if (this.best?.rank === 1 && this.isStale(this.best)) this.best = null;
     for (const event of events) {
-      const sentence = say(event, this.stage.timeline);
-      if (sentence?.rank && sentence.rank >= (this.best?.rank ?? 1)) {
-        if (!this.best || sentence.rank > this.best.rank || sentence.rank === 1) this.best = sentence;
+      const sentence = this.newsOf(event) ?? say(event, this.stage.timeline);
+      if (!sentence?.rank) continue;
+      const more = weight(sentence) - weight(this.best);
+      if (more > 0 || (more === 0 && sentence.rank === 1)) {
+        this.best = sentence;
+        this.heardAt_ms = performance.now();
       }
     }
+    if (this.best?.rank === 1 && this.isStale(this.best)) this.best = null;
     const rank = this.best?.rank ?? 0;
     const wait_ms = this.saidRank > rank ? WEIGHTY_MS : rank === 1 ? ORDINARY_MS : EVERY_MS;
     if (this.best && performance.now() - this.saidAt_ms >= wait_ms) this.tell(this.best);
+  }
+
+  isStale(sentence) {
+    const late_us = this.stage.shown_us - sentence.at_us;
+    return late_us > FRESH_US || performance.now() - this.heardAt_ms > FRESH_MS;
+  }
+
+  /** The first message that has to wait in a queue, and why: at the moment shown, so it still does. */
+  newsOf(event) {
+    const { shownScene: scene, timeline } = this.stage;
+    if (event.type !== "Placed" || event.zone !== "ready" || !isFirstToWait(scene, event)) return null;
+    const message = timeline.facts.copies.get(event.copy)?.message;
+    const held = waitsOf(scene, message).find(({ copy }) => copy === event.copy);
+    if (!held) return null;
+    const others = [...timeline.facts.copies.values()].some(
+      (c) => c.message === message && c.copy !== event.copy,
+    );
+    const id = { id: `m${message}`, kind: "message", message, copy: event.copy };
+    const queue = { id: held.name, kind: "node", node: event.node };
+    const { text, ids } = others
+      ? words(["", " waits in ", `: ${held.why}.`], id, queue)
+      : words(["", ` waits: ${held.why}.`], id);
+    return { number: event.number, at_us: event.at_us, causes: [], also: [], text, rank: 1, ids, news: true };
   }
 
   /**
@@ -59,11 +94,14 @@ class Narrator {
     const events = this.stage.timeline.between(t_us - LOOK_BACK_US, t_us);
     let found = null;
     for (let i = events.length - 1; i >= 0 && (!found || events[i].at_us === found.at_us); i--) {
-      const sentence = say(events[i], this.stage.timeline);
-      const least = this.stage.stepping && events[i].at_us === t_us ? -1 : 0;
-      if (sentence && sentence.rank > least && sentence.rank >= (found?.rank ?? 0)) found = sentence;
+      const now = events[i].at_us === t_us;
+      const sentence = (now && this.newsOf(events[i])) || say(events[i], this.stage.timeline);
+      if (sentence?.rank === 1 && t_us - sentence.at_us > FRESH_US) continue;
+      const least = this.stage.stepping && now ? -1 : 0;
+      if (sentence && sentence.rank > least && weight(sentence) >= weight(found)) found = sentence;
     }
     if (found) this.tell(found);
+    else this.stage.parts.narrator.textContent = "";
   }
 
   tell(sentence) {
@@ -73,7 +111,7 @@ class Narrator {
     const line = this.stage.parts.narrator;
     if (line.textContent === sentence.text) return;
     line.textContent = sentence.text;
-    this.told.push(sentence);
+    this.told.push({ ...sentence, shown_us: this.stage.shown_us });
     if (this.told.length > KEPT_MAX) this.told.shift();
   }
 
