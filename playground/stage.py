@@ -11,8 +11,8 @@ from django.urls import reverse
 from engine import RULES
 from engine.actors.amqp_consumer import settings_of
 from engine.kafka.settings import member_settings, producer_settings
-from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem, Scenario
-from lessons.scenarios import Shipped
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, Scenario
+from lessons.scenarios import Shipped, kind_of
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
 from playground.rooms.journal import Facts
@@ -90,8 +90,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
 
 def systems_of(scenario: Scenario) -> str:
     """The kinds of its systems, each once, with a space between: a stage fetches what it needs for them."""
-    kinds = ["kafka" if isinstance(system, KafkaSystem) else "rabbitmq" for system in scenario.system]
-    return " ".join(dict.fromkeys(kinds))
+    return " ".join(dict.fromkeys(kind_of(system) for system in scenario.system))
 
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
