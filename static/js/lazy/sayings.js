@@ -141,7 +141,7 @@ const LEFT = {
  */
 export const CHANGES = { SetRate: (n, about) => [2, words`${n} makes ${about} from now on.`] };
 
-const SENTENCES = {
+export const SENTENCES = {
   NodeStateChanged(t, e) {
     const n = t.name(e.node);
     if (e.state === "crashed")
