@@ -47,8 +47,8 @@ NODES = (
 )
 SILENT = {"PartitionDeclared", "MemberSettings", "ProducerSettings", "RecordsHeld"}
 """What only sets the stage."""
-NOT_HERE = {"TransactionChanged", "RecordsLent", "RecordsSettled"}
-"""No client of a room makes these yet: they are said of events made by hand."""
+NOT_HERE = {"TransactionChanged", "RecordsWithdrawn", "RecordsLent", "RecordsSettled"}
+"""No client of this room makes these: they are said of events made by hand."""
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,7 @@ BY_HAND = [
      "Offsets 3 to 4 of clicks-0 are cut off: the log of its leader now ends before them."),
     ({"type": "RecordsGone", "node": 5, "offsets": [3, 9], "why": "compacted"},
      "The cleaner removes 2 records of clicks-0: later records have their keys."),
+    ({"type": "RecordsWithdrawn", "node": 5, "messages": [1, 2]}, "clicks-0 aborts: 2 records are not sent."),
     ({"type": "MemberGone", "group": 6, "node": 0, "member": "x", "why": "session"},
      "x was not heard of for its session timeout: readers takes its partitions away."),
 ]  # fmt: skip

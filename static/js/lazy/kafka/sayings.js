@@ -1,5 +1,5 @@
-// What Kafka's events are in words, added to lazy/sayings.js on stages with a cluster: what happened, and why, from
-// the event, its causes, and what the log or the group was told of before (`also`). Pure.
+// What Kafka's events are in words, added to lazy/sayings.js on stages with a cluster: what happened, and
+// why, from the event, its causes, and what the log or the group was told of before (`also`). Pure.
 
 import "mailroom/lazy/kafka/sayings-commands.js";
 import { SENTENCES, words } from "mailroom/lazy/sayings.js";
@@ -9,7 +9,7 @@ const LOOK_BACK_EVENTS = 20_000;
 /** Assignors under which each member gives up all it has before anybody gets anything. */
 const EAGER = ["range", "roundrobin", "sticky"];
 
-/** The last event before this one that passes `test`: among what is held, then in the statement it begins with. */
+/** The last event before this one that passes `test`: of what is held, then of the statement before. */
 export function earlier(t, test) {
   const [event] = t.chain;
   const segment = t.timeline.segmentAt(event.at_us);
@@ -39,6 +39,8 @@ function beside(t, test) {
 
 const offsets = (first, next) => (next - first === 1 ? `offset ${first}` : `offsets ${first} to ${next - 1}`);
 
+const range = (base, count) => offsets(base, base + count);
+
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const records = (count) => (count === 1 ? "1 record" : `${count} records`);
@@ -57,11 +59,13 @@ const WHY_LED = {
   ResumeBroker: "copies again",
 };
 
-/** Who is meant by a member: its consumer, or the name that the coordinator has given to a client without one. */
+/** Who is meant by a member: its consumer, or the coordinator's name for a client without one. */
 const who = (t, e) => (e.node ? t.name(e.node) : e.member);
 
 /** As `words`, with ids that stand in texts made before. */
 const plain = (text, ...ids) => ({ text, ids: ids.filter((id) => id?.id) });
+
+const isAre = (items) => (items.length === 1 ? "is" : "are");
 
 const GONE = {
   retention: "retention deletes",
@@ -167,7 +171,17 @@ function positioned(t, e) {
   const of = (b) => b.group === e.group && (b.partition ?? b.node) === e.partition;
   const read = earlier(t, (b) => b.type === "RecordsWorked" && of(b));
   const last = earlier(t, (b) => b.type === "OffsetCommitted" && of(b));
-  if (!(read?.next > e.offset)) return [1, words`${n} reads ${p} from offset ${e.offset} on.`];
+  if (!(read?.next > e.offset)) {
+    const had = earlier(t, (b) => b.type === "RecordsDelivered" && of(b));
+    if (!(had?.next > e.offset)) return [1, words`${n} reads ${p} from offset ${e.offset} on.`];
+    const those = capital(offsets(e.offset, had.next));
+    const [whose, come] = [t.name(had.node), had.next - e.offset === 1 ? "is" : "are"];
+    return [
+      2,
+      words`${those} of ${p} ${come} read again: ${whose} had not finished with it.`,
+      words`${those} of ${p} ${come} read again.`,
+    ];
+  }
   const which = capital(offsets(e.offset, read.next));
   const are = read.next - e.offset === 1 ? "is" : "are";
   const short = words`${which} of ${p} ${are} read again.`;
@@ -247,7 +261,7 @@ Object.assign(SENTENCES, {
     if (sent?.type === "BatchAcknowledged")
       return [
         3,
-        words`The answer of ${t.name(sent.source)} to ${t.name(sent.target)} is lost: it does not know what is written.`,
+        words`The answer of ${t.name(sent.source)} to ${t.name(sent.target)} is lost, not what was written.`,
         words`The answer of ${t.name(sent.source)} to ${t.name(sent.target)} is lost.`,
         words`An acknowledgement is lost on its way.`,
       ];
@@ -343,7 +357,7 @@ Object.assign(SENTENCES, {
       ? [0, words`${t.name(e.source)} answers ${t.name(e.target)}.`]
       : [
           0,
-          words`${t.name(e.source)} acknowledges ${offsets(e.base, e.base + e.count)} to ${t.name(e.target)}.`,
+          words`${t.name(e.source)} acknowledges ${range(e.base, e.count)} to ${t.name(e.target)}.`,
           words`${t.name(e.source)} acknowledges to ${t.name(e.target)}.`,
         ],
   RecordsSent: (t, e) => [
@@ -376,6 +390,11 @@ Object.assign(SENTENCES, {
       return [2, words`The transaction of ${id} is aborted: its records are skipped.`];
     return null;
   },
+  RecordsWithdrawn: (t, e) => [
+    2,
+    words`${t.name(e.node)} aborts: ${records(e.messages.length)} ${isAre(e.messages)} not sent.`,
+    words`${t.name(e.node)} aborts its transaction.`,
+  ],
   RecordsLent: (t, e) => [
     e.deliveries.some((n) => n > 1) ? 2 : 1,
     words`${records(e.offsets.length)} of ${t.name(e.node)} are lent to a member of ${t.name(e.group)}.`,
