@@ -44,6 +44,13 @@ class Crowd:
     options: dict[str, Any]
     slower: int = 1
     """By how much the processor is throttled."""
+    speed: int = 1
+    """Times as fast as the run itself."""
+
+    @property
+    def begin_us(self) -> int:
+        """From when on it is measured: all that waits has come."""
+        return (self.deep * 100 + 1_000) * 1_000
 
     @property
     def slug(self) -> str:
@@ -91,10 +98,51 @@ arrivals = {{ at = [{first}] }}
 """
 
 
+@dataclass(frozen=True)
+class Partitions(Crowd):
+    """A Kafka topic of `queues` partitions, read by three groups of four; `deep` records of each were made
+    before the measurement begins."""
+
+    @property
+    def begin_us(self) -> int:
+        return 8_000_000
+
+    def scenario(self) -> str:
+        keys = ", ".join(f'"user {n}"' for n in range(2 * self.queues))
+        readers = "".join(f"""
+[[consumer]]
+name = "g{group} m{member}"
+system = "log"
+from = {{ topics = ["t"], group = "g{group}" }}
+reset = "earliest"
+work = {{ constant = "20ms" }}
+""" for group in range(3) for member in range(4))  # fmt: skip
+        return f"""
+format = 1
+title = "{self.name}"
+length = "60s"
+kinds = [{keys}]
+[[system]]
+name = "log"
+kind = "kafka"
+link = "200ms"
+brokers = 3
+topics = [{{ name = "t", partitions = {self.queues}, replication = 3 }}]
+[[producer]]
+name = "p"
+system = "log"
+to = {{ topic = "t" }}
+keys = [{keys}]
+arrivals = {{ poisson = "{self.queues * self.deep // 2}/s" }}
+{readers}
+"""
+
+
 CROWDS = (
     Crowd("500 labelled messages", 40, 12, 500, True, 20, DESK),
     Crowd("100 labelled messages", 8, 12, 100, True, 20, DESK),
     Crowd("2,000 small messages", 40, 52, 2_000, False, 20, DESK),
+    Partitions("12 partitions at 8 times", 12, 4, 30, False, 20, DESK, speed=8),
     Crowd("150 labelled messages, phone, 4 times slower", 40, 4, 150, True, 34, PHONE, slower=4),
 )
 
@@ -109,7 +157,7 @@ def measured(url: str, crowd: Crowd) -> Iterator[Figure]:
     with visitor(**crowd.options) as page:
         page.goto(f"{url}/play/{crowd.slug}/")
         until(page, f"{STAGE}?.furnished")
-        begin_us = (crowd.deep * 100 + 1_000) * 1_000
+        begin_us = crowd.begin_us
         until(
             page,
             f"({STAGE}.knows ??= {STAGE}.timeline.knows({begin_us})) || ({STAGE}.seek({begin_us}), false)",
@@ -120,8 +168,8 @@ def measured(url: str, crowd: Crowd) -> Iterator[Figure]:
             raise SystemExit(f"{crowd.name}: only {labelled} labelled of {drawn} are drawn")
         if crowd.slower > 1:
             page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": crowd.slower})
-        page.evaluate(f"{STAGE}.play()")
-        ours = page.evaluate(GAPS, [SECONDS, True])
+        page.evaluate(f"{STAGE}.play(), {STAGE}.clock.setRate(performance.now(), {crowd.speed})")
+        ours = page.evaluate(GAPS, [min(SECONDS, 50 / crowd.speed), True])
         size = page.evaluate(f"[{STAGE}.parts.canvas.width, {STAGE}.parts.canvas.height]")
         page.evaluate(f"{STAGE}.pause()")
         page.evaluate(BARE, [*size, drawn + labelled])
