@@ -1,0 +1,154 @@
+"""A log's records stand where they are: pointers move, the window moves by whole cells, and a rebalance's wires are
+stubs from the moment that a partition is given up to the moment that somebody has it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from engine.kafka import events as k
+from engine.scenario import from_data
+from engine.simulation import Simulation
+from engine.wire import decode
+from tests.browser.conftest import House
+
+STAGE = "document.querySelector('queue-stage')"
+FOLDER = Path(__file__).parents[2] / "lessons/scenarios"
+SLIDE_US = 180_000
+
+
+def run(name: str, until_us: int) -> tuple[list[Any], dict[str, Any]]:
+    """What happens in a shipped scenario, and what its stage is told of it."""
+    scenario = from_data(tomllib.loads((FOLDER / f"{name}.toml").read_text()))
+    simulation = Simulation(scenario, 1)
+    while not simulation.advance(until_us):
+        pass
+    assert simulation.ticks is not None
+    events = [event for tick in simulation.ticks.take() for event in decode(tick.events)]
+    return events, {"systems": "kafka", "length_us": until_us}
+
+
+@pytest.fixture
+def show(open_page: Callable[..., Page], house: House) -> Callable[..., tuple[Page, list[Any]]]:
+    def show_(name: str, until_us: int) -> tuple[Page, list[Any]]:
+        events, stage = run(name, until_us)
+        page = open_page(house.show(events, chunks=-(-until_us // 10_000_000), **stage))
+        page.evaluate(f"{STAGE}.pause()")
+        for number in range(-(-until_us // 10_000_000)):
+            page.evaluate(
+                f"fetch('/chunk/{number}.json').then((a) => a.json()).then((c) => {STAGE}.timeline.addChunk(c))"
+            )
+        return page, events
+
+    return show_
+
+
+def at(page: Page, t_us: int) -> dict[str, Any]:
+    page.evaluate(f"{STAGE}.seek({t_us})")
+    return dict(page.evaluate(f"{STAGE}.scene()"))
+
+
+def test_a_record_keeps_its_place_and_the_window_moves_by_whole_cells(show: Any) -> None:
+    page, _ = show("kafka-user-events", 20_000_000)
+    cell = page.evaluate(
+        f"[...{STAGE}.figure.nodes.values()].find(({{ kind }}) => kind === 'partition').cell"
+    )
+    places: dict[str, list[float]] = defaultdict(list)
+    pointers = set()
+    for t_us in range(10_000_000, 20_000_000, 200_000):
+        scene = at(page, t_us)
+        sliding = page.evaluate(f"{STAGE}.drawn.rows.some(({{ slide }}) => slide > 0)")
+        for message in scene["messages"]:
+            if message["zone"] == "log" and message["role"] == "body" and not sliding:
+                places[message["id"]].append(message["x"])
+        pointers.add(
+            str(
+                page.evaluate(
+                    f"{STAGE}.drawn.rows.map(({{ pointers }}) => pointers.map(({{ from }}) => from))"
+                )
+            )
+        )
+    # Then records were seen for long, committed offsets moved on beside them, and no record left its column
+    assert len(places) > 15 and max(len(seen) for seen in places.values()) > 30 and len(pointers) > 5
+    for seen in places.values():
+        for x in seen:
+            assert (seen[0] - x) / cell == pytest.approx(round((seen[0] - x) / cell), abs=0.01) and x <= seen[
+                0
+            ] + 0.1
+
+
+def test_a_row_shows_its_records_in_the_order_of_their_offsets(show: Any) -> None:
+    page, _ = show("kafka-user-events", 20_000_000)
+    rows: dict[int, list[Any]] = defaultdict(list)
+    for message in at(page, 19_000_000)["messages"]:
+        if message["zone"] == "log" and message["role"] == "body":
+            rows[message["node"]].append(message)
+    assert len(rows) == 3
+    for row in rows.values():
+        by_place = sorted(row, key=lambda message: message["x"])
+        assert [message["index"] for message in by_place] == sorted(message["index"] for message in row)
+
+
+def test_wires_are_stubs_from_giving_up_to_having_again(show: Any) -> None:
+    page, events = show("kafka-rebalance-eager", 40_000_000)
+    partitions = {e.node for e in events if isinstance(e, k.PartitionDeclared)}
+    owned: set[int] = set()
+    seen = 0
+    changes = [e for e in events if isinstance(e, k.PartitionsAssigned | k.PartitionsRevoked)]
+    for i, change in enumerate(changes):
+        owned = (
+            owned | set(change.partitions)
+            if isinstance(change, k.PartitionsAssigned)
+            else owned - set(change.partitions)
+        )
+        if (i + 1 < len(changes) and changes[i + 1].at_us == change.at_us) or change.at_us < 5_000_000:
+            continue
+        at(page, change.at_us)
+        wires, stubs = page.evaluate(
+            f"[...{STAGE}.parts.wires.querySelector('g').children].reduce(([w, s], one) => "
+            "[w + (one.getAttribute('class') === 'arrow'), s + (one.getAttribute('class') === 'stub')], [0, 0])"
+        )
+        assert wires - len(partitions) == len(owned)  # the producer's wire has an arrow at each partition
+        assert stubs >= len(partitions) - len(owned)
+        seen += 1
+    assert seen >= 3
+
+
+def test_what_is_committed_and_the_lag_are_where_the_events_say(show: Any) -> None:
+    page, events = show("kafka-user-events", 20_000_000)
+    t_us = 18_000_000
+    at(page, t_us)
+    committed: dict[tuple[int, int], int] = {}
+    watermarks: dict[int, int] = {}
+    for event in events:
+        if event.at_us <= t_us and isinstance(event, k.OffsetCommitted):
+            committed[event.group, event.node] = event.offset
+        elif event.at_us <= t_us and isinstance(event, k.LogMarked):
+            watermarks[event.node] = event.high_watermark
+    rows = page.evaluate(
+        f"{STAGE}.drawn.rows.map(({{ log, pointers, box, base, xOf }}) => ({{ node: log.node, foot: box.y + box.height, "
+        "pointers: pointers.map((p) => ({ ...p, owner: 0, x: xOf(p.from), end: xOf(p.hw) })) }))"
+    )
+    looked = 0
+    for row in rows:
+        for pointer in row["pointers"]:
+            offset = committed[pointer["group"], row["node"]]
+            assert (pointer["committed"], pointer["hw"]) == (offset, watermarks[row["node"]])
+            if pointer["place"]:
+                continue
+            # And the pixels: the pointer's ink just below the row, where its offset begins
+            ink = page.evaluate(
+                f"""([x, y]) => {{ const stage = {STAGE}, c = stage.parts.canvas, r = stage.atlas.ratio;
+                  const data = c.getContext('2d').getImageData((x - 2) * r, (y - stage.pane.top) * r, 4 * r, 4 * r).data;
+                  return [data[0] + data[1] + data[2], data[3]]; }}""",
+                [pointer["x"], row["foot"] + 11],
+            )
+            assert ink[1] == 255 and ink[0] < 150
+            looked += 1
+    assert looked >= 2
