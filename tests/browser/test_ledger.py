@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-from engine.events import Moved, Routed
+from engine.events import Moved, NodeAdded, Routed
+from engine.kafka.events import Counted
 from tests.browser.conftest import House
 from tests.browser.scripts import EMAIL, post_office
+from tests.browser.test_kafka_motion import run
 
 STAGE = "document.querySelector('queue-stage')"
 
@@ -40,3 +43,32 @@ def test_the_oldest_ready_message_and_how_long_it_waits(open_page: Callable[...,
         .inner_text()
         == "none"
     )
+
+
+def test_a_group_s_row_is_what_it_is_owed_in_kafka_s_words(
+    open_page: Callable[..., Page], house: House
+) -> None:
+    events, stage = run("kafka-user-events", 20_000_000)
+    page = open_page(house.show(events, chunks=2, **stage))
+    page.evaluate(f"{STAGE}.pause()")
+    for t_us in (12_000_000, 19_500_000):
+        page.evaluate("t => document.querySelector('queue-stage').seek(t)", t_us)
+        page.wait_for_timeout(300)
+        group = next(e.node for e in events if isinstance(e, NodeAdded) and e.name == "feed")
+        stand: Counter[str] = Counter()
+        for event in events:
+            if isinstance(event, Counted) and event.destination == group and event.at_us <= t_us:
+                stand[event.was] -= event.count
+                stand[event.now] += event.count
+        row = page.get_by_label("Ledger of feed").locator("div.term")
+        said = dict(
+            zip(
+                row.locator("dt").all_inner_texts(),
+                map(int, row.locator("dd").all_inner_texts()),
+                strict=True,
+            )
+        )
+        assert said["lag"] == stand["ready"] + stand["unacked"]
+        assert said["read, not committed"] == stand["unacked"]
+        assert said["done"] == stand["done"] > 0
+        assert said["owed"] == said["done"] + said["lag"] + said.get("in work", 0)

@@ -11,6 +11,8 @@ const BESIDE = {
   out_of_order: "out of order",
 };
 const WORDS = { on_the_wire: "on the wire" };
+/** Of a group what is visible and not committed is its lag, read or not; `held` is committed and in work. */
+const GROUP_WORDS = { ready: "lag", held: "in work", dropped: "deleted" };
 const BROKEN_BY = {
   nothing_lost: ["lost", "dropped", "expired"],
   nothing_dead: ["dead"],
@@ -52,14 +54,21 @@ export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us)
   const places = [...ALWAYS, ...SOMETIMES.filter((place) => reached.has(place))];
   const stands = [...scene.nodes.values()]
     .filter((n) => destinations.has(n.node))
-    .sort((a, b) => (b.kind === "queue") - (a.kind === "queue") || a.node - b.node);
+    .sort((a, b) => HOMES.includes(b.kind) - HOMES.includes(a.kind) || a.node - b.node);
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
-    const terms = places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
+    const terms = node.kind === "group" ? ofGroup(places, stand) : ofQueue(places, stand);
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
     const beside = Object.entries(BESIDE)
       .filter(([place]) => place !== "duplicated_effects" || reached.has(place))
       .map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
+    if (node.kind === "group")
+      beside.unshift({
+        place: "unacked",
+        word: "read, not committed",
+        count: stand.unacked ?? 0,
+        beside: true,
+      });
     if (node.kind === "queue") {
       const since_us = oldest.get(node.node);
       beside.push({
@@ -71,12 +80,30 @@ export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us)
     }
     const all = [owed, ...terms, ...beside];
     for (const term of all) term.mark = markOf(scene, node.node, term);
-    return {
-      name: node.kind === "queue" ? node.name : `no queue (${node.name || "default exchange"})`,
-      terms: all,
-    };
+    return { name: nameOf(node), terms: all };
   });
 }
+
+const HOMES = ["queue", "group"];
+
+const nameOf = ({ kind, name }) =>
+  HOMES.includes(kind)
+    ? name
+    : kind === "topic"
+      ? `no group (${name})`
+      : `no queue (${name || "default exchange"})`;
+
+const ofQueue = (places, stand) =>
+  places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
+
+const ofGroup = (places, stand) =>
+  places
+    .filter((place) => place !== "unacked")
+    .map((place) => ({
+      place,
+      word: GROUP_WORDS[place] ?? place,
+      count: (stand[place] ?? 0) + (place === "ready" ? (stand.unacked ?? 0) : 0),
+    }));
 
 function markOf(scene, destination, { place, count }) {
   if (!count) return "";
