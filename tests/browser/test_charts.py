@@ -13,13 +13,15 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from engine.commands import CrashConsumer
-from engine.events import EffectApplied, Settled
+from engine.events import EffectApplied, NodeAdded, Settled
 from engine.history import play
+from engine.kafka.events import Counted, RecordsWorked
 from engine.scenario import load
 from engine.simulation import Simulation
 from tests.browser.conftest import TYPES, House, wait
 from tests.browser.mocked import STAGE, Server, clock, hello, in_room, room_page, ticks
 from tests.browser.scripts import BILLING, EMAIL, TICK_US, chunk, post_office, wire
+from tests.browser.test_kafka_motion import run as kafka_run
 
 SHIPPED = Path(__file__).parents[2] / "lessons/scenarios"
 SLUGS = ["traffic-spike", "retry-dlq"]
@@ -262,3 +264,30 @@ def test_where_ticks_come_in_numbers_the_ready_line_goes_on_and_effects_are_not_
     assert values(page)["billing"] == ("17", "17")
     assert chart(page, "billing").locator(".chart-strip b").nth(1).inner_text() == "not counted"
     assert page.locator(".charts > p").inner_text() == "Too fast to count effects singly: 5.0 to 6.5 s."
+
+
+def test_a_group_s_chart_is_its_lag_and_the_effects_of_its_records(
+    open_page: Callable[..., Page], house: House
+) -> None:
+    events, stage = kafka_run("kafka-user-events", 20_000_000)
+    page = open_page(house.show(events, chunks=2, **stage))
+    page.evaluate(f"{STAGE}.pause()")
+    open_charts(page)
+    node = next(e.node for e in events if isinstance(e, NodeAdded) and e.name == "feed")
+    for t_us in (9_000_000, 12_345_000, 19_000_000):
+        at(page, t_us)
+        page.wait_for_timeout(300)
+        past = [e for e in events if e.at_us <= t_us]
+        lag = sum(
+            e.count * ((e.now in ("ready", "unacked")) - (e.was in ("ready", "unacked")))
+            for e in past
+            if isinstance(e, Counted) and e.destination == node
+        )
+        done = sum(
+            e.next - e.first - len(e.failed) - len(e.skipped)
+            for e in past
+            if isinstance(e, RecordsWorked) and e.group == node and e.at_us >= t_us // 1_000_000 * 1_000_000
+        )
+        shown = chart(page, "feed").locator(".chart-strip b").all_inner_texts()
+        assert shown == [str(lag), str(done)]
+    assert chart(page, "feed").get_by_text("lag", exact=True).first.is_visible()

@@ -1,6 +1,6 @@
-// The run as charts, one a destination queue: how many were ready when, and how much was done each second.
-// One axis of time, the scrubber's. What lies ahead of the moment on the screen is not drawn. Fetched when
-// they are opened.
+// The run as charts, one a destination: how many were ready (of a group: its lag) when, and how much was done
+// each second. One axis of time, the scrubber's. What lies ahead of the moment on the screen is not drawn.
+// Fetched when they are opened.
 
 import { TICK_US } from "mailroom/scene/timeline.js";
 import { Series, SECOND_US } from "mailroom/lazy/series.js";
@@ -21,7 +21,7 @@ export function furnishCharts(stage) {
     series.refresh();
     const { shown_us, length_us, shownScene, timeline } = stage;
     const queues = [...shownScene.nodes.values()]
-      .filter(({ node, kind }) => kind === "queue" && timeline.destinations.has(node))
+      .filter(({ node, kind }) => (kind === "queue" || kind === "group") && timeline.destinations.has(node))
       .sort((a, b) => a.node - b.node);
     const missing = series.missing(shown_us);
     const gap = missing.findLast(({ what }) => what === "gap");
@@ -66,13 +66,15 @@ function saysOf(missing) {
 }
 
 class Chart {
-  constructor(stage, { node, name }, series) {
+  constructor(stage, { node, name, kind }, series) {
+    const word = kind === "group" ? "lag" : "ready";
     Object.assign(this, {
       stage,
       node,
       name,
+      word,
       series,
-      ready: strip("ready", 44),
+      ready: strip(word, 44),
       effects: strip("effects per second", 26),
     });
     [this.now, this.gaps, this.peak, this.end] = [
@@ -98,7 +100,7 @@ class Chart {
   }
 
   draw(missing) {
-    const { stage, series, node, input } = this;
+    const { stage, series, node, input, word } = this;
     const { shown_us, length_us } = stage;
     const percent = (t_us) => `${(100 * t_us) / length_us}%`;
     const ready = series.readyAt(node, shown_us);
@@ -111,8 +113,10 @@ class Chart {
     write(
       this.peak,
       peak
-        ? `Most ready so far: ${peak.ready}, first at ${(peak.at_us / SECOND_US).toFixed(2)} s.`
-        : "Nothing has been ready so far.",
+        ? `Most ${word} so far: ${peak.ready}, first at ${(peak.at_us / SECOND_US).toFixed(2)} s.`
+        : word === "lag"
+          ? "No lag so far."
+          : "Nothing has been ready so far.",
     );
     this.now.style.left = percent(shown_us);
     this.gaps.replaceChildren(
@@ -125,7 +129,7 @@ class Chart {
     input.max = length_us / 1000;
     input.value = Math.floor(shown_us / 100_000) * 100;
     const time = `${tenths(shown_us)} of ${length_us / SECOND_US} seconds`;
-    input.ariaValueText = `${time}, ready ${ready ?? "not held"}`;
+    input.ariaValueText = `${time}, ${word} ${ready ?? "not held"}`;
     write(this.end, `${length_us / SECOND_US} s`);
     this.fill();
   }
@@ -189,7 +193,7 @@ class Chart {
       "table",
       "",
       part("caption", "", `${this.name}, up to ${tenths(stage.shown_us)} s`),
-      row("th", ["time", "ready", "effects per second"]),
+      row("th", ["time", this.word, "effects per second"]),
     );
     made.append(
       ...rows.map(({ at_us, ready, effects }) =>

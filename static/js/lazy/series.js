@@ -6,6 +6,9 @@ import { PLACES } from "mailroom/stream/vocabulary.js";
 
 export const SECOND_US = 1_000_000;
 const READY = PLACES.indexOf("ready");
+const UNACKED = PLACES.indexOf("unacked");
+/** Of a group all that is visible and not committed: its lag. */
+const LAG = ["ready", "unacked"];
 const ROWS_MAX = 20;
 
 export class Series {
@@ -32,7 +35,7 @@ export class Series {
     const { events, bases } = segment;
     let told = this.read.get(segment);
     if (!told || told.base !== bases[0] || told.last !== events[told.n - 1]) {
-      told = { base: bases[0], n: 0, last: undefined, steps: new Map(), effects: new Map() };
+      told = { base: bases[0], n: 0, last: undefined, steps: new Map(), effects: new Map(), sums: new Map() };
       for (const event of bases[0].state) this.take(told, event, segment.start * TICK_US);
       this.read.set(segment, told);
     }
@@ -41,13 +44,27 @@ export class Series {
     return told;
   }
 
-  take({ steps, effects }, event, at_us) {
+  /** A destination is a queue, or a group, whose `ready` is its lag. */
+  take({ steps, effects, sums }, event, at_us) {
     const { type, destination } = event;
-    if (type === "Settled") {
-      const by = event.copies.length * ((event.now === "ready") - (event.was === "ready"));
+    const group = this.timeline.plan.nodes.get(destination)?.kind === "group";
+    const more = (by) => {
       if (by) note(steps, destination, { at_us, ready: (steps.get(destination)?.at(-1).ready ?? 0) + by });
-    } else if (type === "LedgerStands") note(steps, destination, { at_us, ready: event.places[READY] });
-    else if (type === "EffectApplied")
+    };
+    if (type === "Settled") {
+      more(event.copies.length * ((event.now === "ready") - (event.was === "ready")));
+    } else if (type === "Counted") more(event.count * (LAG.includes(event.now) - LAG.includes(event.was)));
+    else if (type === "LedgerStands") {
+      const ready = event.places[READY] + (group ? event.places[UNACKED] : 0);
+      note(steps, destination, { at_us, ready });
+    } else if (type === "SumStands") sums.set(event.effect, event.total);
+    else if (type === "RecordsWorked") {
+      // Not each offset of a range is a record, nor each record worked on without a failure: the sum tells.
+      const { effect, amount, total } = event;
+      const times = amount ? (total - (sums.get(effect) ?? 0)) / amount : 0;
+      for (let i = 0; i < times; i++) note(effects, event.group, event);
+      sums.set(effect, total);
+    } else if (type === "EffectApplied")
       note(effects, this.timeline.plan.nodes.get(destination)?.stands_for || destination, event);
   }
 
