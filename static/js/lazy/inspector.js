@@ -13,6 +13,8 @@ const TOKEN = 62;
 export function furnishInspector(stage) {
   const box = stage.parts.inspector;
   const inspector = new Inspector(stage, box);
+  if (stage.matches("[data-systems~=kafka]"))
+    import("mailroom/lazy/kafka/life.js").then((records) => inspector.speakOf(records));
   stage.addEventListener("inspect", (event) => inspector.open(event.detail));
   for (const name of ["change", "transport", "moment"])
     stage.addEventListener(name, () => inspector.follow());
@@ -42,7 +44,14 @@ function close(stage, box) {
 
 class Inspector {
   constructor(stage, box) {
-    Object.assign(this, { stage, box, message: 0, drawn: "" });
+    Object.assign(this, { stage, box, message: 0, drawn: "", lives: { lifeOf, whereNow } });
+  }
+
+  /** The messages of a cluster are records, which have a life of another kind. */
+  speakOf(records) {
+    this.lives = records;
+    this.known = "";
+    this.follow();
   }
 
   open(message) {
@@ -64,17 +73,18 @@ class Inspector {
     const known = `${message} ${timeline.version} ${timeline.segments.length}`;
     if (known !== this.known) {
       this.known = known;
-      this.life = lifeOf(message, timeline);
+      this.life = this.lives.lifeOf(message, timeline);
     }
     this.fetchEarlier();
     const seen = this.life.filter((entry) => entry.at_us <= Math.max(stage.furthest_us, shown_us));
     const past = seen.filter((entry) => entry.at_us <= shown_us).length;
     const why = waitsOf(stage.shownScene, message).map((held) => `Waits in ${held.name}: ${held.why}`);
-    const now = [whereNow(stage.shownScene, message), why.join("; ")];
-    const drawn = `${known} ${seen.length} ${past} ${now} ${this.missing} ${stage.atlas.theme}`;
+    const now = [this.lives.whereNow(stage.shownScene, message), why.join("; ")];
+    const standings = this.lives.standings?.(stage.shownScene, message) ?? [];
+    const drawn = `${known} ${seen.length} ${past} ${now} ${standings} ${this.missing} ${stage.atlas.theme}`;
     if (drawn !== this.drawn) {
       this.drawn = drawn;
-      this.draw(seen, past, now);
+      this.draw(seen, past, now, standings);
     }
     const time = this.box.querySelector(".now time");
     if (time) time.textContent = seconds(shown_us);
@@ -103,7 +113,7 @@ class Inspector {
     if (top < 0 || top > box.clientHeight - 90) box.scrollTop += top - box.clientHeight / 2;
   }
 
-  draw(seen, past, now) {
+  draw(seen, past, now, standings) {
     const { stage, box, message } = this;
     const { scrollTop } = box;
     const focused = box.contains(document.activeElement) ? document.activeElement.dataset.at : undefined;
@@ -112,7 +122,7 @@ class Inspector {
     items.splice(past, 0, nowItem(now));
     const list = text("ol", "", "life");
     list.append(...items);
-    const parts = [heading(stage, message), facts(stage, message), list];
+    const parts = [heading(stage, message), facts(stage, message, standings), list];
     if (this.missing) parts.splice(2, 0, text("p", "What came before is being fetched.", "small"));
     if (past < seen.length)
       parts.push(text("p", "Dashed steps lie ahead of the moment you are looking at.", "small"));
@@ -197,8 +207,8 @@ function heading(stage, message) {
   return box;
 }
 
-/** What is true of it at the moment shown, a row a copy. */
-function facts(stage, message) {
+/** What is true of it at the moment shown, a row a copy, or a group that reads it. */
+function facts(stage, message, standings) {
   const { shownScene: scene, timeline } = stage;
   const list = text("dl", "", "facts");
   const say = (term, value) => list.append(text("dt", term), text("dd", value));
@@ -214,6 +224,7 @@ function facts(stage, message) {
       `${known.deliveries === 1 ? "1 delivery" : `${known.deliveries} deliveries`}${again}`,
     );
   }
+  for (const [group, stands] of standings) say(group, stands);
   return list;
 }
 

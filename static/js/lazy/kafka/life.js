@@ -1,0 +1,179 @@
+// The life of one record: what happened to it in its log and in each group that reads it, when and why. From
+// the events held and, for where it lies, from the presents that were stated. Pure.
+
+import { entryOf } from "mailroom/lazy/life.js";
+
+const ENTRIES_MAX = 300;
+const GONE = {
+  retention: "the log keeps no more than its retention says",
+  deleted: "an administrator deleted what lies before",
+  compacted: "a newer record of its key is in the log",
+  truncated: "the new leader did not have it",
+};
+
+/** All that is held of `message`'s life, in order: entries {number, type, at_us, what, why}. */
+export function lifeOf(message, timeline) {
+  const life = new Life(message, timeline);
+  const events = new Map();
+  for (const { bases, events: told } of timeline.segments) {
+    for (const { state } of bases) for (const event of state) life.learn(event);
+    for (const event of told) {
+      life.learn(event);
+      events.set(event.number, event);
+    }
+  }
+  const entries = [...events.values()].map((event) => life.entry(event)).filter(Boolean);
+  return entries.slice(0, ENTRIES_MAX);
+}
+
+class Life {
+  constructor(message, timeline) {
+    Object.assign(this, { message, timeline });
+    /** Partition → its offsets there: more than one where it was written twice. */
+    this.offsets = new Map();
+    this.visible = new Set();
+    /** "group partition offset" → how often it was handed to a member. */
+    this.handed = new Map();
+    /** "group partition" → the committed offset. */
+    this.committed = new Map();
+  }
+
+  name(node) {
+    return this.timeline.plan.nodes.get(node)?.name || "somebody";
+  }
+
+  learn({ type, node, base, messages }) {
+    if (type !== "RecordsAppended") return;
+    messages.forEach((message, i) => {
+      if (message !== this.message) return;
+      const known = this.offsets.get(node) ?? this.offsets.set(node, new Set()).get(node);
+      known.add(base + i);
+    });
+  }
+
+  /** Its offsets in `partition` that lie in [first, next). */
+  within(partition, first, next) {
+    return [...(this.offsets.get(partition) ?? [])].filter((offset) => first <= offset && offset < next);
+  }
+
+  entry(event) {
+    if (event.type === "MessageCreated" && event.message === this.message)
+      return entryOf(event, this.timeline, this.message, new Set());
+    const said = WORDS[event.type]?.(this, event);
+    if (!said) return null;
+    const [what, why = ""] = said;
+    return { number: event.number, type: event.type, at_us: event.at_us, what, why, attempt: 0 };
+  }
+}
+
+/** [what, why] of what concerns the record, null for all else. */
+const WORDS = {
+  BatchSent(life, { messages, target }) {
+    if (!messages.includes(life.message)) return null;
+    const others = messages.length - 1;
+    return [
+      `Sent to ${life.name(target)}`,
+      others ? `in a batch with ${others} other${others > 1 ? "s" : ""}` : "in a batch of its own",
+    ];
+  },
+  RecordsAppended(life, { node, base, messages }) {
+    const place = messages.indexOf(life.message);
+    if (place < 0) return null;
+    const key = life.timeline.facts.messages.get(life.message)?.key;
+    return [
+      `Written to ${life.name(node)} at offset ${base + place}`,
+      key ? `all records of key ${key} go to one partition` : "it has no key",
+    ];
+  },
+  BatchAcknowledged(life, { source, target, base, count }) {
+    return life.within(source, base, base + count).length ? [`Acknowledged to ${life.name(target)}`] : null;
+  },
+  LogMarked(life, { node, high_watermark }) {
+    const fresh = life.within(node, 0, high_watermark).filter((at) => !life.visible.has(`${node} ${at}`));
+    for (const at of fresh) life.visible.add(`${node} ${at}`);
+    return fresh.length ? ["Readers may have it", "all replicas in sync have it"] : null;
+  },
+  RecordsSent(life, { source, target, first, next }) {
+    return life.within(source, first, next).length ? [`On its way to ${life.name(target)}`] : null;
+  },
+  RecordsDelivered(life, { group, node, partition, first, next }) {
+    const [offset] = life.within(partition, first, next);
+    if (offset === undefined) return null;
+    const key = `${group} ${partition} ${offset}`;
+    const before = life.handed.get(key) ?? 0;
+    life.handed.set(key, before + 1);
+    return [
+      `${life.name(node)} has it${before ? " again" : ""}`,
+      before ? `${life.name(group)} had read it and not committed it` : `for ${life.name(group)}`,
+    ];
+  },
+  RecordsWorked(life, { group, node, partition, first, next, failed, skipped, repeated, effect }) {
+    const [offset] = life.within(partition, first, next);
+    if (offset === undefined) return null;
+    if (failed.includes(offset)) return [`${life.name(node)} gives up on it`, `for ${life.name(group)}`];
+    if (skipped.includes(offset)) return [`${life.name(node)} skips it`, "its store remembers it"];
+    return [
+      `${life.name(node)} does “${effect}”`,
+      repeated?.includes(offset) ? "it was done before" : `for ${life.name(group)}`,
+    ];
+  },
+  RecordFailed(life, { node, partition, offset, attempt, why }) {
+    if (!life.within(partition, offset, offset + 1).length) return null;
+    return [`${life.name(node)} fails at it`, `${why || "an error"}, attempt ${attempt}`];
+  },
+  OffsetCommitted(life, { group, node, offset }) {
+    const key = `${group} ${node}`;
+    const before = life.committed.get(key);
+    life.committed.set(key, offset);
+    const passed = (committed) => life.within(node, 0, committed ?? 0).length;
+    if (passed(offset) > passed(before))
+      return [`${life.name(group)} commits offset ${offset}`, "whoever reads next begins behind it"];
+    if (passed(offset) < passed(before))
+      return [`${life.name(group)} is set back to offset ${offset}`, "it will read it again"];
+    return null;
+  },
+  RecordsGone(life, { node, offsets, why }) {
+    const mine = life.within(node, 0, Infinity).some((offset) => offsets.includes(offset));
+    return mine ? [`Gone from ${life.name(node)}`, GONE[why]] : null;
+  },
+};
+
+/** Where the record is at the moment of `scene`, in words; "" when nowhere. */
+export function whereNow(scene, message) {
+  const places = [];
+  for (const log of scene.logs.values()) {
+    for (const { offset } of lyingIn(log, message))
+      places.push(`At offset ${offset} of ${scene.nodes.get(log.node)?.name}`);
+  }
+  for (const { type, messages, target, arrive_us } of scene.batches.values()) {
+    if (type === "BatchSent" && messages.includes(message) && arrive_us > scene.at_us)
+      places.push(`On its way to ${scene.nodes.get(target)?.name}`);
+  }
+  return [...new Set(places)].join("; ");
+}
+
+/** [group, how it stands with it] at the moment of `scene`, for each group that may read it. */
+export function standings(scene, message) {
+  const said = [];
+  for (const log of scene.logs.values()) {
+    for (const { offset } of lyingIn(log, message)) {
+      for (const { node: group, committed } of scene.groups.values()) {
+        const reader = [...scene.readers.values()].find((r) => r.group === group && r.owned[log.node]);
+        const own = reader?.owned[log.node];
+        const name = scene.nodes.get(group)?.name;
+        if (committed[log.node] === undefined && !own) continue;
+        if (offset < (committed[log.node] ?? 0)) said.push([name, "committed"]);
+        else if (own && offset < own.worked_to) said.push([name, "done, not committed"]);
+        else if (own && offset < own.delivered_to) said.push([name, "read, not committed"]);
+        else said.push([name, "not read"]);
+      }
+    }
+  }
+  return said;
+}
+
+function lyingIn(log, message) {
+  return log.chunks.flatMap(({ cells }) =>
+    cells.filter((cell) => cell && !cell.gone && cell.message === message && cell.offset >= log.start),
+  );
+}
