@@ -152,3 +152,26 @@ def test_what_is_committed_and_the_lag_are_where_the_events_say(show: Any) -> No
             assert ink[1] == 255 and ink[0] < 150
             looked += 1
     assert looked >= 2
+
+
+def test_how_long_nobody_has_read_is_said_of_those_partitions_alone(show: Any) -> None:
+    page, events = show("kafka-rebalance-eager", 30_000_000)
+    crash = next(e for e in events if isinstance(e, k.PartitionsRevoked) and e.why == "crashed")
+    last = max(
+        e.at_us for e in events if isinstance(e, k.PartitionsRevoked) and crash.at_us < e.at_us < 28_000_000
+    )
+    t_us = last + 100_000
+    at(page, t_us)
+    free: dict[int, int] = {}
+    for event in events:
+        if event.at_us > t_us:
+            break
+        if isinstance(event, k.PartitionsRevoked):
+            free |= dict.fromkeys(event.partitions, event.at_us)
+        elif isinstance(event, k.PartitionsAssigned):
+            free = {node: since for node, since in free.items() if node not in event.partitions}
+    assert len(free) == 6 and min(free.values()) == crash.at_us
+    said = page.evaluate(f"{STAGE}.drawn.phases.silent")
+    assert said == (
+        f"nobody has read P2, P3 for {(t_us - crash.at_us) / 1e6:.1f} s, 4 more for {(t_us - last) / 1e6:.1f} s"
+    )

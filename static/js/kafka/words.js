@@ -146,26 +146,33 @@ export function drawPhases(seen, drawn) {
     .sort((a, b) => b.since_us - a.since_us);
   if (!all.length) return;
   const [{ group, words, at }] = all;
-  const unread = Object.values(group.free).map((each) => each.at_us);
-  const since_us = unread.length ? Math.min(...unread) : 0;
   drawn.phases = {
     words,
     at,
     name: scene.nodes.get(group.node)?.name ?? "",
     protocol: group.protocol,
-    silent: since_us
-      ? `nobody has read ${silence(scene, group)} for ${((t_us - since_us) / 1e6).toFixed(1)} s`
-      : "",
+    silent: silence(scene, group, t_us),
   };
 }
 
-/** Which partitions nobody of a group reads: "P1, P2". */
-function silence(scene, group) {
-  const numbers = Object.keys(group.free)
-    .map((node) => scene.logs.get(Number(node))?.number)
-    .filter((number) => number !== undefined)
-    .sort((a, b) => a - b);
-  return numbers.length > 4
-    ? `${numbers.length} partitions`
-    : numbers.map((number) => `P${number}`).join(", ");
+/**
+ * Which partitions nobody of a group reads, and for how long: "nobody has read P2, P3 for 13.0 s, 4 more for
+ * 1.2 s"; of the others the shortest time, where they differ. "" where each is read. Pure.
+ */
+export function silence(scene, group, t_us) {
+  const free = Object.entries(group.free)
+    .map(([node, { at_us }]) => ({ number: scene.logs.get(Number(node))?.number, for_us: t_us - at_us }))
+    .filter(({ number }) => number !== undefined)
+    .sort((a, b) => b.for_us - a.for_us || a.number - b.number);
+  if (!free.length) return "";
+  const longest = free.filter(({ for_us }) => for_us > free[0].for_us - SAME_US);
+  const others = free.slice(longest.length);
+  const numbers = longest.map(({ number }) => number).sort((a, b) => a - b);
+  const which = numbers.length > 4 ? `${numbers.length} partitions` : numbers.map((n) => `P${n}`).join(", ");
+  const more = others.length ? `, ${others.length} more for ${seconds(others.at(-1).for_us)}` : "";
+  return `nobody has read ${which} for ${seconds(free[0].for_us)}${more}`;
 }
+
+const SAME_US = 100_000;
+
+const seconds = (span_us) => `${(span_us / 1e6).toFixed(1)} s`;
