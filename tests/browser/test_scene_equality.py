@@ -19,6 +19,8 @@ from tests.browser.scripts import TICK_US, post_office, wire
 
 SCENARIOS = sorted((Path(__file__).parent.parent.parent / "lessons").rglob("*.toml"))
 SCENARIOS = [path for path in SCENARIOS if path.parent.name == "scenarios" or path.name == "scenario.toml"]
+SCENARIOS = [path for path in SCENARIOS if load(path).rabbitmq]
+"""Those of a cluster are in test_kafka_fold.py."""
 MOMENTS = 20
 
 COMPARE = """async ([events, stated]) => {
