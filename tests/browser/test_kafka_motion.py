@@ -175,3 +175,24 @@ def test_how_long_nobody_has_read_is_said_of_those_partitions_alone(show: Any) -
     assert said == (
         f"nobody has read P2, P3 for {(t_us - crash.at_us) / 1e6:.1f} s, 4 more for {(t_us - last) / 1e6:.1f} s"
     )
+
+
+def test_who_begins_at_the_end_has_no_lag_for_what_was_there_before_it(show: Any) -> None:
+    page, events = show("kafka-replay", 30_000_000)
+    committed: set[tuple[int, int]] = set()
+    begun: dict[tuple[int, int], tuple[int, int]] = {}
+    for event in events:
+        if isinstance(event, k.OffsetCommitted):
+            committed.add((event.group, event.node))
+        elif isinstance(event, k.PositionSet) and (event.group, event.partition) not in committed:
+            begun[event.group, event.partition] = (event.at_us, event.offset)
+    (group, partition), (at_us, offset) = max(begun.items(), key=lambda each: each[1][1])
+    assert offset > 3
+    at(page, at_us + 1_000)
+    pointer = page.evaluate(
+        f"""([group, partition]) => {STAGE}.drawn.rows.find(({{ log }}) => log.node === partition)
+          .pointers.filter((p) => p.group === group).map(({{ from, worked, lag, hw }}) => ({{ from, worked, lag, hw }}))[0]""",
+        [group, partition],
+    )
+    assert pointer["from"] == pointer["worked"] == offset
+    assert pointer["lag"] == pointer["hw"] - offset

@@ -8,8 +8,9 @@
 //   alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
 //   away, since_us }), committed: { partition: offset }, lost: the last MemberGone, free: { partition: {
-//   node, worked_to, at_us } } }: `free` is what a member has let go of, as long as nobody reads it; a stated
-//   present does not know it.
+//   node, worked_to, at_us } }, begun: { partition: offset } }: `free` is what a member has let go of, as long
+//   as nobody reads it, and `begun` where a group that has committed nothing there began to read; a stated
+//   present knows neither, and says where it reads now.
 // readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
 //   failing, since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{
 //   offset, message }] }] in the order of its work (the log may have done away with them), hand[0].records[0]
@@ -90,14 +91,15 @@ export function knownFrom(scene, log) {
 }
 
 /**
- * Committed, high watermark and what lies between of a group at a partition; committed is undefined before
- * the first commit.
+ * Committed, high watermark and what lies between of a group at a partition. Before the first commit
+ * `committed` is undefined and counts `from` where the group began to read; `from` is undefined before that.
  */
 export function lagOf(scene, group, partition) {
   const log = scene.logs.get(partition);
-  const committed = scene.groups.get(group)?.committed[partition];
-  const from = committed ?? log.start;
-  return { committed, hw: log.hw, lag: Math.max(0, log.hw - from) };
+  const known = scene.groups.get(group);
+  const committed = known?.committed[partition];
+  const from = committed ?? known?.begun[partition];
+  return { committed, from, hw: log.hw, lag: Math.max(0, log.hw - (from ?? log.hw)) };
 }
 
 // -- logs -------------------------------------------------------------------------------------------
@@ -221,6 +223,7 @@ const groupOf = (scene, node) =>
     committed: {},
     lost: null,
     free: {},
+    begun: {},
   };
 
 const readerOf = (scene, node, group) =>
@@ -280,12 +283,13 @@ function release(scene, { group, node, partitions, at_us }) {
   scene.groups.set(group, { ...known, free });
 }
 
-function resume(scene, { group, partition }) {
-  const known = scene.groups.get(group);
-  if (!known?.free[partition]) return;
+function resume(scene, { group, partition, offset }) {
+  const known = groupOf(scene, group);
   const free = { ...known.free };
   delete free[partition];
-  scene.groups.set(group, { ...known, free });
+  const begun =
+    known.committed[partition] === undefined ? { ...known.begun, [partition]: offset } : known.begun;
+  scene.groups.set(group, { ...known, free, begun });
 }
 
 const without = (hand, partitions) => hand.filter((part) => !partitions.includes(part.partition));

@@ -301,11 +301,10 @@ export function ownerOf(scene, group, partition) {
 function drawPointers(seen, row, group, place) {
   const { scene } = seen;
   const { log } = row;
-  const { committed, hw, lag } = lagOf(scene, group.node, log.node);
+  const { committed, from, hw, lag } = lagOf(scene, group.node, log.node);
+  if (from === undefined) return;
   const owner = ownerOf(scene, group.node, log.node);
-  if (committed === undefined && !owner && !group.free[log.node]) return;
   const at = owner?.owned[log.node];
-  const from = committed ?? log.start;
   const worked = Math.max(from, at?.worked_to >= 0 ? at.worked_to : doneBefore(scene, group, log, from));
   const pointer = {
     group: group.node,

@@ -42,7 +42,7 @@ function describeLog(scene, { chunks: _chunks, gone: _gone, led_us: _led, ends, 
   return { ...log, ends: ordered(reached), from, records };
 }
 
-function describeGroup({ members, committed, lost: _lost, free: _free, ...group }) {
+function describeGroup({ members, committed, lost: _lost, free: _free, begun: _begun, ...group }) {
   const who = byKey(members, ({ node, away }) => ({ node, away }));
   return { ...group, committed: ordered(committed), members: who };
 }

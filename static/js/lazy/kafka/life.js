@@ -1,6 +1,7 @@
 // The life of one record: what happened to it in its log and in each group that reads it, when and why. From
 // the events held and, for where it lies, from the presents that were stated. Pure.
 
+import { lagOf } from "mailroom/kafka/fold.js";
 import { entryOf } from "mailroom/lazy/life.js";
 
 const ENTRIES_MAX = 300;
@@ -82,7 +83,7 @@ const WORDS = {
     const key = life.timeline.facts.messages.get(life.message)?.key;
     return [
       `Written to ${life.name(node)} at offset ${base + place}`,
-      key ? `all records of key ${key} go to one partition` : "it has no key",
+      key ? `its key, ${key}, chose the partition` : "it has no key",
     ];
   },
   BatchAcknowledged(life, { source, target, base, count }) {
@@ -91,7 +92,7 @@ const WORDS = {
   LogMarked(life, { node, high_watermark }) {
     const fresh = life.within(node, 0, high_watermark).filter((at) => !life.visible.has(`${node} ${at}`));
     for (const at of fresh) life.visible.add(`${node} ${at}`);
-    return fresh.length ? ["Readers may have it", "all replicas in sync have it"] : null;
+    return fresh.length ? ["Below the high watermark", "all replicas in sync have it"] : null;
   },
   RecordsSent(life, { source, target, first, next }) {
     return life.within(source, first, next).length ? [`On its way to ${life.name(target)}`] : null;
@@ -161,8 +162,10 @@ export function standings(scene, message) {
         const reader = [...scene.readers.values()].find((r) => r.group === group && r.owned[log.node]);
         const own = reader?.owned[log.node];
         const name = scene.nodes.get(group)?.name;
-        if (committed[log.node] === undefined && !own) continue;
-        if (offset < (committed[log.node] ?? 0)) said.push([name, "committed"]);
+        const from = lagOf(scene, group, log.node).from;
+        if (from === undefined) continue;
+        if (offset < from)
+          said.push([name, committed[log.node] === undefined ? "not to be read" : "committed"]);
         else if (own && offset < own.worked_to) said.push([name, "done, not committed"]);
         else if (own && offset < own.delivered_to) said.push([name, "read, not committed"]);
         else said.push([name, "not read"]);
