@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from lessons.answers import right_answer
 from lessons.catalogue import catalogue
 from lessons.items import Multi, Single
-from lessons.learning import seen_order, true_guess
+from lessons.learning import true_guess
 from tests.browser.conftest import wait
 from tests.browser.test_axe import STAGE
-from tests.browser.test_lessons import FOCUSED, choose, open_, plain, put_in_order, tab_to
+from tests.browser.test_lessons import FOCUSED, choose, open_, plain, say_what_was_seen, tab_to
 
 __all__ = ["open_"]
 
@@ -50,14 +50,7 @@ def test_a_lesson_is_played_to_its_goal_with_the_keyboard_alone(
             tab_to(page, "Next", "Shift+Tab")
         assert page.evaluate(FOCUSED) == ("What did you see?" if stop is lesson.segment[-1] else "Next")
         page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="This is the order")).to_be_visible()
-    put_in_order(page, seen_order(lesson))
-    tab_to(page, "This is the order")
-    page.keyboard.press("Space")
-    expect(page.get_by_text("You saw the order as it was.")).to_be_visible()
-    tab_to(page, "To the goal")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Check the goal")).to_be_visible()
+    say_what_was_seen(page, lesson)
     # The goal, by the settings of the nodes
     for n, (node, row, button) in enumerate(WAYS[slug]):
         tab_to(page, f"Change {node}")

@@ -13,6 +13,7 @@ from lessons.answers import right_answer
 from lessons.catalogue import catalogue
 from lessons.items import Numeric, OrderItem, PlaceItem
 from lessons.learning import seen_order, true_guess
+from lessons.lesson import Lesson
 from lessons.texts import plain as without_markers
 from tests.browser.conftest import wait
 from tests.browser.test_axe import SIZES, STAGE, findings
@@ -92,6 +93,18 @@ def put_in_order(page: Page, labels: tuple[str, ...]) -> None:
     assert tuple(page.locator("[data-order] .order-label").all_inner_texts()) == labels
 
 
+def say_what_was_seen(page: Page, lesson: Lesson) -> None:
+    """From "What did you see?", answered as it was, to the goal."""
+    expect(page.get_by_role("button", name="This is the order")).to_be_visible()
+    put_in_order(page, seen_order(lesson))
+    tab_to(page, "This is the order")
+    page.keyboard.press("Space")
+    expect(page.get_by_text("You saw the order as it was.")).to_be_visible()
+    tab_to(page, "To the goal")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Check the goal")).to_be_visible()
+
+
 def plain(text: str) -> str:
     """A text of content as a reader hears it."""
     return re.sub(r"\s+", " ", without_markers(text, catalogue().facts))
@@ -129,15 +142,8 @@ def test_a_lesson_is_played_from_its_words_to_its_goal_with_the_keyboard_alone(
     expect(page.locator(".outcome:visible")).to_contain_text("As you said.")
     assert page.evaluate(FOCUSED) == "What did you see?"
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="This is the order")).to_be_visible()
-    put_in_order(page, seen_order(LESSON))
-    tab_to(page, "This is the order")
-    page.keyboard.press("Space")
-    expect(page.get_by_text("You saw the order as it was.")).to_be_visible()
-    tab_to(page, "To the goal")
-    page.keyboard.press("Enter")
+    say_what_was_seen(page, LESSON)
     # The goal: the author's one change, by the settings of a node, opens a room inside this page
-    expect(page.get_by_role("button", name="Check the goal")).to_be_visible()
     assert page.evaluate(f"{STAGE}.now") == 0
     reach_the_goal(page)
     page.reload()
