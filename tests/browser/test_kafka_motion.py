@@ -196,3 +196,12 @@ def test_who_begins_at_the_end_has_no_lag_for_what_was_there_before_it(show: Any
     )
     assert pointer["from"] == pointer["worked"] == offset
     assert pointer["lag"] == pointer["hw"] - offset
+
+
+def test_a_partition_is_counted_from_the_moment_it_is_added(show: Any) -> None:
+    page, events = show("../content/19-partitions-keys/scenario", 8_000_000)
+    added = [e.at_us for e in events if isinstance(e, k.PartitionDeclared)]
+    assert len(added) == 4 and added[-1] > 1_000_000
+    for t_us, count in ((added[-1] - 1_000, 3), (added[-1] + 1_000, 4)):
+        at(page, t_us)
+        assert page.locator(".node.topic .note").inner_text() == f"{count} partitions"

@@ -23,6 +23,8 @@ export const ROWS_MAX = 12;
 const FOLLOWERS_MAX = 12;
 /** What a group after the second adds below each row. */
 const BAND = 17;
+/** What is done and not committed is said above the pointers of the second group, which stand above a row. */
+const SECOND_ABOVE = 10;
 const NARROW_ABOVE = 20;
 const COLUMNS_MAX = 26;
 const MEMBERS = [
@@ -118,7 +120,8 @@ function sizeOf({ topics, groups }) {
   const size = SIZES.find(({ most }) => rows <= most);
   const replicas = Math.max(1, ...topics.flatMap((topic) => topic.rows.map((log) => log.replicas.length)));
   const followers = size.follower && rows * (replicas - 1) <= FOLLOWERS_MAX ? replicas - 1 : 0;
-  return { ...size, rows, followers, bands: Math.max(0, groups.length - 2) };
+  const above = size.above + (groups.length > 1 && size.labelled ? SECOND_ABOVE : 0);
+  return { ...size, above, rows, followers, bands: Math.max(0, groups.length - 2) };
 }
 
 const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));

@@ -180,8 +180,8 @@ const STATES = {
 
 const WORDS = {
   producer: (node) => ({ name: node.name, note: NOTES[node.state] ?? LINKS[node.link] ?? node.about }),
-  topic(node, scene, box) {
-    const count = box.rows.length + box.more.length;
+  topic(node, scene) {
+    const count = [...scene.logs.values()].filter((log) => log.topic === node.node).length;
     return { name: `topic ${node.name}`, note: `${count} partition${count === 1 ? "" : "s"}` };
   },
   partition(node, scene, box, figure) {

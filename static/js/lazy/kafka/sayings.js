@@ -43,6 +43,8 @@ const range = (base, count) => offsets(base, base + count);
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+const travel = (count) => (count === 1 ? "travels" : "travel");
+
 const records = (count) => (count === 1 ? "1 record" : `${count} records`);
 
 /** What a cluster's leaders change for: a broker that came or went. */
@@ -362,8 +364,8 @@ Object.assign(SENTENCES, {
         ],
   RecordsSent: (t, e) => [
     1,
-    words`${capital(offsets(e.first, e.next))} of ${t.name(e.source)} travel to ${t.name(e.target)}.`,
-    words`${records(e.count)} travel to ${t.name(e.target)}.`,
+    words`${capital(offsets(e.first, e.next))} of ${t.name(e.source)} ${travel(e.next - e.first)} to ${t.name(e.target)}.`,
+    words`${records(e.count)} ${travel(e.count)} to ${t.name(e.target)}.`,
   ],
   RecordsDelivered: (t, e) => [
     0,
