@@ -164,7 +164,7 @@ class Ledger:
             home = self._home(owed.destination)
             record = CopyRecord(event.message, home)
             self._account(home).owed += 1
-        record.routed_us = event.at_us
+        record.routed_us, record.routed_to = event.at_us, owed.destination
         self.copies[owed.copy] = record
 
     def _taken_over(self, copy: int, old: CopyRecord, cause: int) -> CopyRecord:

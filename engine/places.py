@@ -44,6 +44,8 @@ class CopyRecord(msgspec.Struct, array_like=True, gc=False):
     """Whether its broker has said so."""
     routed_us: int = 0
     """When its broker routed it."""
+    routed_to: int = 0
+    """The queue that it was routed to where that is not its destination: one that stands for it."""
 
 
 class Account(msgspec.Struct, array_like=True):

@@ -129,7 +129,7 @@ def _bodies_only(simulation: Simulation, stage: list[Event], now_us: int) -> lis
     ledger = simulation.ledger
     return [
         Routed(record.routed_us, 0, record.message, 0,
-               (Owed(copy, record.queue or record.destination, 0, record.deliveries, record.redelivered),))
+               (Owed(copy, record.routed_to or record.destination, 0, record.deliveries, record.redelivered),))
         for copy, record in [*ledger.copies.items(), *ledger.stale.items()]
         if copy not in held
     ]  # fmt: skip

@@ -221,6 +221,8 @@ def _point_consumers(simulation: Simulation, system: str, queue: str, node: int)
     for actor in simulation.actors:
         if isinstance(actor, AmqpConsumer) and (actor.spec.system, actor.spec.from_.queue) == (system, queue):
             actor.queue_node = node
+            if actor.stated:
+                actor.tell(simulation.kernel)
 
 
 def _bindings(
