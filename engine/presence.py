@@ -128,8 +128,10 @@ def _bodies_only(simulation: Simulation, stage: list[Event], now_us: int) -> lis
     held = {owed.copy for event in stage if isinstance(event, Routed) for owed in event.copies}
     ledger = simulation.ledger
     return [
-        Routed(record.routed_us, 0, record.message, 0,
-               (Owed(copy, record.routed_to or record.destination, 0, record.deliveries, record.redelivered),))
+        Routed(
+            record.routed_us, 0, record.message, 0,
+            (Owed(copy, record.routed_to or record.destination, 0, record.deliveries, record.redelivered),),
+        )
         for copy, record in [*ledger.copies.items(), *ledger.stale.items()]
         if copy not in held
     ]  # fmt: skip

@@ -8,9 +8,9 @@
 //   alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
 //   away, since_us }), committed: { partition: offset }, lost: the last MemberGone, free: { partition: {
-//   node, worked_to, at_us } }, begun: { partition: offset } }: `free` is what a member has let go of, as long
-//   as nobody reads it, and `begun` where a group that has committed nothing there began to read; a stated
-//   present knows neither, and says where it reads now.
+//   node, worked_to, at_us } }, begun: { partition: offset } }: `free` is what a member has let go of, as
+//   long as nobody reads it, and `begun` where a group that has committed nothing there began to read; a
+//   stated present knows neither, and says where it reads now.
 // readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
 //   failing, since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{
 //   offset, message }] }] in the order of its work (the log may have done away with them), hand[0].records[0]

@@ -43,7 +43,7 @@ const range = (base, count) => offsets(base, base + count);
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-const travel = (count) => (count === 1 ? "travels" : "travel");
+const go = (count) => (count === 1 ? "travels" : "travel");
 
 const records = (count) => (count === 1 ? "1 record" : `${count} records`);
 
@@ -362,11 +362,14 @@ Object.assign(SENTENCES, {
           words`${t.name(e.source)} acknowledges ${range(e.base, e.count)} to ${t.name(e.target)}.`,
           words`${t.name(e.source)} acknowledges to ${t.name(e.target)}.`,
         ],
-  RecordsSent: (t, e) => [
-    1,
-    words`${capital(offsets(e.first, e.next))} of ${t.name(e.source)} ${travel(e.next - e.first)} to ${t.name(e.target)}.`,
-    words`${records(e.count)} ${travel(e.count)} to ${t.name(e.target)}.`,
-  ],
+  RecordsSent(t, e) {
+    const [range, travel] = [capital(offsets(e.first, e.next)), go(e.next - e.first)];
+    return [
+      1,
+      words`${range} of ${t.name(e.source)} ${travel} to ${t.name(e.target)}.`,
+      words`${records(e.count)} ${go(e.count)} to ${t.name(e.target)}.`,
+    ];
+  },
   RecordsDelivered: (t, e) => [
     0,
     words`${t.name(e.node)} has ${offsets(e.first, e.next)} of ${t.name(e.partition)} now.`,
