@@ -102,14 +102,12 @@ export function arrow(points) {
   const length = Math.hypot(x1 - x0, y1 - y0) || 1;
   const [dx, dy] = [(x1 - x0) / length, (y1 - y0) / length];
   const [bx, by] = [x1 - dx * 11, y1 - dy * 11];
-  return shape(
-    "arrow",
-    `${line([
-      [bx - dy * 6, by + dx * 6],
-      [x1, y1],
-      [bx + dy * 6, by - dx * 6],
-    ])}z`,
-  );
+  const head = line([
+    [bx - dy * 6, by + dx * 6],
+    [x1, y1],
+    [bx + dy * 6, by - dx * 6],
+  ]);
+  return shape("arrow", `${head}z`);
 }
 
 /** Two slashes, and dashes after them. */
