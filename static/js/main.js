@@ -15,7 +15,12 @@ const thumbs = document.querySelectorAll("[data-thumb]");
 if (thumbs.length)
   import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));
 const { offline } = document.body.dataset;
-if (offline) addEventListener("load", () => navigator.serviceWorker?.register(offline).catch(() => {}));
+if (offline) {
+  // A stage fetches how it is drawn before this module goes on: the page may be complete by then.
+  const register = () => navigator.serviceWorker?.register(offline).catch(() => {});
+  if (document.readyState === "complete") register();
+  else addEventListener("load", register);
+}
 const lesson = document.querySelector("[data-lesson]");
 if (lesson) {
   const begin = (event) =>

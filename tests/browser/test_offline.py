@@ -31,8 +31,8 @@ def collected(tmp_path: Path, monkeypatch: Any) -> Path:
 
 
 def controlled(page: Page) -> None:
-    wait(page, "navigator.serviceWorker.controller !== null", 60)
-    wait(page, "navigator.serviceWorker.controller.state === 'activated'", 60)
+    wait(page, "navigator.serviceWorker.controller !== null", 20)
+    wait(page, "navigator.serviceWorker.controller.state === 'activated'", 20)
 
 
 def test_with_the_server_stopped_every_address_shows_the_offline_page(
