@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import wait
 
 INK = """(n) => { const c = document.querySelectorAll('.thumb canvas')[n];
-  return c.height !== 150 && c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((sum, x, i) => sum + x * (i % 997), 0); }"""
+  return c.height !== 150 &&
+    c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((sum, x, i) => sum + x * (i % 997), 0); }"""
 
 
 @pytest.fixture
