@@ -97,7 +97,7 @@ def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsum
         simulation.counting.state.committed_only[group] = True
     actor = KafkaConsumer(
         spec, link.actor, link.owner, node, group, f"{spec.name}/work", f"{spec.effect.name}/{group}",
-        new_library(spec, "", node), link.request_timeout_us,
+        link.request_timeout_us, library=new_library(spec, "", node),
     )  # fmt: skip
     now_us, cause = kernel.now_us, kernel.cause
     kernel.emit(NodeAdded(now_us, cause, node, "consumer", spec.name, spec.system, actor.about()))

@@ -12,21 +12,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.actors.kafka_member import Fetched, GroupMember, new_library
-from engine.durations import spoken
-from engine.events import HandlerDeclared, NodeStateChanged
+from engine.actors.kafka_member import GroupMember, new_library
+from engine.actors.kafka_worker import Fetched
 from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
 from engine.kafka.consumer_coordinator import LEAVES, LEAVES_FOR_A_WHILE, heartbeat_us
-from engine.kafka.events import RecordFailed, RecordsWorked
 from engine.kafka.settings import member_settings
-from engine.kernel import Kernel, Timer
-from engine.policies.service import NORMAL, failure, mean_us, work_us
-from engine.scenario import Acknowledge, Idempotency, Work
-from engine.world import POISON, World
-
-CHUNK_US = 25_000
-"""Work is told of in chunks of about a tick."""
+from engine.kernel import Kernel
+from engine.scenario import Acknowledge
 
 BOUNCE_US = 3_000_000
 """A rolling restart goes on with the next process after so long."""
@@ -36,13 +29,6 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
     """See the module."""
 
     # -- life -----------------------------------------------------------------------------------
-
-    def begin(self, kernel: Kernel) -> None:
-        """Start at the scenario's time for it."""
-        if self.spec.start > kernel.now_us:
-            kernel.schedule(self.spec.start, self.owner, "start", 0, self.life)
-        else:
-            self.connect(kernel)
 
     def connect(self, kernel: Kernel) -> None:
         """A new process joins the group."""
@@ -77,10 +63,6 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.seeks, self.refused = {}, ""
         self.quiet_until_us = 0
         self._revoked(kernel, owned, why)
-
-    def restart(self, kernel: Kernel) -> None:
-        self._say_state(kernel, "up")
-        self.connect(kernel)
 
     def stop(self, kernel: Kernel) -> None:
         """Finish what the last poll returned, then leave the group and close."""
@@ -128,35 +110,6 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.stated = True
         kernel.emit(member_settings(self.spec, kernel.now_us, kernel.cause, self.node))
 
-    def remove(self, kernel: Kernel) -> None:
-        """Stop, unless that is done or under way or its process is dead; then its node goes."""
-        self.removed = True
-        if self.state in ("crashed", "stopped"):
-            kernel.parts[self.link].leave(kernel)
-        elif not self.stopping:
-            self.stop(kernel)
-
-    def pause(self, kernel: Kernel) -> None:
-        """The process stands still, as in a long collection of garbage: no work, no heartbeats."""
-        self.paused = True
-        self._say_state(kernel, self.state)
-
-    def resume(self, kernel: Kernel) -> None:
-        """It goes on where it was. What happened meanwhile it learns now."""
-        self.paused = False
-        self._say_state(kernel, self.state)
-        cause, life = kernel.cause, self.life
-        timers, self.frozen = self.frozen, []
-        said, self.frozen_said = self.frozen_said, []
-        for number, answer in said:
-            kernel.cause = cause
-            if self.life == life:
-                self.told(kernel, number, answer)
-        for what, a in timers:
-            kernel.cause = cause
-            if self.life == life:
-                self._due(kernel, what, a)
-
     def restored(self, kernel: Kernel, anew: bool) -> None:
         """The network is back; `anew`: what was asked before is not answered any more."""
         link = kernel.parts[self.link]
@@ -169,89 +122,13 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         if self.stopping:
             self._stopped(kernel)
 
-    def refused_unheard(self, kernel: Kernel, request: ops.Produce) -> None:
-        """It produces nothing."""
-
     # -- work -----------------------------------------------------------------------------------------
 
-    def _work(self, kernel: Kernel) -> None:
-        """Begin the next chunk: records of one partition that take about a tick together, at least one."""
-        spec, part = self.spec, self.hand[0]
-        us = count = 0
-        left = 1 if self.attempt else len(part.offsets) - part.at
-        while count < left and us < CHUNK_US:
-            us += work_us(kernel, self.work_stream, spec.work, self.factor)
-            count += 1
-        self.chunk, self.known = count, []
-        idempotency = spec.idempotency
-        if idempotency is not None and idempotency.keep == "check then act":
-            world: World = kernel.parts[0]
-            messages = part.messages[part.at : part.at + count]
-            self.known = [world.remembers(idempotency.store, message) for message in messages]
-        kernel.schedule(kernel.now_us + us, self.owner, "work", 0, self.life)
-
-    def _worked(self, kernel: Kernel) -> None:
-        """The chunk's time is over: its effects happen."""
-        part, spec, world = self.hand[0], self.spec, kernel.parts[0]
-        begin = part.offsets[part.at] if part.at else part.first
-        failed: list[int] = []
-        skipped: list[int] = []
-        repeated: list[int] = []
-        may_fail, effect, waits = spec.fail is not None, spec.effect, False
-        for place in range(self.chunk):
-            message = part.messages[part.at]
-            why = ""
-            if may_fail or world.flags[message] & POISON:
-                why = failure(
-                    kernel, f"{spec.name}/failure", spec.fail, world.key(message), world.is_poison(message)
-                )
-            if why:
-                waits = self._failed(kernel, part, why)
-                if waits:
-                    break
-                failed.append(part.offsets[part.at])
-            elif spec.idempotency is not None and self._remembered(world, message, place):
-                skipped.append(part.offsets[part.at])
-            else:
-                number, _, _ = world.do_effect(
-                    self.effect_key, effect.name, effect.amount, effect.unit, message
-                )  # fmt: skip
-                if number > 1:
-                    repeated.append(part.offsets[part.at])
-                if spec.idempotency is not None:
-                    world.remember(spec.idempotency.store, message)
-            self.attempt, self.failed = 0, None
-            part.at += 1
-        done = part.at == len(part.offsets)
-        end = part.next if done else part.offsets[part.at] if part.at else part.first
-        if end > begin:
-            kernel.cause = kernel.emit(RecordsWorked(
-                kernel.now_us, kernel.cause, self.group_node, self.node, part.node, begin, end, tuple(failed),
-                tuple(skipped), tuple(repeated), effect.name, effect.amount, world.totals.get(effect.name, 0),
-                world.dues.get(effect.name, 0),
-            ))  # fmt: skip
-            self.since_us = kernel.now_us
-        self.chunk = 0
-        if done:
-            self.hand.pop(0)
-        if waits:
-            return
-        if self.hand:
-            self._work(kernel)
-        elif spec.acknowledge == "after work":
+    def _all_worked(self, kernel: Kernel) -> None:
+        if self.spec.acknowledge == "after work":
             self._commit_and(kernel, "poll")
         else:
             self._poll(kernel)
-
-    def _remembered(self, world: World, message: int, place: int) -> bool:
-        """Whether the idempotency store had it: as it says now, or as it said before the work."""
-        idempotency = self.spec.idempotency
-        assert idempotency is not None
-        if idempotency.keep == "check then act":
-            seen = place < len(self.known) and self.known[place]
-            world.asked[idempotency.store] = (message, seen)
-            return seen
-        return world.ask(idempotency.store, message)
 
     def _failed(self, kernel: Kernel, part: Fetched, why: str) -> bool:
         """The handler has failed on the record at hand. Whether it waits, to try it again."""
@@ -259,24 +136,12 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.attempt += 1
         again = retry.do == "again" and (retry.limit is None or self.attempt < retry.limit)
         until_us = kernel.now_us + int(retry.delay) if again else 0
-        self.failed = RecordFailed(
-            kernel.now_us, kernel.cause, self.group_node, self.node, part.node, part.offsets[part.at],
-            self.attempt, why, until_us,
-        )  # fmt: skip
-        number = kernel.emit(self.failed)
+        number = self._say_failed(kernel, part, why, until_us)
         if again:
             kernel.schedule(until_us, self.owner, "again", 0, self.life, number)
         return again
 
     # -- timers ---------------------------------------------------------------------------------------
-
-    def fire(self, kernel: Kernel, timer: Timer) -> None:
-        if timer[6] != self.life:
-            return
-        if self.paused:
-            self.frozen.append((timer[4], timer[5]))
-        else:
-            self._due(kernel, timer[4], timer[5])
 
     def _due(self, kernel: Kernel, what: str, a: int) -> None:
         if what == "work":
@@ -352,16 +217,6 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
 
     # -- commands -------------------------------------------------------------------------------------
 
-    def slow(self, kernel: Kernel, factor: int) -> None:
-        """From the next chunk on, work takes `factor` thousandths of its time."""
-        self.factor = factor
-        self._say_state(kernel, self.state)
-
-    def set_work(self, kernel: Kernel, work: Work) -> None:
-        self.spec = msgspec.structs.replace(self.spec, work=work)
-        self._say_state(kernel, self.state)
-        self.tell(kernel)
-
     def seek(self, kernel: Kernel, partitions: list[Partition], to: int | str) -> None:
         """Read these from an offset, or "earliest", or "latest", after what the last poll returned is
         worked."""
@@ -376,49 +231,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         self.library.settings = settings
         self.tell(kernel)
 
-    def set_idempotency(self, kernel: Kernel, idempotency: Idempotency | None) -> None:
-        """Whether and when it asks a store. What a store remembers, it remembers."""
-        self.store = self.kept_in()
-        self.spec = msgspec.structs.replace(self.spec, idempotency=idempotency)
-        self.known = []
-        kernel.emit(self.handler(kernel.now_us, kernel.cause))
-        self.tell(kernel)
-
-    def kept_in(self) -> str:
-        """The idempotency store that it has, or had; "" when it never had one."""
-        return self.store if self.spec.idempotency is None else self.spec.idempotency.store
-
     # -- the present ------------------------------------------------------------------------------------
-
-    def _say_state(self, kernel: Kernel, state: str) -> None:
-        self.state = state
-        shown: Any = self.shown_state()
-        kernel.cause = kernel.emit(
-            NodeStateChanged(kernel.now_us, kernel.cause, self.node, shown, self.about())
-        )
-
-    def shown_state(self) -> str:
-        """Its `NodeState`."""
-        if self.state == "up":
-            return "paused" if self.paused else "slow" if self.factor != NORMAL else "up"
-        return self.state
 
     def about(self) -> str:
         """The node's one-line note: how long it works on each, or why its group does not take it."""
-        if self.refused:
-            return f"refused: {self.refused}"
-        roughly = "" if self.spec.work.constant is not None else "≈ "
-        return f"{roughly}{spoken(mean_us(self.spec.work) * self.factor // NORMAL)} each"
-
-    def handler(self, now_us: int, cause: int) -> HandlerDeclared:
-        """What its handler does to the world outside, as an event."""
-        effect, idempotency = self.spec.effect, self.spec.idempotency
-        store = idempotency.store if idempotency is not None else ""
-        return HandlerDeclared(now_us, cause, self.node, effect.name, effect.amount, effect.unit, store)
-
-    def unworked(self) -> list[tuple[int, int, int]]:
-        """(partition's node, first offset, next offset) of what it has and has not worked, in order."""
-        held = [
-            (part.node, part.offsets[part.at] if part.at else part.first, part.next) for part in self.hand
-        ]
-        return [*held, *((part.node, part.first, part.next) for part in self.buffer)]
+        return f"refused: {self.refused}" if self.refused else super().about()

@@ -9,81 +9,24 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.actors.kafka_worker import RETRY_US, Fetched, KafkaWorker
 from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
 from engine.kafka.clients.consumer import Consumer, Settings
 from engine.kafka.events import (
     PartitionsAssigned,
-    PartitionsRevoked,
     PositionSet,
-    RecordFailed,
     RecordsDelivered,
 )
 from engine.kernel import Kernel
-from engine.policies.service import NORMAL
 from engine.scenario import KafkaConsumerSpec
 
-RETRY_US = 100_000
-"""retry.backoff.ms: how long a client waits when a partition has no leader."""
 
+class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
+    """See the module."""
 
-class Fetched(msgspec.Struct, array_like=True):
-    """What a fetch has brought of one partition, from `at` (a place in `offsets`) on."""
-
-    partition: Partition
-    node: int
-    first: int
-    next: int
-    offsets: tuple[int, ...]
-    messages: tuple[int, ...]
-    at: int = 0
-
-
-class GroupMember(msgspec.Struct):
-    """`spec` is what the scenario says, as changed by commands; `owner`, `link` are indices of parts."""
-
-    spec: KafkaConsumerSpec
-    owner: int
-    link: int
-    node: int
-    group_node: int
-    work_stream: str
-    """The random stream of its service times."""
-    effect_key: str
-    """What the world counts its effects by: effect and group."""
     library: Consumer
-    request_timeout_us: int
-    state: str = "up"
-    factor: int = NORMAL
-    life: int = 0
-    """Goes up when the process starts; a timer of an earlier life is nobody's."""
-    incarnation: int = 0
-    paused: bool = False
-    """The process stands still, heartbeats too."""
-    stopping: bool = False
-    removed: bool = False
-    """It stops, and its node goes with the last that travels."""
-    gone: bool = False
-    """Its node is gone. It keeps its place among the parts, where old timers may still look for it."""
-    numbers: int = 0
-    """Requests so far."""
-    unanswered: dict[int, ops.AnyRequest] = {}
-    owned: list[Partition] = []
-    """As events have told; the library forgets at once what it leaves."""
-    buffer: list[Fetched] = []
-    """What no poll has returned yet."""
-    hand: list[Fetched] = []
-    """What the last poll returned and is not worked."""
-    since_us: int = 0
-    """Since when the first record of what it has is the first."""
-    chunk: int = 0
-    """How many records of `hand[0]` are being worked on."""
-    known: list[bool] = []
-    """Of these, which the idempotency store remembered when it was asked ("check then act")."""
-    attempt: int = 0
-    """Failures in a row on the record that is next."""
-    failed: RecordFailed | None = None
-    """The last of these, as an event told of it."""
+    """It forgets at once what it leaves; events tell a little later (`owned`)."""
     out_of_range: dict[Partition, int] = {}
     """Positions that the log does not reach, and that nothing has replaced yet."""
     committing: int = 0
@@ -91,46 +34,22 @@ class GroupMember(msgspec.Struct):
     then: Literal["poll", "work"] = "poll"
     committed: dict[Partition, int] = {}
     committed_us: int = 0
-    polled_us: int = 0
-    expired: bool = False
-    """It has not polled for too long, and has left its group by itself."""
     inbox: list[tuple[ops.AnyRequest | None, ops.AnyAnswer]] = []
     """Answers of the coordinator that the next poll acts upon."""
-    frozen: list[tuple[str, int]] = []
-    """Timers that were due while it stood still."""
-    frozen_said: list[tuple[int, ops.AnyAnswer]] = []
-    quiet_until_us: int = 0
-    """Until then it asks for no records: a partition had no leader."""
     seeks: dict[Partition, int | str] = {}
     """Where the application will have it read from after its next poll: offsets, or words."""
     refused: str = ""
     """Why its group does not take it: an error code."""
     next_assignors: list[str] = []
     """What its next process will be configured with."""
-    stated: bool = False
-    """Whether an event has told of its settings."""
     bouncing: bool = False
     """It stops, and starts anew at once."""
-    store: str = ""
-    """The idempotency store that it had, while it keeps none."""
-
-    def _work(self, kernel: Kernel) -> None:
-        """The application begins with what the poll has returned."""
-        raise NotImplementedError
 
     def _stopped(self, kernel: Kernel) -> None:
         """It has left its group."""
         raise NotImplementedError
 
-    def _say_state(self, kernel: Kernel, state: str) -> None:
-        """Tell how it is now."""
-        raise NotImplementedError
-
     # -- requests and answers -----------------------------------------------------------------------
-
-    def _node(self, kernel: Kernel, partition: Partition) -> int:
-        topics = kernel.parts[kernel.parts[self.link].broker].topics
-        return topics[partition[0]].partitions[partition[1]].node  # type: ignore[no-any-return]
 
     def _ask(self, kernel: Kernel, request: ops.AnyRequest) -> int:
         self.numbers += 1
@@ -432,13 +351,6 @@ class GroupMember(msgspec.Struct):
             self._work(kernel)
         else:
             self._poll(kernel)
-
-    def _revoked(self, kernel: Kernel, owned: Any, why: Literal["revoked", "crashed"]) -> None:
-        if owned:
-            nodes = tuple(self._node(kernel, partition) for partition in owned)
-            kernel.emit(
-                PartitionsRevoked(kernel.now_us, kernel.cause, self.group_node, self.node, nodes, why)
-            )
 
 
 def new_library(spec: KafkaConsumerSpec, client: str, node: int) -> Consumer:
