@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from engine.events import Event
 from engine.kafka.events import (
+    AcquisitionEnded,
     BatchAcknowledged,
     LogMarked,
     OffsetCommitted,
@@ -22,18 +23,17 @@ from engine.kafka.events import (
     PartitionsRevoked,
     PositionSet,
     RecordFailed,
+    RecordsAcquired,
     RecordsAppended,
     RecordsDelivered,
     RecordsGone,
-    RecordsLent,
     RecordsSent,
-    RecordsSettled,
     RecordsWorked,
 )
 
 RANGES: tuple[type[Event], ...] = (
-    RecordsAppended, RecordsGone, RecordsSent, RecordsDelivered, RecordsWorked, RecordFailed, RecordsLent,
-    RecordsSettled,
+    RecordsAppended, RecordsGone, RecordsSent, RecordsDelivered, RecordsWorked, RecordFailed, RecordsAcquired,
+    AcquisitionEnded,
 )  # fmt: skip
 """Events that happen to each of their records."""
 
@@ -41,8 +41,8 @@ OF_EACH: Mapping[type[Event], tuple[str, ...]] = {
     RecordsAppended: ("offset", "again"),
     RecordsDelivered: ("offset", "again"),
     RecordsWorked: ("offset", "again", "out_of_order", "failed", "skipped"),
-    RecordsLent: ("offset", "deliveries"),
-    **dict.fromkeys((RecordsGone, RecordsSent, RecordsSettled, RecordFailed), ("offset",)),
+    RecordsAcquired: ("offset", "deliveries"),
+    **dict.fromkeys((RecordsGone, RecordsSent, AcquisitionEnded, RecordFailed), ("offset",)),
 }
 """What a question may ask of each record of such an event, beside its message and key."""
 
@@ -147,12 +147,12 @@ class Logs:
                 self.records[n] = tuple(self._plain(event.source, range(event.first, event.next)))
             case RecordFailed():
                 self.records[n] = tuple(self._plain(event.partition, (event.offset,)))
-            case RecordsLent():
+            case RecordsAcquired():
                 self.records[n] = tuple(
                     record._replace(deliveries=event.deliveries[event.offsets.index(record.offset)])
                     for record in self._plain(event.node, event.offsets)
                 )
-            case RecordsSettled():
+            case AcquisitionEnded():
                 self.records[n] = tuple(self._plain(event.node, event.offsets))
             case _:
                 self._of_group(event)

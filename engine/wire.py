@@ -29,12 +29,13 @@ AnyEvent = (
     | rabbitmq.DeadLettered | rabbitmq.ConsumerTimedOut | rabbitmq.QueuePurged | rabbitmq.QueueExpired
     | kafka.PartitionDeclared | kafka.PartitionLed | kafka.RecordsAppended | kafka.LogMarked
     | kafka.ReplicaReached | kafka.RecordsGone | kafka.GroupChanged | kafka.MemberJoined | kafka.MemberGone
-    | kafka.OffsetCommitted | kafka.TransactionChanged | kafka.RecordsLent | kafka.RecordsSettled
+    | kafka.OffsetCommitted | kafka.TransactionChanged | kafka.RecordsAcquired | kafka.AcquisitionEnded
     | kafka.PartitionsAssigned | kafka.PartitionsRevoked | kafka.PositionSet | kafka.BatchSent
     | kafka.BatchAcknowledged | kafka.RecordsSent | kafka.RecordsDelivered | kafka.RecordsWorked
     | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore | kafka.RecordsHeld
     | kafka.RecordsWithdrawn
-    | kafka.MemberSettings | kafka.ProducerSettings
+    | kafka.MemberSettings | kafka.ProducerSettings | kafka.AcquisitionRenewed
+    | kafka.SharePartitionMarked | kafka.ShareMemberSettings
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -495,10 +495,10 @@ class KafkaPlayer:
 
     def share_acquire(self, given: dict[str, Any]) -> Observed:
         asked = ops.ShareFetch(
-            given["group"], given["member"], given["topic"], given["partition"], given["max"],
+            given["group"], given["member"], ((given["topic"], given["partition"]),), given["max"],
             given.get("mode", "batch_optimized"),
         )  # fmt: skip
-        return {"acquired": [list(pair) for pair in self.ask(asked).acquired]}
+        return {"acquired": [list(pair) for part in self.ask(asked).parts for pair in part.acquired]}
 
     def share_ack(self, given: dict[str, Any]) -> Observed:
         batches = tuple((first, last, answer) for first, last, answer in given["batches"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.broker import Reply
-from engine.kafka import consumer_coordinator, sharing, telling
+from engine.kafka import consumer_coordinator, share_groups, sharing, telling
 from engine.kafka import operations as ops
 from engine.kafka.errors import KafkaError
 from engine.kafka.producing import answer_waiting, leader_gone, mark_moved, replicate, write_owed_markers
@@ -48,6 +48,7 @@ def create_topic(cluster: Kafka, client: str, asked: ops.CreateTopic) -> Reply:
     for _ in range(asked.partitions):
         _add_partition(cluster, topic, list(asked.replicas))
     consumer_coordinator.topics_changed(cluster, asked.topic)
+    share_groups.topics_changed(cluster, asked.topic)
     return ops.Done()
 
 
@@ -73,6 +74,7 @@ def create_partitions(cluster: Kafka, client: str, asked: ops.CreatePartitions) 
     while len(topic.partitions) < asked.count:
         _add_partition(cluster, topic, [])
     consumer_coordinator.topics_changed(cluster, asked.topic)
+    share_groups.topics_changed(cluster, asked.topic)
     return ops.Done()
 
 
@@ -168,6 +170,8 @@ def compact(cluster: Kafka, client: str, asked: ops.Compact) -> Reply:
             if cluster.brokers[broker].up:
                 log.compact(cluster.kernel.now_us, keep_us, partition.marks[broker])
         telling.log_changed(cluster, partition, before, "compacted")
+        now = telling.cells(partition.log())
+        sharing.cleaned(cluster, partition, tuple(offset for offset in before if offset not in now))
     return ops.Fetched("", asked.topic, asked.partition, tuple(partition.log().data_offsets()))
 
 
@@ -201,6 +205,8 @@ def _elect(cluster: Kafka, partition: PartitionState) -> None:
     if elect(topic, partition, cluster.brokers):
         leader_gone(cluster, partition)
         telling.log_changed(cluster, partition, before, "truncated")
+        if partition.leader != OFFLINE:
+            sharing.led_anew(cluster, partition)
     if partition.leader == OFFLINE:
         answer_waiting(cluster, partition)
         telling.partition_changed(cluster, partition)

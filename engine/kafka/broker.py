@@ -6,7 +6,7 @@ exception. What cannot be answered at once is pushed later, with the number of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -19,8 +19,11 @@ from engine.kafka import (
     coordinator,
     producing,
     reading,
+    share_fetching,
+    share_groups,
     sharing,
     telling,
+    telling_shares,
 )
 from engine.kafka import operations as ops
 from engine.kafka.classic import ClassicGroup
@@ -66,6 +69,8 @@ HANDLERS: dict[type, Handler] = {
     ops.ShareFetch: sharing.fetch,
     ops.ShareAcknowledge: sharing.acknowledge,
     ops.ShareMemberGone: sharing.member_gone,
+    ops.ShareGroupHeartbeat: share_groups.heartbeat,
+    ops.Disconnected: sharing.disconnected,
     ops.DescribeShareGroup: sharing.describe,
 }
 
@@ -92,6 +97,8 @@ class KafkaState(msgspec.Struct):
     numbers: int
     markers_owed: list[tuple[str, int, int, int, bool]] = []
     """(topic, partition, producer id, epoch, whether it commits) of markers that wait for a leader."""
+    share_groups: dict[str, share_groups.ShareGroup] = {}
+    share_fetches: dict[int, share_fetching.ShareParked] = {}
 
 
 class Kafka:
@@ -127,6 +134,7 @@ class Kafka:
         self.fetches, self.pids, self.numbers = state.fetches, state.pids, state.numbers
         self.group_nodes = state.group_nodes
         self.markers_owed = state.markers_owed
+        self.share_groups, self.share_fetches = state.share_groups, state.share_fetches
 
     # -- what a broker is (engine.broker.Broker) ----------------------------------------------------
 
@@ -148,12 +156,18 @@ class Kafka:
         """Events of the same vocabulary that build the present from nothing."""
         return telling.state_events(self, self.kernel.now_us)
 
+    def share_events(self, group: str, now_us: int) -> Iterator[Event]:
+        """Of these what one share group has in flight."""
+        for shared in self.shares.values():
+            if shared.group == group:
+                yield from telling_shares.state_events(self, shared, now_us)
+
     def state(self) -> KafkaState:
         """The cluster as plain data; shares its parts with it, so encode it at once."""
         return KafkaState(
             self.name, self.version, self.config, self.brokers, self.topics, self.transactions, self.classic,
             self.consumer, self.shares, self.share_config, self.fetches, self.group_nodes, self.pids,
-            self.numbers, self.markers_owed,
+            self.numbers, self.markers_owed, self.share_groups, self.share_fetches,
         )  # fmt: skip
 
     @classmethod
@@ -215,6 +229,8 @@ TIMERS.update(
     rebalance=coordinator.rebalance_over,
     consumer_session=consumer_coordinator.session_over,
     lock=sharing.locks_over,
+    share_fetch=share_fetching.waited_enough,
+    share_session=share_groups.session_over,
     retention=administration.retention_due,
     clean=administration.cleaning_due,
 )

@@ -17,8 +17,13 @@ Gone = Literal["left", "session", "late", "away"]
 time; away is a static member that left and may come back."""
 
 
-Settling = Literal["accept", "reject", "gap", "release", "lock", "gone", "limit"]
-Lent = Literal["AVAILABLE", "ACKNOWLEDGED", "ARCHIVED"]
+AcquisitionEnd = Literal[
+    "accept", "reject", "gap", "release", "lock", "gone", "limit", "leader", "deleted"
+]  # fmt: skip
+"""How a share group's acquisition of a record ends: by what its member said (gap: the offset has no record),
+its lock ran out, its member left or lost its connection, the last delivery that is allowed came to nothing
+too, another broker leads the partition, or the record was deleted."""
+Ended = Literal["AVAILABLE", "ACKNOWLEDGED", "ARCHIVED"]
 
 
 class PartitionDeclared(Event, frozen=True, array_like=True, tag=100):
@@ -124,27 +129,48 @@ class TransactionChanged(Event, frozen=True, array_like=True, tag=110, gc=False)
     epoch: int
 
 
-class RecordsLent(Event, frozen=True, array_like=True, tag=111):
-    """A share group has lent these records to `member` until `until_us`; `deliveries` runs beside
-    `offsets`."""
+class RecordsAcquired(Event, frozen=True, array_like=True, tag=111):
+    """A share group has these records of partition `node` acquired by `member` (its consumer's node is
+    `holder`, 0 without one) until `until_us`: nobody else is given them. `deliveries` runs beside `offsets`."""
 
     group: int
     node: int
     member: str
+    holder: int
     offsets: tuple[int, ...]
     deliveries: tuple[int, ...]
     until_us: int
 
 
-class RecordsSettled(Event, frozen=True, array_like=True, tag=112):
-    """A share group has these records in `state` now. `start` is its first record that is not finished."""
+class AcquisitionEnded(Event, frozen=True, array_like=True, tag=112):
+    """A share group has these records of partition `node` in `state` now. `deliveries` runs beside
+    `offsets`; a record with none was passed over, for it is not to be delivered."""
 
     group: int
     node: int
     offsets: tuple[int, ...]
-    state: Lent
-    why: Settling
+    deliveries: tuple[int, ...]
+    state: Ended
+    why: AcquisitionEnd
+
+
+class AcquisitionRenewed(Event, frozen=True, array_like=True, tag=128):
+    """Who has acquired these records has them until `until_us` now."""
+
+    group: int
+    node: int
+    offsets: tuple[int, ...]
+    until_us: int
+
+
+class SharePartitionMarked(Event, frozen=True, array_like=True, tag=129, gc=False):
+    """A share group's records in flight lie in [start, end) of partition `node`: `start` (its share-partition
+    start offset) is the first that is not finished, from `end` on nothing was looked at yet."""
+
+    group: int
+    node: int
     start: int
+    end: int
 
 
 # -- clients ------------------------------------------------------------------------------------------
@@ -215,7 +241,8 @@ class RecordsSent(Event, frozen=True, array_like=True, tag=118, gc=False):
 
 
 class RecordsDelivered(Event, frozen=True, array_like=True, tag=119, gc=False):
-    """Consumer `node` has them now, and works on them in order."""
+    """Consumer `node` has them now, and works on them in order. A member of a share group has all of the
+    range, as acquired: a gap begins another range."""
 
     group: int
     node: int
@@ -296,6 +323,21 @@ class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
     keep: Literal["", "with the effect", "check then act"]
 
 
+class ShareMemberSettings(Event, frozen=True, array_like=True, tag=130, gc=False):
+    """What share consumer `node` does from now on, as `MemberSettings` is told. `acknowledge` and `acquire`
+    are its share.acknowledgement.mode and share.acquire.mode, `failed` what it answers for a record that its
+    handler failed on."""
+
+    node: int
+    group: str
+    acknowledge: Literal["implicit", "explicit"]
+    acquire: Literal["batch_optimized", "record_limit"]
+    max_poll_records: int
+    failed: Literal["release", "reject"]
+    work_us: int
+    keep: Literal["", "with the effect", "check then act"]
+
+
 class ProducerSettings(Event, frozen=True, array_like=True, tag=125, gc=False):
     """What producer `node` does from now on, as `MemberSettings` is told. `acks` is "all", "1" or "0",
     `transactional_id` "" without one."""
@@ -329,8 +371,9 @@ class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
 
 KAFKA: tuple[type[Event], ...] = (
     PartitionDeclared, PartitionLed, RecordsAppended, LogMarked, ReplicaReached, RecordsGone, GroupChanged,
-    MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsLent, RecordsSettled,
+    MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsAcquired, AcquisitionEnded,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
-    MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn,
+    MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed, SharePartitionMarked,
+    ShareMemberSettings,
 )  # fmt: skip

@@ -2,12 +2,12 @@
 
 As `engine.link`, with Kafka's words. Requests bear numbers, so that an answer finds who asked for it also
 when it comes later, as a push. It says `BatchSent`, `RecordsSent` and `BatchAcknowledged` of what carries
-records, and `Sent` of a commit; joins and heartbeats are not drawn.
+records, and `Sent` of a commit or of acknowledgements in a share group; joins and heartbeats are not drawn.
 
 - *cut*: nothing gets through; what travelled waits with its sender, and departs again when it is restored.
 - *closed*: after the request timeout both sides give the connection up; what waited is gone.
 - *crash* of the client: what it had sent still arrives; what travels to it finds nobody. The coordinator
-  hears nothing of it.
+  hears nothing of it, brokers see that its connections are closed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from engine.broker import Push
 from engine.events import LinkStateChanged, NodeRemoved, Sent, SignalLost
 from engine.kafka import operations as ops
+from engine.kafka import telling
 from engine.kafka.events import BatchAcknowledged, BatchSent, RecordsSent
 from engine.kernel import Kernel, Timer
 
@@ -26,12 +27,12 @@ Drawn = Sent | BatchSent | BatchAcknowledged | RecordsSent
 
 
 class Up(msgspec.Struct, array_like=True):
-    """A request on its way to the cluster. `drawn` is the event that told of it."""
+    """A request on its way to the cluster. `drawn` are the events that told of it."""
 
     client: str
     number: int
     request: ops.AnyRequest
-    drawn: Drawn | None = None
+    drawn: tuple[Drawn, ...] = ()
     lost: bool = False
 
 
@@ -42,7 +43,7 @@ class Down(msgspec.Struct, array_like=True):
     number: int
     answer: ops.AnyAnswer
     asked: ops.AnyRequest | None = None
-    drawn: Drawn | None = None
+    drawn: tuple[Drawn, ...] = ()
     lost: bool = False
 
 
@@ -80,8 +81,11 @@ class KafkaLink(msgspec.Struct):
         elif self.state == "cut":
             self.up_waiting.append(item)
 
-    def crash(self, kernel: Kernel) -> None:
-        """The actor's process dies. Nobody is told."""
+    def crash(self, kernel: Kernel, holds: bool = False) -> None:
+        """The actor's process dies. The coordinator is not told; who leads the partitions whose records it
+        `holds` sees that its connections are closed."""
+        if holds:
+            self.send(kernel, 0, ops.Disconnected())
         self.client = ""
 
     def leave(self, kernel: Kernel) -> None:
@@ -101,7 +105,7 @@ class KafkaLink(msgspec.Struct):
 
     def push(self, kernel: Kernel, client: str, node: int, said: Push) -> None:
         """The cluster says to `client`, this link's process now or before, what it could not say at once."""
-        if isinstance(said, ops.ProduceAnswered | ops.FetchAnswered):
+        if isinstance(said, ops.ProduceAnswered | ops.FetchAnswered | ops.ShareFetchAnswered):
             item = Down(client, said.answer.request, said.answer)
         else:
             item = Down(client, 0, said)  # type: ignore[arg-type]
@@ -114,42 +118,58 @@ class KafkaLink(msgspec.Struct):
 
     def _depart_up(self, kernel: Kernel, item: Up) -> None:
         arrive_us = kernel.now_us + self.latency_us
-        request, number = item.request, kernel.number + 1
-        drawn: Drawn | None = None
+        request, cluster = item.request, kernel.parts[self.broker]
         if type(request) is ops.Produce:
-            target = kernel.parts[self.broker].topics[request.topic].partitions[request.partition].node
+            target = cluster.topics[request.topic].partitions[request.partition].node
             messages = tuple(record.message for record in request.records)
-            drawn = BatchSent(kernel.now_us, kernel.cause, number, self.node, target, messages, arrive_us)
-        elif type(request) is ops.OffsetCommit:
-            group = kernel.parts[self.broker].group_nodes[request.group]
-            drawn = Sent(kernel.now_us, kernel.cause, number, "ack", 0, self.node, group, arrive_us)
-        item.drawn = drawn
-        cause = kernel.cause if drawn is None else kernel.emit(drawn)
+            item.drawn = (BatchSent(
+                kernel.now_us, kernel.cause, kernel.number + 1, self.node, target, messages, arrive_us
+            ),)  # fmt: skip
+        elif isinstance(request, ops.OffsetCommit) or acknowledges(request):
+            group = cluster.group_nodes[request.group]  # type: ignore[union-attr]
+            item.drawn = (Sent(
+                kernel.now_us, kernel.cause, kernel.number + 1, "ack", 0, self.node, group, arrive_us
+            ),)  # fmt: skip
+        else:
+            item.drawn = ()
+        cause = kernel.emit(item.drawn[0]) if item.drawn else kernel.cause
         self.up[kernel.schedule(arrive_us, self.owner, "up", 0, self.generation, cause)] = item
 
     def _depart_down(self, kernel: Kernel, item: Down) -> None:
         arrive_us = kernel.now_us + self.latency_us
         item.drawn = drawn = self._drawn(kernel, item.answer, arrive_us)
         cause = kernel.cause
-        if drawn is not None:
-            cause = kernel.emit(drawn)
-            if self.lose_next_ack and type(drawn) is BatchAcknowledged:
-                self.lose_next_ack, item.lost = False, True
+        for place, event in enumerate(drawn):
+            number = kernel.emit(event)
+            cause = cause if place else number
+        if drawn and self.lose_next_ack and type(drawn[0]) is BatchAcknowledged:
+            self.lose_next_ack, item.lost = False, True
         self.down[kernel.schedule(arrive_us, self.owner, "down", 0, self.generation, cause)] = item
 
-    def _drawn(self, kernel: Kernel, answer: ops.AnyAnswer, arrive_us: int) -> Drawn | None:
+    def _drawn(self, kernel: Kernel, answer: ops.AnyAnswer, arrive_us: int) -> tuple[Drawn, ...]:
         now_us, cause, signal = kernel.now_us, kernel.cause, kernel.number + 1
         topics = kernel.parts[self.broker].topics
         if type(answer) is ops.Fetched and answer.offsets:
             source = topics[answer.topic].partitions[answer.partition].node
-            return RecordsSent(now_us, cause, signal, source, self.node, answer.offsets[0], answer.next,
-                               len(answer.offsets), arrive_us)  # fmt: skip
+            return (RecordsSent(now_us, cause, signal, source, self.node, answer.offsets[0], answer.next,
+                                len(answer.offsets), arrive_us),)  # fmt: skip
         if type(answer) is ops.Produced and not answer.error:
             source = topics[answer.topic].partitions[answer.partition].node
-            return BatchAcknowledged(
+            return (BatchAcknowledged(
                 now_us, cause, signal, source, self.node, answer.base, answer.count, arrive_us
-            )
-        return None
+            ),)  # fmt: skip
+        if type(answer) is ops.ShareFetched:
+            runs = [
+                (topics[part.partition[0]].partitions[part.partition[1]].node, run)
+                for part in answer.parts
+                for run in telling.runs(offset for offset, _ in part.acquired)
+            ]
+            return tuple(
+                RecordsSent(now_us, cause, signal + place, source, self.node, run[0], run[-1] + 1, len(run),
+                            arrive_us)
+                for place, (source, run) in enumerate(runs)
+            )  # fmt: skip
+        return ()
 
     # -- arrivals -------------------------------------------------------------------------------
 
@@ -189,8 +209,8 @@ class KafkaLink(msgspec.Struct):
             self._nobody(kernel, item)
 
     def _lost(self, kernel: Kernel, item: Up | Down) -> None:
-        if item.drawn is not None:
-            kernel.emit(SignalLost(kernel.now_us, kernel.cause, item.drawn.signal))
+        for drawn in item.drawn:
+            kernel.emit(SignalLost(kernel.now_us, kernel.cause, drawn.signal))
 
     def _nobody(self, kernel: Kernel, item: Down) -> None:
         """An answer for a process that is gone: a refused batch is nobody's any more."""
@@ -207,7 +227,7 @@ class KafkaLink(msgspec.Struct):
         travelling: list[Up | Down] = [*self.up.values(), *self.down.values()]
         for item in travelling:
             self._lost(kernel, item)
-            item.drawn = None
+            item.drawn = ()
         self.up_waiting = list(self.up.values())
         self.down_waiting = list(self.down.values())
         self.up, self.down = {}, {}
@@ -240,6 +260,8 @@ class KafkaLink(msgspec.Struct):
         downs, self.down_waiting = self.down_waiting, []
         for down in downs:
             self._nobody(kernel, down)
+        if self.client:
+            kernel.parts[self.broker].execute(kernel, self.client, ops.Disconnected())
         kernel.parts[self.actor].disconnected(kernel, [up.request for up in ups])
 
     # -- the present ----------------------------------------------------------------------------
@@ -265,7 +287,12 @@ class KafkaLink(msgspec.Struct):
         if self.state != "up":
             told.append(LinkStateChanged(now_us, 0, self.node, self.state))  # type: ignore[arg-type]
         travelling: list[Up | Down] = [*self.up.values(), *self.down.values()]
-        for item in travelling:
-            if item.drawn is not None:
-                told.append(msgspec.structs.replace(item.drawn, cause=0))
+        told += [msgspec.structs.replace(drawn, cause=0) for item in travelling for drawn in item.drawn]
         return told
+
+
+def acknowledges(request: ops.AnyRequest) -> bool:
+    """Whether it says what has become of records that a share group gave."""
+    return type(request) is ops.ShareAcknowledge or (
+        type(request) is ops.ShareFetch and bool(request.acknowledgements)
+    )

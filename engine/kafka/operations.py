@@ -446,39 +446,88 @@ class GroupDescribed(Answer, frozen=True):
 ShareAnswer = Literal["accept", "release", "reject", "renew", "gap"]
 
 
-class ShareFetch(Operation, frozen=True, gc=False):
-    """KIP-932: acquire records of one share-partition. `mode` as share.acquire.mode (KIP-1206)."""
+ShareBatches = tuple[tuple[int, int, ShareAnswer], ...]
+"""(first offset, last offset, answer)."""
+Acknowledgements = tuple[tuple[Partition, ShareBatches], ...]
+
+
+class ShareGroupHeartbeat(Operation, frozen=True):
+    """KIP-932: join (`epoch` 0), stay and leave (-1). `member` is the client's own choice."""
 
     group: str
     member: str
-    topic: str
-    partition: int
+    epoch: int
+    topics: tuple[str, ...] = ()
+    node: int = 0
+
+
+class ShareGroupHeartbeatAnswered(Answer, frozen=True):
+    """The member's epoch from now on, and what it reads. Others may read it too."""
+
+    epoch: int = 0
+    partitions: tuple[Partition, ...] = ()
+
+
+class ShareFetch(Operation, frozen=True):
+    """Acquire records, `max_records` of all `partitions` together, after `acknowledgements` of what was
+    acquired before. `mode` as share.acquire.mode (KIP-1206).
+
+    The brokers of a cluster answer as one. The partitions take turns in being the first.
+    """
+
+    group: str
+    member: str
+    partitions: tuple[Partition, ...]
     max_records: int = 500
     mode: Literal["batch_optimized", "record_limit"] = "batch_optimized"
+    acknowledgements: Acknowledgements = ()
+    wait_us: int = 0
+    request: int = 0
+    node: int = 0
+
+
+class SharedRecords(msgspec.Struct, frozen=True, array_like=True):
+    """(offset, delivery count) of what was acquired of one partition, in offset order, with the records."""
+
+    partition: Partition
+    acquired: tuple[tuple[int, int], ...]
+    records: tuple[Record, ...]
 
 
 class ShareFetched(Answer, frozen=True):
-    """(offset, delivery count) of what was acquired, in offset order."""
+    """`refused`: (partition, error) of acknowledgements that do not count."""
 
-    acquired: tuple[tuple[int, int], ...] = ()
-    records: tuple[Record, ...] = ()
+    parts: tuple[SharedRecords, ...] = ()
+    refused: tuple[tuple[Partition, str], ...] = ()
+    request: int = 0
+
+
+class ShareFetchAnswered(Push, frozen=True):
+    """The answer to a share fetch that waited."""
+
+    answer: ShareFetched
 
 
 class ShareAcknowledge(Operation, frozen=True):
-    """Ranges (first, last, answer). All or nothing: one record that is not held, and none of it counts."""
+    """Of one partition all or nothing: one record that is not held, and none of it counts."""
 
     group: str
     member: str
     topic: str
     partition: int
-    batches: tuple[tuple[int, int, ShareAnswer], ...]
+    batches: ShareBatches
 
 
 class ShareMemberGone(Operation, frozen=True, gc=False):
-    """The member left, or its connection broke: what it holds is released at once."""
+    """The member closes its session: what it holds is released at once."""
 
     group: str
     member: str
+
+
+class Disconnected(Operation, frozen=True, gc=False):
+    """A client's connection is closed; nobody waits for an answer. What its members of share groups hold is
+    released at once (recorded from 4.4.0)."""
 
 
 class DescribeShareGroup(Operation, frozen=True, gc=False):
@@ -499,8 +548,9 @@ class ShareGroupDescribed(Answer, frozen=True):
 AnyRequest = (
     Metadata | Produce | InitProducerId | Fetch | ListOffsets | JoinGroup | SyncGroup | Heartbeat | LeaveGroup
     | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat | EndTxn
+    | ShareGroupHeartbeat | ShareFetch | ShareAcknowledge | ShareMemberGone | Disconnected
 )  # fmt: skip
 AnyAnswer = (
     Done | MetadataAnswered | Produced | ProducerIdGiven | Fetched | OffsetListed | Joined | Synced
-    | OffsetsFetched | ConsumerGroupHeartbeatAnswered
+    | OffsetsFetched | ConsumerGroupHeartbeatAnswered | ShareGroupHeartbeatAnswered | ShareFetched
 )  # fmt: skip

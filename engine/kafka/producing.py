@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.broker import Reply
 from engine.kafka import operations as ops
-from engine.kafka import reading, telling
+from engine.kafka import reading, share_fetching, telling
 from engine.kafka.errors import KafkaError
 from engine.kafka.log import NO_PID, Batch, Marker, last_sequence
 from engine.kafka.topics import PartitionState, Waiting, advance_mark, follow
@@ -88,6 +88,8 @@ def mark_moved(cluster: Kafka, partition: PartitionState) -> None:
                 partition.marks[broker] = min(partition.high_watermark(), end)
         telling.partition_changed(cluster, partition)
         reading.more_to_read(cluster, partition)
+        if cluster.share_fetches:
+            share_fetching.more_to_share(cluster, (partition.topic, partition.number))
     else:
         telling.partition_changed(cluster, partition)
     answer_waiting(cluster, partition)

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from engine.kafka.errors import KafkaError
+from engine.kafka.events import AcquisitionEnd
 from engine.kafka.log import Log
 
 State = Literal["AVAILABLE", "ACQUIRED", "ACKNOWLEDGED", "ARCHIVED"]
@@ -36,12 +37,17 @@ OVER_LIMIT = "Offset delivery count exceeded the threshold."
 
 
 class InFlight(msgspec.Struct, array_like=True):
-    """One record's state. `deliveries` counts how often it was lent."""
+    """One record's state. `deliveries` counts how often it was acquired, `why` is how its last acquisition
+    ended, `node` the consumer of `member`."""
 
     state: State
     deliveries: int
     member: str = ""
     lock_until_us: int = 0
+    node: int = 0
+    why: AcquisitionEnd = "gap"
+    cleaned: bool = False
+    """It was compacted away meanwhile: it is not delivered again."""
 
 
 class Buried(msgspec.Struct, frozen=True):
@@ -67,9 +73,17 @@ class SharePartition(msgspec.Struct, array_like=True):
     # -- lending ------------------------------------------------------------------------------------
 
     def acquire(
-        self, log: Log, before: int, config: dict[str, str], member: str, most: int, whole: bool, now_us: int
+        self,
+        log: Log,
+        before: int,
+        config: dict[str, str],
+        member: str,
+        node: int,
+        most: int,
+        whole: bool,
+        now_us: int,
     ) -> list[tuple[int, int]]:
-        """(offset, delivery count) of what `member` is lent, in offset order.
+        """(offset, delivery count) of what `member`, consumer `node`, acquires, in offset order.
 
         `before`: where its isolation level stops. `whole`: whole producer batches until `most` is reached or
         passed; else exactly up to `most`.
@@ -89,7 +103,7 @@ class SharePartition(msgspec.Struct, array_like=True):
                     break
                 record = self._record(offset)
                 if record.state == "AVAILABLE":
-                    record.state, record.member = "ACQUIRED", member
+                    record.state, record.member, record.node = "ACQUIRED", member, node
                     record.deliveries += 1
                     record.lock_until_us = now_us + lock_us
                     lent.append((offset, record.deliveries))
@@ -150,43 +164,77 @@ class SharePartition(msgspec.Struct, array_like=True):
         if answer == "renew":
             record.lock_until_us = now_us + int(config["share.record.lock.duration.ms"]) * 1_000
             return []
-        record.member, record.lock_until_us = "", 0
         if answer == "accept":
-            record.state = "ACKNOWLEDGED"
-        elif answer in ("reject", "gap"):
-            record.state = "ARCHIVED"
-            return [Buried(offset, record.deliveries, REJECTED)] if answer == "reject" else []
+            _end(record, "ACKNOWLEDGED", "accept")
+        elif answer == "reject":
+            _end(record, "ARCHIVED", "reject")
+            return [Buried(offset, record.deliveries, REJECTED)]
+        elif answer == "gap":
+            _end(record, "ARCHIVED", "gap")
         else:
-            return self._failed(offset, record, config)
+            return self._failed(offset, record, config, "release")
         return []
 
-    def _failed(self, offset: int, record: InFlight, config: dict[str, str]) -> list[Buried]:
+    def _failed(
+        self, offset: int, record: InFlight, config: dict[str, str], why: AcquisitionEnd
+    ) -> list[Buried]:
         """A delivery ended without accept or reject: it can be had again, unless that was the last."""
-        record.member, record.lock_until_us = "", 0
-        if record.deliveries >= int(config["share.delivery.count.limit"]):
-            record.state = "ARCHIVED"
+        if record.cleaned:
+            _end(record, "ARCHIVED", "gap")
+        elif record.deliveries >= int(config["share.delivery.count.limit"]):
+            _end(record, "ARCHIVED", "limit")
             return [Buried(offset, record.deliveries, OVER_LIMIT)]
-        record.state = "AVAILABLE"
+        else:
+            _end(record, "AVAILABLE", why)
         return []
 
     def release(self, member: str, config: dict[str, str]) -> list[Buried]:
         """What `member` holds: it is gone."""
         held = [o for o, r in self.records.items() if r.state == "ACQUIRED" and r.member == member]
-        return self._release(held, config)
+        return self._release(held, config, "gone")
 
     def expire(self, now_us: int, config: dict[str, str]) -> list[Buried]:
         """What is held for too long."""
         held = [o for o, r in self.records.items() if r.state == "ACQUIRED" and r.lock_until_us <= now_us]
-        return self._release(held, config)
+        return self._release(held, config, "lock")
 
-    def _release(self, offsets: list[int], config: dict[str, str]) -> list[Buried]:
-        buried = [found for offset in offsets for found in self._failed(offset, self.records[offset], config)]
+    def _release(self, offsets: list[int], config: dict[str, str], why: AcquisitionEnd) -> list[Buried]:
+        buried = [
+            found for offset in offsets for found in self._failed(offset, self.records[offset], config, why)
+        ]
         self._forget_finished()
         return buried
 
     def next_expiry_us(self) -> int:
         """When the next lock runs out; 0 when nothing is lent."""
         return min((r.lock_until_us for r in self.records.values() if r.state == "ACQUIRED"), default=0)
+
+    def led_anew(self, log: Log) -> None:
+        """Another broker leads. It goes on from the states that were made durable: an acquisition is not, and
+        what was only acquired so far was not looked at. `log` is its own, and may lack the last records."""
+        for record in self.records.values():
+            if record.state == "ACQUIRED":
+                record.deliveries -= 1
+                _end(record, "AVAILABLE", "leader")
+        while self.end > self.start:
+            last = self.records[self.end - 1]
+            if self.end <= log.end() and (last.state != "AVAILABLE" or last.deliveries):
+                break
+            self.end -= 1
+            del self.records[self.end]
+        if self.start > log.end():
+            self.start = self.end = log.end()
+        self._forget_finished()
+
+    def cleaned(self, offsets: tuple[int, ...]) -> None:
+        """Compaction took these."""
+        for offset in offsets:
+            record = self.records.get(offset)
+            if record is not None and record.state == "AVAILABLE":
+                _end(record, "ARCHIVED", "gap")
+            elif record is not None:
+                record.cleaned = True
+        self._forget_finished()
 
     def log_starts_at(self, offset: int) -> None:
         """Records before `offset` are gone from the log, whoever held them."""
@@ -205,3 +253,9 @@ class SharePartition(msgspec.Struct, array_like=True):
                 return
             self.records.pop(self.start, None)
             self.start += 1
+
+
+def _end(record: InFlight, state: State, why: AcquisitionEnd) -> None:
+    """Nobody has it any more."""
+    record.state, record.why = state, why
+    record.member, record.lock_until_us, record.node = "", 0, 0

@@ -6,9 +6,9 @@ The last word on each partition is kept with it (`told_…`), so that no caller 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.events import Event, NodeAdded, NodeStateChanged
 from engine.kafka.classic import ClassicGroup
@@ -17,7 +17,6 @@ from engine.kafka.events import (
     Gone,
     GroupChanged,
     GroupState,
-    Lent,
     LogMarked,
     MemberGone,
     MemberJoined,
@@ -26,10 +25,7 @@ from engine.kafka.events import (
     PartitionLed,
     RecordsAppended,
     RecordsGone,
-    RecordsLent,
-    RecordsSettled,
     ReplicaReached,
-    Settling,
     TransactionChanged,
 )
 from engine.kafka.log import Batch, Log
@@ -39,7 +35,7 @@ from engine.kafka.transactions import Transactional
 if TYPE_CHECKING:
     from engine.kafka.assignors import Partition
     from engine.kafka.broker import Kafka
-    from engine.kafka.shares import InFlight, SharePartition
+    from engine.kafka.share_groups import ShareGroup
 
 
 STATED_TAIL = 48
@@ -226,7 +222,10 @@ def runs(offsets: Iterable[int]) -> Iterator[tuple[int, ...]]:
 # -- groups -------------------------------------------------------------------------------------------
 
 
-def group_changed(cluster: Kafka, group: ClassicGroup | ConsumerGroup) -> None:
+AnyGroup: TypeAlias = "ClassicGroup | ConsumerGroup | ShareGroup"
+
+
+def group_changed(cluster: Kafka, group: AnyGroup) -> None:
     """Says the group's state where it is another one than was said last."""
     node = group_node(cluster, group.name)
     event = _group(group, node, *_now(cluster))
@@ -236,7 +235,7 @@ def group_changed(cluster: Kafka, group: ClassicGroup | ConsumerGroup) -> None:
         say(cluster, event)
 
 
-def _group(group: ClassicGroup | ConsumerGroup, node: int, now_us: int, cause: int) -> GroupChanged:
+def _group(group: AnyGroup, node: int, now_us: int, cause: int) -> GroupChanged:
     described = group.described()
     state: GroupState = described.state  # type: ignore[assignment]
     return GroupChanged(now_us, cause, node, state, described.generation, described.protocol)
@@ -260,43 +259,6 @@ def committed(cluster: Kafka, group: str, offsets: Iterable[tuple[Partition, int
 
 def transaction_changed(cluster: Kafka, name: str, known: Transactional) -> None:
     say(cluster, TransactionChanged(*_now(cluster), name, known.state, known.pid, known.epoch))
-
-
-# -- share groups -------------------------------------------------------------------------------------
-
-
-def lent(cluster: Kafka, shared: SharePartition, member: str, pairs: list[tuple[int, int]]) -> None:
-    if not pairs:
-        return
-    until_us = shared.records[pairs[0][0]].lock_until_us
-    offsets, deliveries = zip(*pairs, strict=True)
-    group, node = group_node(cluster, shared.group), cluster.partition(shared.topic, shared.partition).node
-    say(cluster, RecordsLent(*_now(cluster), group, node, member, offsets, deliveries, until_us))
-
-
-def settled(
-    cluster: Kafka, shared: SharePartition, before: dict[int, str], answers: Mapping[int, str]
-) -> None:
-    """Says what has become of records: `before` by offset, `answers` what each was answered with."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for offset, was in before.items():
-        record, why = shared.records.get(offset), answers.get(offset, "release")
-        state: str = "ACKNOWLEDGED" if why == "accept" else "ARCHIVED"
-        if record is not None:
-            state = record.state
-        if state == "ARCHIVED" and why in ("release", "lock", "gone"):
-            why = "limit"
-        if state != was:
-            found.setdefault((state, why), []).append(offset)
-    group, node = group_node(cluster, shared.group), cluster.partition(shared.topic, shared.partition).node
-    for (state, why), offsets in found.items():
-        told: tuple[Lent, Settling] = (state, why)  # type: ignore[assignment]
-        say(cluster, RecordsSettled(*_now(cluster), group, node, tuple(offsets), *told, shared.start))
-
-
-def held_before(records: dict[int, InFlight]) -> dict[int, str]:
-    """By offset, the state of what is lent."""
-    return {offset: record.state for offset, record in records.items() if record.state == "ACQUIRED"}
 
 
 # -- the present --------------------------------------------------------------------------------------
@@ -323,13 +285,14 @@ def state_events(cluster: Kafka, now_us: int) -> list[Event]:
     for name, node in cluster.group_nodes.items():
         told.append(NodeAdded(now_us, 0, node, "group", name, cluster.name, ""))
         told += _group_events(cluster, name, node, now_us)
+        told += cluster.share_events(name, now_us)
     for name, known in cluster.transactions.items():
         told.append(TransactionChanged(now_us, 0, name, known.state, known.pid, known.epoch))
     return told
 
 
 def _needed(cluster: Kafka) -> dict[int, int]:
-    """By node of a partition, the first offset that some group has not committed."""
+    """By node of a partition, the first offset that some group has not committed, or not finished."""
     needed: dict[int, int] = {}
     kept = [group.offsets for group in cluster.consumer.values()]
     for offsets in [*kept, *(group.offsets for group in cluster.classic.values())]:
@@ -338,10 +301,18 @@ def _needed(cluster: Kafka) -> dict[int, int]:
             if known is not None and number < len(known.partitions):
                 node = known.partitions[number].node
                 needed[node] = min(offset, needed.get(node, offset))
+    for shared in cluster.shares.values():
+        node = cluster.partition(shared.topic, shared.partition).node
+        needed[node] = min(shared.start, needed.get(node, shared.start))
     return needed
 
 
 def _group_events(cluster: Kafka, name: str, node: int, now_us: int) -> Iterator[Event]:
+    shares = cluster.share_groups.get(name)
+    if shares is not None:
+        for member_id, of in shares.members.items():
+            yield MemberJoined(now_us, 0, node, of.node, member_id)
+        yield _group(shares, node, shares.told_us, 0)
     group = cluster.consumer.get(name) or cluster.classic.get(name)
     if group is not None:
         for member in group.members.values():
@@ -353,21 +324,3 @@ def _group_events(cluster: Kafka, name: str, node: int, now_us: int) -> Iterator
             known = cluster.topics.get(topic)
             if known is not None and number < len(known.partitions):
                 yield OffsetCommitted(now_us, 0, node, known.partitions[number].node, offset, 0)
-    for shared in cluster.shares.values():
-        if shared.group == name:
-            yield from _share_events(cluster, shared, node, now_us)
-
-
-def _share_events(cluster: Kafka, shared: SharePartition, node: int, now_us: int) -> Iterator[Event]:
-    """What is lent, to whom; and what came back, or is finished in the midst of what is not."""
-    partition = cluster.partition(shared.topic, shared.partition).node
-    for offset, record in sorted(shared.records.items()):
-        if record.state == "ACQUIRED":
-            counts = (record.deliveries,)
-            yield RecordsLent(
-                now_us, 0, node, partition, record.member, (offset,), counts, record.lock_until_us
-            )
-        else:
-            whys: dict[str, Settling] = {"ACKNOWLEDGED": "accept", "ARCHIVED": "reject"}
-            why = whys.get(record.state, "release")
-            yield RecordsSettled(now_us, 0, node, partition, (offset,), record.state, why, shared.start)

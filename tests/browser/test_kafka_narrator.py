@@ -47,7 +47,15 @@ NODES = (
 )
 SILENT = {"PartitionDeclared", "MemberSettings", "ProducerSettings", "RecordsHeld"}
 """What only sets the stage."""
-NOT_HERE = {"TransactionChanged", "RecordsWithdrawn", "RecordsLent", "RecordsSettled"}
+NOT_HERE = {
+    "TransactionChanged",
+    "RecordsWithdrawn",
+    "RecordsAcquired",
+    "AcquisitionEnded",
+    "AcquisitionRenewed",
+    "SharePartitionMarked",
+    "ShareMemberSettings",
+}
 """No client of this room makes these: they are said of events made by hand."""
 
 
@@ -191,12 +199,18 @@ BY_HAND = [
      "The transaction of “pay” is aborted: its records are skipped."),
     ({"type": "RecordsAppended", "node": 5, "base": 7, "messages": [0], "marker": "abort"},
      "A marker at offset 7 of clicks-0 ends a transaction: abort."),
-    ({"type": "RecordsLent", "group": 6, "node": 5, "offsets": [1, 2], "deliveries": [1, 1]},
-     "2 records of clicks-0 are lent to a member of readers."),
-    ({"type": "RecordsSettled", "group": 6, "node": 5, "offsets": [1], "why": "limit"},
-     "Offset 1 of clicks-0 was lent too often: it is given up."),
-    ({"type": "RecordsSettled", "group": 6, "node": 5, "offsets": [1, 2], "why": "lock"},
-     "The lock on 2 records of clicks-0 has run out: it may be lent again."),
+    ({"type": "RecordsAcquired", "group": 6, "node": 5, "member": "w#1", "holder": 0, "offsets": [1, 2],
+      "deliveries": [1, 1]}, "w#1 acquires offsets 1 to 2 of clicks-0."),
+    ({"type": "RecordsAcquired", "group": 6, "node": 5, "member": "w#1", "holder": 0, "offsets": [1, 7],
+      "deliveries": [1, 3]}, "w#1 acquires 2 records of clicks-0, delivered for the 3rd time."),
+    ({"type": "AcquisitionEnded", "group": 6, "node": 5, "offsets": [1], "why": "limit"},
+     "Offset 1 of clicks-0 is archived: delivered as often as the group's limit allows."),
+    ({"type": "AcquisitionEnded", "group": 6, "node": 5, "offsets": [1, 2], "why": "lock"},
+     "Offsets 1 to 2 of clicks-0 are available again: the acquisition lock has run out."),
+    ({"type": "AcquisitionEnded", "group": 6, "node": 5, "offsets": [4, 5], "why": "gone"},
+     "Offsets 4 to 5 of clicks-0 are available again: the member is gone."),
+    ({"type": "AcquisitionRenewed", "group": 6, "node": 5, "offsets": [4]},
+     "The lock on offset 4 of clicks-0 is renewed."),
     ({"type": "RecordsGone", "node": 5, "offsets": [3, 4], "why": "truncated"},
      "Offsets 3 to 4 of clicks-0 are cut off: the log of its leader now ends before them."),
     ({"type": "RecordsGone", "node": 5, "offsets": [3, 9], "why": "compacted"},

@@ -18,8 +18,10 @@
 //   whose position it has not set yet the three are -1.
 // batches: signal → a BatchSent, BatchAcknowledged or RecordsSent on its way, with `depart_us`.
 // transactions: transactional id → { state, pid, epoch, at_us }.
-// shares: "group partition" → { group, partition, start, records: Map(offset → { state, member, deliveries,
-//   until_us, why }) }, state "LENT" or as RecordsSettled says.
+// shares: "group partition" → { group, partition, start, end, records: Map(offset → { state, member, holder,
+//   deliveries, until_us, why }) }, of what is in flight in [start, end): state "ACQUIRED", then by `holder`
+//   (a consumer, 0 without one) until `until_us`, or AVAILABLE, ACKNOWLEDGED or ARCHIVED since its last
+//   acquisition ended for `why`.
 //
 // As in reducer.js, small objects are replaced and never changed in place. A log's records lie in chunks of
 // 64, of which an append copies the last one: a clone of a scene shares all of them.
@@ -422,29 +424,39 @@ const ON_LINKS = {
 
 function share(scene, { group, node: partition }, with_) {
   const key = `${group} ${partition}`;
-  const known = scene.shares.get(key) ?? { group, partition, start: 0, records: new Map() };
+  const known = scene.shares.get(key) ?? { group, partition, start: 0, end: 0, records: new Map() };
   const records = new Map(known.records);
-  const start = with_(records) ?? known.start;
-  for (const offset of records.keys()) if (offset < start) records.delete(offset);
-  scene.shares.set(key, { ...known, start, records });
+  scene.shares.set(key, { ...known, ...with_(records), records });
 }
 
 const ON_SHARES = {
-  RecordsLent(scene, e) {
+  RecordsAcquired(scene, e) {
+    const { member, holder, deliveries, until_us } = e;
     share(scene, e, (records) => {
       e.offsets.forEach((offset, i) => {
-        const { member: id, deliveries, until_us } = e;
-        records.set(offset, { state: "LENT", member: id, deliveries: deliveries[i], until_us, why: "" });
+        const now = { state: "ACQUIRED", member, holder, deliveries: deliveries[i], until_us, why: "" };
+        records.set(offset, now);
       });
     });
   },
-  RecordsSettled(scene, e) {
+  AcquisitionEnded(scene, e) {
+    const { state, deliveries, why } = e;
     share(scene, e, (records) => {
-      for (const offset of e.offsets) {
-        const deliveries = records.get(offset)?.deliveries ?? 0;
-        records.set(offset, { state: e.state, member: "", deliveries, until_us: 0, why: e.why });
-      }
-      return e.start;
+      e.offsets.forEach((offset, i) => {
+        const now = { state, member: "", holder: 0, deliveries: deliveries[i], until_us: 0, why };
+        records.set(offset, now);
+      });
+    });
+  },
+  AcquisitionRenewed(scene, e) {
+    share(scene, e, (records) => {
+      for (const offset of e.offsets) records.set(offset, { ...records.get(offset), until_us: e.until_us });
+    });
+  },
+  SharePartitionMarked(scene, e) {
+    share(scene, e, (records) => {
+      for (const offset of records.keys()) if (offset < e.start || offset >= e.end) records.delete(offset);
+      return { start: e.start, end: e.end };
     });
   },
 };
@@ -471,6 +483,7 @@ const settings = (scene, { number: _number, at_us: _at, cause: _cause, type: _ty
 const ON_NODES = {
   MemberSettings: settings,
   ProducerSettings: settings,
+  ShareMemberSettings: settings,
   NodeRemoved: ((removed) => (scene, e) => {
     removed(scene, e);
     scene.readers.delete(e.node);

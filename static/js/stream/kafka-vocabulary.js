@@ -25,10 +25,11 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
  * number, offset: number, by: number}} OffsetCommitted */
 /** @typedef {{type: "TransactionChanged", number: number, at_us: number, cause: number, transactional_id:
  * string, state: string, pid: number, epoch: number}} TransactionChanged */
-/** @typedef {{type: "RecordsLent", number: number, at_us: number, cause: number, group: number, node:
- * number, member: string, offsets: number[], deliveries: number[], until_us: number}} RecordsLent */
-/** @typedef {{type: "RecordsSettled", number: number, at_us: number, cause: number, group: number, node:
- * number, offsets: number[], state: string, why: string, start: number}} RecordsSettled */
+/** @typedef {{type: "RecordsAcquired", number: number, at_us: number, cause: number, group: number, node:
+ * number, member: string, holder: number, offsets: number[], deliveries: number[], until_us: number}}
+ * RecordsAcquired */
+/** @typedef {{type: "AcquisitionEnded", number: number, at_us: number, cause: number, group: number, node:
+ * number, offsets: number[], deliveries: number[], state: string, why: string}} AcquisitionEnded */
 /** @typedef {{type: "PartitionsAssigned", number: number, at_us: number, cause: number, group: number,
  * node: number, partitions: number[]}} PartitionsAssigned */
 /** @typedef {{type: "PartitionsRevoked", number: number, at_us: number, cause: number, group: number, node:
@@ -63,6 +64,13 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
  * RecordsHeld */
 /** @typedef {{type: "RecordsWithdrawn", number: number, at_us: number, cause: number, node: number,
  * messages: number[]}} RecordsWithdrawn */
+/** @typedef {{type: "AcquisitionRenewed", number: number, at_us: number, cause: number, group: number,
+ * node: number, offsets: number[], until_us: number}} AcquisitionRenewed */
+/** @typedef {{type: "SharePartitionMarked", number: number, at_us: number, cause: number, group: number,
+ * node: number, start: number, end: number}} SharePartitionMarked */
+/** @typedef {{type: "ShareMemberSettings", number: number, at_us: number, cause: number, node: number,
+ * group: string, acknowledge: string, acquire: string, max_poll_records: number, failed: string, work_us:
+ * number, keep: string}} ShareMemberSettings */
 
 Object.assign(DECODERS, {
   100: (e, number) => ({ type: "PartitionDeclared", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], index: e[5], replicas: e[6] }),
@@ -76,8 +84,8 @@ Object.assign(DECODERS, {
   108: (e, number) => ({ type: "MemberGone", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], member: e[5], why: e[6] }),
   109: (e, number) => ({ type: "OffsetCommitted", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], offset: e[5], by: e[6] }),
   110: (e, number) => ({ type: "TransactionChanged", number, at_us: e[1], cause: e[2], transactional_id: e[3], state: e[4], pid: e[5], epoch: e[6] }),
-  111: (e, number) => ({ type: "RecordsLent", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], member: e[5], offsets: e[6], deliveries: e[7], until_us: e[8] }),
-  112: (e, number) => ({ type: "RecordsSettled", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], offsets: e[5], state: e[6], why: e[7], start: e[8] }),
+  111: (e, number) => ({ type: "RecordsAcquired", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], member: e[5], holder: e[6], offsets: e[7], deliveries: e[8], until_us: e[9] }),
+  112: (e, number) => ({ type: "AcquisitionEnded", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], offsets: e[5], deliveries: e[6], state: e[7], why: e[8] }),
   113: (e, number) => ({ type: "PartitionsAssigned", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partitions: e[5] }),
   114: (e, number) => ({ type: "PartitionsRevoked", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partitions: e[5], why: e[6] }),
   115: (e, number) => ({ type: "PositionSet", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offset: e[6] }),
@@ -93,4 +101,7 @@ Object.assign(DECODERS, {
   125: (e, number) => ({ type: "ProducerSettings", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], acks: e[5], idempotence: e[6], transactional_id: e[7] }),
   126: (e, number) => ({ type: "RecordsHeld", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], first: e[6], next: e[7], offsets: e[8], messages: e[9] }),
   127: (e, number) => ({ type: "RecordsWithdrawn", number, at_us: e[1], cause: e[2], node: e[3], messages: e[4] }),
+  128: (e, number) => ({ type: "AcquisitionRenewed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], offsets: e[5], until_us: e[6] }),
+  129: (e, number) => ({ type: "SharePartitionMarked", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], start: e[5], end: e[6] }),
+  130: (e, number) => ({ type: "ShareMemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], acknowledge: e[5], acquire: e[6], max_poll_records: e[7], failed: e[8], work_us: e[9], keep: e[10] }),
 });

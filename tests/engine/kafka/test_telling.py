@@ -31,7 +31,8 @@ class Picture:
         self.members: dict[tuple[int, str], str] = {}
         self.offsets: dict[tuple[int, int], int] = {}
         self.transactions: dict[str, Any] = {}
-        self.lent: dict[tuple[int, int, int], tuple[str, str]] = {}
+        self.lent: dict[tuple[int, int, int], tuple[Any, ...]] = {}
+        self.windows: dict[tuple[int, int], tuple[int, int]] = {}
         for event in events:
             self.fold(event)
 
@@ -70,14 +71,28 @@ class Picture:
                 self.offsets[e.group, e.node] = e.offset
             case k.TransactionChanged():
                 self.transactions[e.transactional_id] = e.state, e.pid, e.epoch
-            case k.RecordsLent():
+            case k.RecordsAcquired():
+                for offset, deliveries in zip(e.offsets, e.deliveries, strict=True):
+                    self.lent[e.group, e.node, offset] = (
+                        "ACQUIRED",
+                        deliveries,
+                        e.member,
+                        e.holder,
+                        e.until_us,
+                    )
+            case k.AcquisitionEnded():
+                for offset, deliveries in zip(e.offsets, e.deliveries, strict=True):
+                    self.lent[e.group, e.node, offset] = e.state, deliveries, e.why
+            case k.AcquisitionRenewed():
                 for offset in e.offsets:
-                    self.lent[e.group, e.node, offset] = "ACQUIRED", e.member
-            case k.RecordsSettled():
-                for offset in e.offsets:
-                    self.lent[e.group, e.node, offset] = e.state, ""
-                for held in [key for key in self.lent if key[:2] == (e.group, e.node) and key[2] < e.start]:
-                    del self.lent[held]
+                    known = self.lent[e.group, e.node, offset]
+                    self.lent[e.group, e.node, offset] = *known[:4], e.until_us
+            case k.SharePartitionMarked():
+                self.windows[e.group, e.node] = e.start, e.end
+                here = [key for key in self.lent if key[:2] == (e.group, e.node)]
+                for key in here:
+                    if not e.start <= key[2] < e.end:
+                        del self.lent[key]
 
     def shown(self) -> dict[str, Any]:
         """Without what says nothing: empty rows, groups that never were in a state."""

@@ -16,7 +16,7 @@ export function describeKafka(scene, t_us = scene.at_us) {
       (b) => b.arrive_us > t_us,
     ),
     transactions: byKey(scene.transactions, ({ state, pid, epoch }) => [state, pid, epoch]),
-    shares: byKey(scene.shares, describeShare, (s) => s.records.size),
+    shares: byKey(scene.shares, describeShare),
   };
 }
 
@@ -52,7 +52,9 @@ function describeReader({ owned, failing, hand, since_us, ...reader }) {
   return { ...reader, hand, since_us: hand.length ? since_us : 0, owned: ordered(owned), failing: failed };
 }
 
-function describeShare({ group, partition, start, records }) {
-  const told = byKey(records, ({ state, member, until_us }) => [state, member, until_us]);
-  return { group, partition, start, records: told };
+function describeShare({ group, partition, start, end, records }) {
+  const told = byKey(records, ({ state, member, holder, deliveries, until_us, why }) =>
+    [state, member, holder, deliveries, until_us, why].join(" "),
+  );
+  return { group, partition, start, end, records: told };
 }

@@ -39,6 +39,14 @@ function beside(t, test) {
 
 const offsets = (first, next) => (next - first === 1 ? `offset ${first}` : `offsets ${first} to ${next - 1}`);
 
+/** Offsets as people say them: one, a range, or how many where they are not side by side. */
+function offsetsOf(list) {
+  const [first, last] = [list[0], list.at(-1)];
+  return last - first + 1 === list.length ? offsets(first, last + 1) : `${list.length} records`;
+}
+
+const nth = (n) => `${n}${["th", "st", "nd", "rd"][n > 3 && n < 21 ? 0 : n % 10] ?? "th"}`;
+
 const range = (base, count) => offsets(base, base + count);
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -225,14 +233,24 @@ function worked(t, e) {
   return [0, words`${n} is done with ${offsets(e.first, e.next)} of ${p}.`];
 }
 
-const SETTLED = {
-  accept: (what, p) => [0, words`${what} of ${p} is accepted.`],
-  reject: (what, p) => [2, words`${what} of ${p} is rejected: it is not lent again.`],
+const ENDED = {
+  accept: (what, p, are) => [1, words`${what} of ${p} ${are} accepted: finished.`],
+  reject: (what, p, are) => [3, words`${what} of ${p} ${are} rejected: archived, and not delivered again.`],
   gap: () => null,
-  release: (what, p) => [2, words`${what} of ${p} is released: it may be lent again.`],
-  lock: (what, p) => [3, words`The lock on ${what} of ${p} has run out: it may be lent again.`],
-  gone: (what, p) => [3, words`${what} of ${p} is free again: its consumer has gone.`],
-  limit: (what, p) => [3, words`${what} of ${p} was lent too often: it is given up.`],
+  release: (what, p, are) => [2, words`${what} of ${p} ${are} released: available to any member again.`],
+  lock: (what, p, are) => [
+    3,
+    words`${what} of ${p} ${are} available again: the acquisition lock has run out.`,
+    words`${what} of ${p} ${are} available again: the lock has run out.`,
+  ],
+  gone: (what, p, are) => [3, words`${what} of ${p} ${are} available again: the member is gone.`],
+  limit: (what, p, are) => [
+    3,
+    words`${what} of ${p} ${are} archived: delivered as often as the group's limit allows.`,
+    words`${what} of ${p} ${are} archived: the delivery limit is reached.`,
+  ],
+  leader: (what, p, are) => [2, words`${what} of ${p} ${are} available again: another broker leads.`],
+  deleted: (what, p, are) => [2, words`${what} of ${p} ${are} deleted from the log while acquired.`],
 };
 
 const ofClient = { NodeStateChanged: SENTENCES.NodeStateChanged, SignalLost: SENTENCES.SignalLost };
@@ -400,16 +418,24 @@ Object.assign(SENTENCES, {
     words`${t.name(e.node)} aborts: ${records(e.messages.length)} ${isAre(e.messages)} not sent.`,
     words`${t.name(e.node)} aborts its transaction.`,
   ],
-  RecordsLent: (t, e) => [
-    e.deliveries.some((n) => n > 1) ? 2 : 1,
-    words`${records(e.offsets.length)} of ${t.name(e.node)} are lent to a member of ${t.name(e.group)}.`,
-    words`${records(e.offsets.length)} of ${t.name(e.node)} are lent.`,
+  RecordsAcquired(t, e) {
+    const most = Math.max(...e.deliveries);
+    const who = e.holder ? t.name(e.holder) : e.member;
+    const what = offsetsOf(e.offsets);
+    if (most > 1)
+      return [
+        2,
+        words`${who} acquires ${what} of ${t.name(e.node)}, delivered for the ${nth(most)} time.`,
+        words`${who} acquires ${what} of ${t.name(e.node)}: delivery ${most}.`,
+      ];
+    return [1, words`${who} acquires ${what} of ${t.name(e.node)}.`, words`${who} acquires ${what}.`];
+  },
+  AcquisitionEnded: (t, e) =>
+    ENDED[e.why](capital(offsetsOf(e.offsets)), t.name(e.node), e.offsets.length === 1 ? "is" : "are"),
+  AcquisitionRenewed: (t, e) => [
+    1,
+    words`The lock on ${offsetsOf(e.offsets)} of ${t.name(e.node)} is renewed.`,
   ],
-  RecordsSettled: (t, e) =>
-    SETTLED[e.why](
-      e.offsets.length === 1 ? `Offset ${e.offsets[0]}` : records(e.offsets.length),
-      t.name(e.node),
-    ),
 
   Counted(t, e) {
     const d = t.name(e.destination);
