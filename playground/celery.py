@@ -1,6 +1,6 @@
 """Celery, as far as we use it: one task that carries nothing. It rings, and the work stands in the database.
 
-By default the broker is a folder (kombu's filesystem transport), so that one machine needs no broker;
+By default the broker is a folder (playground/bell.py), so that one machine needs no broker;
 MAILROOM_BROKER names a real one. A message that is lost, or taken by a worker that dies, costs a second:
 workers look by themselves whether there is work (playground/runs/worker.py).
 """
@@ -13,6 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "playground.settings")
 
 from celery import Celery
 from django.conf import settings
+
+from playground import bell
 
 POLLING_S = 0.1
 """Virtual transports look once a second unless they are told."""
@@ -37,6 +39,7 @@ def transport_options() -> dict[str, object]:
 
 app = Celery("mailroom", broker=settings.BROKER, backend=None, include=["playground.runs.tasks"])
 app.conf.update(
+    broker_transport=bell.NAME if settings.BROKER.startswith("filesystem:") else None,
     broker_transport_options=transport_options(),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # a broker that is away is waited for

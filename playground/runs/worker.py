@@ -57,6 +57,12 @@ class Watch:
         if not self.busy:
             raise WorkerShutdown(0)
 
+    def ready(self, _: object) -> None:
+        """Begins to look. Not sooner: Celery makes its parts at their first use, and two threads that did
+        that at once would get into one another's way."""
+        self.idle_since = time.monotonic()
+        threading.Thread(target=self.look_for_ever, name="watch", daemon=True).start()
+
     def look_for_ever(self) -> None:
         while True:
             time.sleep(LOOK_S)
@@ -82,11 +88,11 @@ def main() -> int:
     task_postrun.connect(watch.ends, weak=False)
     worker = app.WorkController(
         hostname=f"mailroom-{os.getpid()}@localhost", pool_cls="solo", concurrency=1,
-        loglevel=logging.WARNING,        without_gossip=True, without_mingle=True, without_heartbeat=True,
+        loglevel=logging.WARNING, ready_callback=watch.ready,
+        without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, watch.end)
-    threading.Thread(target=watch.look_for_ever, name="watch", daemon=True).start()
     worker.start()
     return int(worker.exitcode or 0)
 

@@ -26,10 +26,10 @@ print(jobs.begin(jobs.Wish(**json.loads(sys.argv[1])), "somebody").code)
 """
 
 
-def wait_until(what: Callable[[], bool], seconds: float, why: str) -> None:
+def wait_until(what: Callable[[], bool], seconds: float, why: str | Callable[[], str]) -> None:
     deadline = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < deadline, why
+        assert time.monotonic() < deadline, why if isinstance(why, str) else why()
         time.sleep(0.02)
 
 
@@ -80,6 +80,13 @@ class House:
 
     def state(self) -> str:
         return str(self.ask("select state from runs_job order by id desc")[0][0])
+
+    def said(self) -> str:
+        """What the workers wrote, and which of them have ended."""
+        return "".join(
+            f"\nworker {n}, {worker.poll()}: {(self.folder / f'worker{n}.log').read_text()}"
+            for n, worker in enumerate(self.workers)
+        )
 
     def leased(self) -> bool:
         """Whether some worker is in the middle of a task."""
