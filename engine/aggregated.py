@@ -25,7 +25,7 @@ QUEUE_ZONES: tuple[Zone, ...] = ("ready", "unacked", "delayed", "dead_lettering"
 OF_RECORDS = frozenset({
     kafka.RecordsAppended, kafka.LogMarked, kafka.ReplicaReached, kafka.RecordsGone, kafka.OffsetCommitted,
     kafka.RecordsAcquired, kafka.AcquisitionEnded, kafka.RecordsDelivered, kafka.RecordsWorked, kafka.RecordFailed,
-    kafka.RecordsHeld, kafka.Counted, kafka.TalliedMore, kafka.AcquisitionRenewed, kafka.SharePartitionMarked,
+    kafka.RecordsHeld, kafka.RecordsTransformed, kafka.Counted, kafka.TalliedMore, kafka.AcquisitionRenewed, kafka.SharePartitionMarked,
 })  # fmt: skip
 """Events of records by offset: there are the more of them the more records there are."""
 

@@ -90,6 +90,8 @@ def _set_prefetch(simulation: Simulation, command: c.SetPrefetch) -> None:
 
 def _set_acknowledge(simulation: Simulation, command: c.SetAcknowledge) -> None:
     consumer = consumer_of(simulation, command.consumer)
+    if isinstance(consumer, KafkaConsumer) and consumer.transactional and command.acknowledge != "after work":
+        raise CommandError(f"{command.consumer} commits its offsets in transactions: expected after work")
     say(simulation, command, consumer.node, f"acknowledges {command.acknowledge}")
     consumer.set_acknowledge(simulation.kernel, command.acknowledge)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_member import new_library
+from engine.actors.kafka_output import FIRST, OutputProducer
 from engine.actors.kafka_producer import KafkaProducer
 from engine.errors import ScenarioError
 from engine.events import Event, NodeAdded, WireAdded
@@ -20,6 +21,7 @@ from engine.kafka.broker import Kafka
 from engine.kafka.clients.producer import Producer
 from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsAppended, RecordsHeld
 from engine.kafka.link import KafkaLink
+from engine.kafka.settings import output_spec
 from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem
 
 if TYPE_CHECKING:
@@ -102,6 +104,13 @@ def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsum
     now_us, cause = kernel.now_us, kernel.cause
     kernel.emit(NodeAdded(now_us, cause, node, "consumer", spec.name, spec.system, actor.about()))
     kernel.emit(actor.handler(now_us, cause))
+    if spec.to is not None:
+        topic = cluster.topics[spec.to.topic].node
+        actor.output = OutputProducer(
+            output_spec(spec, spec.to), link.actor, link.owner, node, topic, "", Producer(""),
+            link.request_timeout_us, life=FIRST, numbers=FIRST,
+        )  # fmt: skip
+        kernel.emit(WireAdded(now_us, cause, node, topic, "publish", ""))
     simulation.actors.append(actor)
     kernel.parts.append(actor)
     return actor
@@ -147,3 +156,5 @@ def messages_told(simulation: Simulation, stage: Iterable[Event]) -> Iterator[in
         elif isinstance(actor, KafkaConsumer):
             for part in (*actor.hand, *actor.buffer):
                 yield from part.messages[part.at :]
+            if actor.output is not None:
+                yield from actor.output.unsent()

@@ -131,6 +131,8 @@ def _unsent(simulation: Simulation) -> Iterator[int]:
                 yield pending.operation.message
         elif isinstance(actor, KafkaProducer):
             yield from actor.unsent()
+        elif isinstance(actor, KafkaConsumer) and actor.output is not None:
+            yield from actor.output.unsent()
 
 
 def _check_groups(simulation: Simulation) -> None:

@@ -48,6 +48,8 @@ def state_events(simulation: Simulation) -> list[Event]:
             told.append(_publish_wire(actor, now_us))
         elif isinstance(actor, KafkaProducer):
             told.append(WireAdded(now_us, 0, actor.node, actor.topic_node, "publish", ""))
+        elif isinstance(actor, KafkaConsumer) and actor.output is not None:
+            told.append(WireAdded(now_us, 0, actor.node, actor.output.topic_node, "publish", ""))
     told += _messages(simulation, stage, now_us)
     told += [event for event in stage if not isinstance(event, NodeAdded)]
     told += _bodies_only(simulation, stage, now_us)

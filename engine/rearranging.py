@@ -122,8 +122,11 @@ def _add_member(simulation: Simulation, command: c.AddConsumer) -> None:
     _room_for(simulation, CONSUMERS, "consumers", limits.CONSUMERS_MAX)
     name = _new_name(simulation, command.name, command.like)
     say(simulation, command, like.group_node, name)
-    # Two members with one group.instance.id would fence each other.
-    spec = msgspec.structs.replace(like.spec, name=name, start=0, instance="")
+    # Two members with one group.instance.id, or one transactional.id, would fence each other.
+    to = like.spec.to
+    if to is not None and to.transactional_id:
+        to = msgspec.structs.replace(to, transactional_id=name)
+    spec = msgspec.structs.replace(like.spec, name=name, start=0, instance="", to=to)
     member = simulation.add_consumer(spec)
     assert isinstance(member, KafkaConsumer)
     member.tell(simulation.kernel)

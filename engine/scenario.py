@@ -303,19 +303,42 @@ class KafkaRetry(Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
 
 
+class Output(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a member produces to: for each record that it has handled one record to `topic`
+    (consume-transform-produce), with the same key, or with what `keys` has for it.
+
+    With `transactional_id` what it produces and the offsets of what it has read are committed in one
+    transaction (sendOffsetsToTransaction), one for each poll. All else as in `KafkaProducerSpec`.
+    """
+
+    topic: Name
+    keys: dict[Name, Name] = {}
+    acks: Literal["all", 1, 0] = "all"
+    idempotence: bool | None = None
+    transactional_id: MaybeName = ""
+    transaction_timeout: Duration = 60_000_000
+    partitioner: Literal["murmur2", "consistent"] = "murmur2"
+    linger: Duration = 5_000
+    batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
+    record_bytes: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 100
+    retry_backoff: Duration = 100_000
+    delivery_timeout: Duration = 120_000_000
+
+
 class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
     """A member of a consumer group, one record at a time.
 
     `protocol` is group.protocol: with "classic" the members assign by `assignors`, with "consumer" (KIP-848)
     the coordinator does by `remote_assignor`, and `session_timeout` and `heartbeat` are the cluster's.
     `acknowledge`: "automatic" is enable.auto.commit (a later poll commits what earlier ones returned); "after
-    work" commits when all that a poll returned is worked, "before work" as soon as it has returned. All else
-    are Kafka's own settings with its defaults.
+    work" commits when all that a poll returned is worked, and what it produced of that is acknowledged,
+    "before work" as soon as it has returned. All else are Kafka's own settings with its defaults.
     """
 
     name: Name
     system: Name
     from_: FromTopics = msgspec.field(name="from")
+    to: Output | None = None
     acknowledge: Acknowledge = "automatic"
     assignors: Annotated[
         list[Literal["range", "roundrobin", "sticky", "cooperative-sticky"]], Meta(min_length=1, max_length=4)

@@ -19,6 +19,7 @@ from engine.scenario import (
     KafkaConsumerSpec,
     KafkaProducerSpec,
     KafkaSystem,
+    Output,
     ProducerSpec,
     RabbitMQSystem,
     Scenario,
@@ -392,12 +393,17 @@ def kafka_problems(scenario: Scenario) -> Iterator[str]:
                 got = f"acks = {producer.acks}"
                 yield f'producer[{i}].idempotence: expected false, or acks = "all", got {got}'
             yield from _transactional(f"producer[{i}]", producer)
+            if producer.transaction is not None and not producer.transactional_id:
+                yield f"producer[{i}].transaction: expected it with a transactional_id only"
     for i, consumer in enumerate(scenario.consumer):
         if isinstance(consumer, KafkaConsumerSpec) and consumer.system in clusters:
             topics = [topic.name for topic in clusters[consumer.system].topics]
             for j, name in enumerate(consumer.from_.topics):
                 yield from _one_of(f"consumer[{i}].from.topics[{j}]", name, topics)
             yield from _member(f"consumer[{i}]", consumer)
+            if consumer.to is not None:
+                yield from _one_of(f"consumer[{i}].to.topic", consumer.to.topic, topics)
+                yield from _output(f"consumer[{i}]", consumer, consumer.to, scenario.kinds)
             yield from _beside(f"consumer[{i}]", consumer, scenario.consumer[:i])
     for i, fault in enumerate(scenario.fault):
         if fault.broker is not None and fault.target in clusters:
@@ -470,8 +476,20 @@ def _beside(path: str, consumer: KafkaConsumerSpec, before: list[AnyConsumerSpec
             return
 
 
-def _transactional(path: str, producer: KafkaProducerSpec) -> Iterator[str]:
+def _transactional(path: str, producer: KafkaProducerSpec | Output) -> Iterator[str]:
     if producer.transactional_id and (producer.acks != "all" or producer.idempotence is False):
         yield f"{path}.transactional_id: expected it with idempotence only"
-    if producer.transaction is not None and not producer.transactional_id:
-        yield f"{path}.transaction: expected it with a transactional_id only"
+
+
+def _output(path: str, consumer: KafkaConsumerSpec, to: Output, kinds: list[str]) -> Iterator[str]:
+    """What a member produces to."""
+    if to.topic in consumer.from_.topics:
+        yield f"{path}.to.topic: expected another one than it reads, got {shown(to.topic)}"
+    for key in [*to.keys, *to.keys.values()]:
+        yield from _one_of(f"{path}.to.keys", key, kinds)
+    if to.idempotence and to.acks != "all":
+        yield f'{path}.to.idempotence: expected false, or acks = "all", got acks = {to.acks}'
+    yield from _transactional(f"{path}.to", to)
+    if to.transactional_id and consumer.acknowledge != "after work":
+        expected = 'expected "after work", the transaction commits the offsets'
+        yield f'{path}.acknowledge: {expected}, got "{consumer.acknowledge}"'

@@ -35,7 +35,7 @@ AnyEvent = (
     | kafka.RecordFailed | kafka.Counted | kafka.TalliedMore | kafka.RecordsHeld
     | kafka.RecordsWithdrawn
     | kafka.MemberSettings | kafka.ProducerSettings | kafka.AcquisitionRenewed
-    | kafka.SharePartitionMarked | kafka.ShareMemberSettings
+    | kafka.SharePartitionMarked | kafka.ShareMemberSettings | kafka.RecordsTransformed
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

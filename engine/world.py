@@ -43,6 +43,8 @@ class World(msgspec.Struct):
     """Idempotency store → 1 for each message it remembers."""
     shelves: dict[str, list[int]] = {}
     """Idempotency store → the latest messages that were put into it, the last at the end."""
+    outputs: dict[str, dict[int, int]] = {}
+    """"group/topic" → message that was handled → message that is produced of it: the same one each time."""
     asked: dict[str, tuple[int, bool]] = {}
     """Idempotency store → the message it was last asked for, and its answer."""
     over: str = ""
@@ -109,6 +111,13 @@ class World(msgspec.Struct):
         if message not in shelf:
             shelf.append(message)
             del shelf[:-SHELF_KEPT]
+
+    def output_of(self, of: str, message: int) -> int:
+        """The message that is produced of `message`, 0 before that. `of` is "group/topic"."""
+        return self.outputs.get(of, {}).get(message, 0)
+
+    def note_output(self, of: str, message: int, output: int) -> None:
+        self.outputs.setdefault(of, {})[message] = output
 
     def state_events(self, now_us: int) -> list[Event]:
         """What effects come to, and what stands in the stores."""

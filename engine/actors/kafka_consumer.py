@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.actors.kafka_member import GroupMember, new_library
+from engine.actors.kafka_member import new_library
+from engine.actors.kafka_processor import Processor
 from engine.actors.kafka_worker import Fetched
 from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
@@ -25,7 +26,7 @@ BOUNCE_US = 3_000_000
 """A rolling restart goes on with the next process after so long."""
 
 
-class KafkaConsumer(GroupMember, tag="kafka_consumer"):
+class KafkaConsumer(Processor, tag="kafka_consumer"):
     """See the module."""
 
     # -- life -----------------------------------------------------------------------------------
@@ -39,8 +40,10 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         link.client = f"{spec.name}#{self.incarnation}"
         self.library = new_library(spec, link.client, self.node)
         self.polled_us = self.committed_us = kernel.now_us
-        self.library.join()
-        self._flush(kernel)
+        if self.output is not None:
+            self.output.introduce(kernel, link.client)
+        if not self.transactional:
+            self._join(kernel)
         self._plan_heartbeat(kernel)
         kernel.schedule(kernel.now_us + spec.metadata_max_age, self.owner, "metadata", 0, self.life)
 
@@ -52,6 +55,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
 
     def _end(self, kernel: Kernel, why: Literal["revoked", "crashed"]) -> None:
         """Nothing of the process is left."""
+        self._end_output(kernel)
         self.life += 1
         owned, self.owned = self.owned, []
         self.library = new_library(self.spec, "", self.node)
@@ -116,19 +120,17 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         if link.client and anew:
             for number, request in self.unanswered.items():
                 link.send(kernel, number, request)
+        if self.output is not None:
+            self.output.restored(kernel, anew)
 
     def disconnected(self, kernel: Kernel, unsent: list[Any]) -> None:
         """The connection is gone. Who is stopping does not wait for a new one."""
+        if self.output is not None:
+            self.output.disconnected(kernel, unsent)
         if self.stopping:
             self._stopped(kernel)
 
     # -- work -----------------------------------------------------------------------------------------
-
-    def _all_worked(self, kernel: Kernel) -> None:
-        if self.spec.acknowledge == "after work":
-            self._commit_and(kernel, "poll")
-        else:
-            self._poll(kernel)
 
     def _failed(self, kernel: Kernel, part: Fetched, why: str) -> bool:
         """The handler has failed on the record at hand. Whether it waits, to try it again."""
@@ -165,6 +167,8 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
             self._flush(kernel)
         elif what == "list":
             self._list_again(kernel)
+        elif what == "offsets":
+            self._fetch_offsets_again(kernel)
         elif what == "poll" and not self._busy():
             self._poll(kernel)
 
@@ -208,7 +212,7 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
         fetching = [p for r in self.unanswered.values() if type(r) is ops.OffsetFetch for p in r.partitions]
         for partition in library.owned:
             known = self._knows(partition) or partition in listing or partition in fetching
-            if not known:
+            if not known and partition not in self.unstable:
                 at: Literal["earliest", "latest"] = self.spec.reset
                 if partition in library.sought:
                     at = "earliest" if library.sought[partition] == "earliest" else "latest"
@@ -235,4 +239,6 @@ class KafkaConsumer(GroupMember, tag="kafka_consumer"):
 
     def about(self) -> str:
         """The node's one-line note: how long it works on each, or why its group does not take it."""
+        if self.output is not None and self.output.fenced:
+            return self.output.about()
         return f"refused: {self.refused}" if self.refused else super().about()

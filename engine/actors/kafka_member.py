@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.actors.kafka_output import FIRST, OutputProducer
 from engine.actors.kafka_worker import RETRY_US, Fetched, KafkaWorker
 from engine.kafka import operations as ops
 from engine.kafka.assignors import Partition
@@ -18,7 +19,7 @@ from engine.kafka.events import (
     PositionSet,
     RecordsDelivered,
 )
-from engine.kernel import Kernel
+from engine.kernel import Kernel, Timer
 from engine.scenario import KafkaConsumerSpec
 
 
@@ -44,6 +45,19 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
     """What its next process will be configured with."""
     bouncing: bool = False
     """It stops, and starts anew at once."""
+    output: OutputProducer | None = None
+    """What it produces with."""
+    finishing: Literal["", "flush", "offsets", "commit", "abort"] = ""
+    """What it waits for after the work: that all it produced is acknowledged; or that its offsets are with
+    the transaction, or that this has ended so."""
+    began: dict[Partition, int] = {}
+    """Where the open transaction begins to read: back to there after an abort."""
+    offered: dict[Partition, int] = {}
+    """The offsets that go with it."""
+    unstable: list[Partition] = []
+    """Partitions of which an open transaction of somebody else may still commit the offsets."""
+    frozen_output: list[Timer] = []
+    """Timers of what it produces with that were due while it stood still."""
 
     def _stopped(self, kernel: Kernel) -> None:
         """It has left its group."""
@@ -94,6 +108,9 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
         if self.paused:
             self.frozen_said.append((number, answer))
             return
+        if number >= FIRST and self.output is not None:
+            self.output.told(kernel, number, answer)
+            return
         if number:
             asked = self.unanswered.pop(number, None)
             if asked is None:
@@ -139,6 +156,10 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
                 return
         elif isinstance(asked, ops.ListOffsets) and error:
             kernel.schedule(kernel.now_us + RETRY_US, self.owner, "list", asked.partition, self.life)
+            return
+        elif isinstance(asked, ops.OffsetFetch) and error:
+            self.unstable = [*self.unstable, *(p for p in asked.partitions if p not in self.unstable)]
+            kernel.schedule(kernel.now_us + RETRY_US, self.owner, "offsets", 0, self.life)
             return
         elif not self._stands(asked):
             return
@@ -194,7 +215,7 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
 
     def _busy(self) -> bool:
         """Whether the application is at work, or waits for a commit: it does not poll."""
-        return bool(self.hand) or bool(self.committing)
+        return bool(self.hand) or bool(self.committing) or bool(self.finishing)
 
     def _fetched(self, kernel: Kernel, asked: ops.Fetch, answer: ops.Fetched) -> None:
         """Records have come, if they are (still) what would be read next."""
@@ -342,9 +363,13 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
         if not answer.error:
             self.committed.update(dict(asked.offsets))
         elif answer.error in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"):
-            asked = ops.Heartbeat(asked.group, asked.member, asked.generation)
-            self.inbox.append((asked, ops.Done("UNKNOWN_MEMBER_ID")))
+            self._not_a_member(asked.member, asked.generation)
         self._go_on(kernel)
+
+    def _not_a_member(self, member: str, generation: int) -> None:
+        """Its group does not know it as that any more: the next poll joins anew."""
+        asked = ops.Heartbeat(self.spec.from_.group, member, generation)
+        self.inbox.append((asked, ops.Done("UNKNOWN_MEMBER_ID")))
 
     def _go_on(self, kernel: Kernel) -> None:
         if self.then == "work" and self.hand:

@@ -121,11 +121,16 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
 
     def connect(self, kernel: Kernel) -> None:
         """A new process: it asks for metadata and, if it is idempotent, for a producer id."""
-        spec, link = self.spec, kernel.parts[self.link]
+        link = kernel.parts[self.link]
         self.incarnation += 1
-        link.client = f"{spec.name}#{self.incarnation}"
+        link.client = f"{self.spec.name}#{self.incarnation}"
+        self.introduce(kernel, link.client)
+
+    def introduce(self, kernel: Kernel, client: str) -> None:
+        """The client library of a process that has just started asks for what it needs."""
+        spec = self.spec
         acks: ops.Acks = -1 if spec.acks == "all" else spec.acks
-        self.library = Producer(link.client, spec.transactional_id, spec.partitioner, acks)
+        self.library = Producer(client, spec.transactional_id, spec.partitioner, acks)
         self.ask(kernel, ops.Metadata((spec.to.topic,)))
         if spec.transactional_id:
             self.ask(kernel, ops.InitProducerId(spec.transactional_id, int(spec.transaction_timeout)))
@@ -425,8 +430,7 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 batch = self.open.pop(partition)
             if now_us - batch.made_us > self.spec.delivery_timeout:
                 self._give_up(kernel, batch.messages)
-                if self.library.open:
-                    transactions.failed(self, kernel, "REQUEST_TIMED_OUT")
+                if self._write_failed(kernel, "REQUEST_TIMED_OUT"):
                     return
                 continue
             request = batch.request
@@ -497,11 +501,21 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
             self._again(kernel, batch, error)
         elif error:
             self._give_up(kernel, batch.messages)
-            if self.library.open:
-                transactions.failed(self, kernel, error)
+            self._write_failed(kernel, error)
         if not error:
             self._send(kernel, partition)
         self._settle(kernel)
+
+    def _write_failed(self, kernel: Kernel, error: str) -> bool:
+        """A batch came to nothing: so does the transaction that it was of. Whether there was one."""
+        if self.library.open:
+            transactions.failed(self, kernel, error)
+            return True
+        return False
+
+    def transaction_over(self, kernel: Kernel, how: Literal["", "commit", "abort"]) -> None:
+        """It has ended so. What was made meanwhile goes into the next one."""
+        transactions.release(self, kernel)
 
     def _settle(self, kernel: Kernel) -> None:
         """What waited for the last answer goes on."""

@@ -45,7 +45,7 @@ def begin(producer: KafkaProducer, kernel: Kernel) -> None:
     """By hand: it stays open until somebody ends it. What was kept is written now."""
     producer.by_hand = True
     producer.library.begin()
-    _release(producer, kernel)
+    release(producer, kernel)
 
 
 def end(producer: KafkaProducer, kernel: Kernel, commit: bool) -> None:
@@ -84,12 +84,12 @@ def ended(producer: KafkaProducer, kernel: Kernel, answer: Any) -> None:
 
 
 def _over(producer: KafkaProducer, kernel: Kernel) -> None:
-    producer.ending, producer.in_transaction, producer.by_hand = "", 0, False
+    how, producer.ending, producer.in_transaction, producer.by_hand = producer.ending, "", 0, False
     producer.library.error = ""
-    _release(producer, kernel)
+    producer.transaction_over(kernel, how)
 
 
-def _release(producer: KafkaProducer, kernel: Kernel) -> None:
+def release(producer: KafkaProducer, kernel: Kernel) -> None:
     """What was made meanwhile goes into the next one."""
     kept, producer.kept = producer.kept, []
     for message, key in kept:

@@ -126,6 +126,9 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
         """The handler has failed on the record at hand. Whether it waits, to try it again."""
         raise NotImplementedError
 
+    def _handled(self, kernel: Kernel, part: Fetched, since: int, without: list[int]) -> None:
+        """What of `part` is worked from place `since` on, but for the offsets `without`, has come to pass."""
+
     def _all_worked(self, kernel: Kernel) -> None:
         """All that the last poll returned is worked."""
         raise NotImplementedError
@@ -209,7 +212,7 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
     def _worked(self, kernel: Kernel) -> None:
         """The chunk's time is over: its effects happen."""
         part, spec, world = self.hand[0], self.spec, kernel.parts[0]
-        begin = part.offsets[part.at] if part.at else part.first
+        since, begin = part.at, part.offsets[part.at] if part.at else part.first
         failed: list[int] = []
         skipped: list[int] = []
         repeated: list[int] = []
@@ -247,11 +250,15 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
                 world.dues.get(effect.name, 0),
             ))  # fmt: skip
             self.since_us = kernel.now_us
+            self._handled(kernel, part, since, [*failed, *skipped])
         self.chunk = 0
         if done:
             self.hand.pop(0)
-        if waits:
-            return
+        if not waits:
+            self._after_chunk(kernel)
+
+    def _after_chunk(self, kernel: Kernel) -> None:
+        """Part of what the last poll returned is worked, or all of it."""
         if self.hand:
             self._work(kernel)
         else:

@@ -42,10 +42,26 @@ def _classic(cluster: Kafka, name: str) -> ClassicGroup:
     return group
 
 
-def commit_for(cluster: Kafka, group: str, offsets: tuple[tuple[Partition, int], ...]) -> None:
-    """A transaction has committed: its offsets count from now on."""
+def commit_for(cluster: Kafka, group: str, offsets: tuple[tuple[Partition, int], ...], by: int) -> None:
+    """A transaction has committed: its offsets, sent by the member at node `by`, count from now on."""
     _offsets(cluster, group).commit(offsets)
-    telling.committed(cluster, group, offsets, 0)
+    telling.committed(cluster, group, offsets, by)
+
+
+def check_transactional(cluster: Kafka, asked: ops.TxnOffsetCommit) -> int:
+    """Who sends offsets to a transaction has to be the group's member that it says it is (KIP-447). Returns
+    its node. Raises `KafkaError`; an old epoch of the consumer protocol is ILLEGAL_GENERATION here."""
+    consumer = cluster.consumer.get(asked.group)
+    members = consumer.members if consumer is not None else _classic(cluster, asked.group).members
+    if asked.member not in members:
+        raise KafkaError("UNKNOWN_MEMBER_ID")
+    if consumer is not None:
+        generation = consumer.members[asked.member].epoch
+    else:
+        generation = _classic(cluster, asked.group).generation
+    if asked.generation != generation:
+        raise KafkaError("ILLEGAL_GENERATION")
+    return members[asked.member].node
 
 
 def offset_commit(cluster: Kafka, client: str, asked: ops.OffsetCommit) -> Reply:
@@ -72,7 +88,12 @@ def offset_commit(cluster: Kafka, client: str, asked: ops.OffsetCommit) -> Reply
 
 
 def offset_fetch(cluster: Kafka, client: str, asked: ops.OffsetFetch) -> Reply:
+    """Raises `KafkaError`: UNSTABLE_OFFSET_COMMIT asks the consumer to try again."""
     offsets = _offsets(cluster, asked.group)
+    if asked.stable:
+        pending = [known.offsets.get(asked.group, {}) for known in cluster.transactions.values()]
+        if any(f"{topic}-{number}" in each for topic, number in asked.partitions for each in pending):
+            raise KafkaError("UNSTABLE_OFFSET_COMMIT")
     if not asked.partitions:
         return ops.OffsetsFetched("", tuple(offsets.all()))
     known = ((partition, offsets.of(partition)) for partition in asked.partitions)

@@ -309,7 +309,8 @@ class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
     Before that it is as the scenario says.
 
     `assignors` are its own, its favourite first, or in the consumer protocol the coordinator's. `instance` is
-    a static member's, `work_us` the mean time of its work at normal speed, `keep` "" without a store.
+    a static member's, `work_us` the mean time of its work at normal speed, `keep` "" without a store. `topic`
+    is what it produces to, "" for nothing, in transactions under `transactional_id`, "" for none.
     """
 
     node: int
@@ -321,6 +322,8 @@ class MemberSettings(Event, frozen=True, array_like=True, tag=124, gc=False):
     acknowledge: Literal["after work", "before work", "automatic"]
     work_us: int
     keep: Literal["", "with the effect", "check then act"]
+    topic: str
+    transactional_id: str
 
 
 class ShareMemberSettings(Event, frozen=True, array_like=True, tag=130, gc=False):
@@ -369,11 +372,23 @@ class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
     messages: tuple[int, ...]
 
 
+class RecordsTransformed(Event, frozen=True, array_like=True, tag=140):
+    """Consumer `node` produces to `topic` one record for each of `offsets` of partition `partition`, which it
+    has just worked: `messages`, side by side. What is worked again is produced again, as the same message."""
+
+    group: int
+    node: int
+    partition: int
+    offsets: tuple[int, ...]
+    topic: int
+    messages: tuple[int, ...]
+
+
 KAFKA: tuple[type[Event], ...] = (
     PartitionDeclared, PartitionLed, RecordsAppended, LogMarked, ReplicaReached, RecordsGone, GroupChanged,
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsAcquired, AcquisitionEnded,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
     MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed, SharePartitionMarked,
-    ShareMemberSettings,
+    ShareMemberSettings, RecordsTransformed,
 )  # fmt: skip

@@ -125,7 +125,7 @@ class KafkaLink(msgspec.Struct):
             item.drawn = (BatchSent(
                 kernel.now_us, kernel.cause, kernel.number + 1, self.node, target, messages, arrive_us
             ),)  # fmt: skip
-        elif isinstance(request, ops.OffsetCommit) or acknowledges(request):
+        elif isinstance(request, ops.OffsetCommit | ops.TxnOffsetCommit) or acknowledges(request):
             group = cluster.group_nodes[request.group]  # type: ignore[union-attr]
             item.drawn = (Sent(
                 kernel.now_us, kernel.cause, kernel.number + 1, "ack", 0, self.node, group, arrive_us

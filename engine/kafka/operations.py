@@ -269,13 +269,16 @@ class ProducerIdGiven(Answer, frozen=True, gc=False):
 
 
 class TxnOffsetCommit(Operation, frozen=True):
-    """sendOffsetsToTransaction: these offsets of `group` count once the transaction commits."""
+    """sendOffsetsToTransaction: these offsets of `group` count once the transaction commits. `member` and
+    `generation`: who reads them for the group (KIP-447); "" is not looked at."""
 
     transactional_id: str
     pid: int
     epoch: int
     group: str
     offsets: tuple[tuple[Partition, int], ...]
+    member: str = ""
+    generation: int = -1
 
 
 class EndTxn(Operation, frozen=True, gc=False):
@@ -414,10 +417,12 @@ class OffsetCommit(Operation, frozen=True):
 
 
 class OffsetFetch(Operation, frozen=True):
-    """The committed offsets of `partitions`, of all of the group's when none is named."""
+    """The committed offsets of `partitions`, of all of the group's when none is named. `stable`
+    (require_stable, KIP-447): refused while an open transaction may still commit others for them."""
 
     group: str
     partitions: tuple[Partition, ...] = ()
+    stable: bool = False
 
 
 class OffsetsFetched(Answer, frozen=True):
@@ -547,7 +552,7 @@ class ShareGroupDescribed(Answer, frozen=True):
 
 AnyRequest = (
     Metadata | Produce | InitProducerId | Fetch | ListOffsets | JoinGroup | SyncGroup | Heartbeat | LeaveGroup
-    | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat | EndTxn
+    | OffsetCommit | OffsetFetch | ConsumerGroupHeartbeat | TxnOffsetCommit | EndTxn
     | ShareGroupHeartbeat | ShareFetch | ShareAcknowledge | ShareMemberGone | Disconnected
 )  # fmt: skip
 AnyAnswer = (

@@ -156,7 +156,7 @@ def init_producer_id(cluster: Kafka, client: str, asked: ops.InitProducerId) -> 
     if known is None:
         cluster.pids += 1
         if asked.transactional_id:
-            known = Transactional(cluster.pids, 0, "Empty", [], {}, asked.timeout_us)
+            known = Transactional(cluster.pids, 0, "Empty", [], {}, {}, asked.timeout_us)
             cluster.transactions[asked.transactional_id] = known
             telling.transaction_changed(cluster, asked.transactional_id, known)
         return ops.ProducerIdGiven("", cluster.pids, 0)
@@ -200,6 +200,10 @@ def txn_offset_commit(cluster: Kafka, client: str, asked: ops.TxnOffsetCommit) -
     """Keeps the offsets until the transaction ends. Raises `KafkaError`."""
     known = _transaction(cluster, asked.transactional_id)
     known.check(asked.pid, asked.epoch)
+    if asked.member:
+        from engine.kafka.coordinator import check_transactional
+
+        known.senders[asked.group] = check_transactional(cluster, asked)
     _ongoing(cluster, asked.transactional_id, known)
     kept = known.offsets.setdefault(asked.group, {})
     kept.update({f"{topic}-{number}": offset for (topic, number), offset in asked.offsets})
@@ -222,7 +226,7 @@ def end_txn(cluster: Kafka, client: str, asked: ops.EndTxn) -> Reply:
 
 def _end(cluster: Kafka, known: Transactional, commit: bool) -> None:
     """The markers carry the next epoch (KIP-890), so that late writes of the old one are refused."""
-    partitions, offsets = known.partitions, known.offsets
+    partitions, offsets, senders = known.partitions, known.offsets, known.senders
     cluster.cancel(known.timer)
     known.timer = 0
     known.end(commit)
@@ -237,7 +241,7 @@ def _end(cluster: Kafka, known: Transactional, commit: bool) -> None:
 
         for group, kept in offsets.items():
             told = tuple((_partition(text), offset) for text, offset in kept.items())
-            commit_for(cluster, group, told)
+            commit_for(cluster, group, told, senders.get(group, 0))
 
 
 def timed_out_transaction(cluster: Kafka, place: int, _: int) -> None:

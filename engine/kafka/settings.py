@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.kafka.events import MemberSettings, ProducerSettings
 from engine.policies.service import mean_us
-from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec
+from engine.scenario import Arrivals, KafkaConsumerSpec, KafkaProducerSpec, Output, ToTopic
 
 
 def member_settings(
@@ -16,6 +16,7 @@ def member_settings(
         at_us, cause, node, spec.from_.group, spec.protocol, spec.isolation,
         tuple(spec.assignors) if classic else (spec.remote_assignor,), spec.instance, spec.acknowledge,
         mean_us(spec.work), "" if kept is None else kept.keep,
+        "" if spec.to is None else spec.to.topic, "" if spec.to is None else spec.to.transactional_id,
     )  # fmt: skip
 
 
@@ -26,6 +27,17 @@ def producer_settings(
     return ProducerSettings(
         at_us, cause, node, spec.to.topic, str(spec.acks), is_idempotent(spec), spec.transactional_id
     )
+
+
+def output_spec(spec: KafkaConsumerSpec, to: Output) -> KafkaProducerSpec:
+    """The producer inside a member that produces: it makes nothing by itself."""
+    return KafkaProducerSpec(
+        spec.name, spec.system, ToTopic(to.topic), Arrivals(), acks=to.acks, idempotence=to.idempotence,
+        transactional_id=to.transactional_id, transaction_timeout=to.transaction_timeout,
+        partitioner=to.partitioner, linger=to.linger, batch_size=to.batch_size, record_bytes=to.record_bytes,
+        retry_backoff=to.retry_backoff, delivery_timeout=to.delivery_timeout,
+        metadata_max_age=spec.metadata_max_age,
+    )  # fmt: skip
 
 
 def is_idempotent(spec: KafkaProducerSpec) -> bool:

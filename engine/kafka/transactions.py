@@ -27,6 +27,8 @@ class Transactional(msgspec.Struct, array_like=True):
     """Partitions that the open transaction wrote to, in order."""
     offsets: dict[str, dict[str, int]] = {}
     """Group → partition as text → offset that counts once the transaction commits."""
+    senders: dict[str, int] = {}
+    """Group → the node of its member that sent them, 0 for none."""
     timeout_us: int = 0
     timer: int = 0
     """The end of the open transaction's time, 0 for none."""
@@ -43,4 +45,4 @@ class Transactional(msgspec.Struct, array_like=True):
         """Nothing is open any more, and the next transaction has the next epoch."""
         self.state = "CompleteCommit" if commit else "CompleteAbort"
         self.epoch += 1
-        self.partitions, self.offsets = [], {}
+        self.partitions, self.offsets, self.senders = [], {}, {}

@@ -210,7 +210,7 @@ class Consumer(msgspec.Struct):
             return
         self.owned = sorted([*self.owned, *new])
         self.happened.append(("assigned", tuple(new)))
-        self.outbox.append(ops.OffsetFetch(self.settings.group, tuple(new)))
+        self.outbox.append(ops.OffsetFetch(self.settings.group, tuple(new), True))
 
     def receive(self, answer: Any, asked: Any = None) -> None:
         """An answer to `asked`, or a push."""

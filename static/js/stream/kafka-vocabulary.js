@@ -56,7 +56,7 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
  * string, count: number}} TalliedMore */
 /** @typedef {{type: "MemberSettings", number: number, at_us: number, cause: number, node: number, group:
  * string, protocol: string, isolation: string, assignors: string[], instance: string, acknowledge: string,
- * work_us: number, keep: string}} MemberSettings */
+ * work_us: number, keep: string, topic: string, transactional_id: string}} MemberSettings */
 /** @typedef {{type: "ProducerSettings", number: number, at_us: number, cause: number, node: number, topic:
  * string, acks: string, idempotence: boolean, transactional_id: string}} ProducerSettings */
 /** @typedef {{type: "RecordsHeld", number: number, at_us: number, cause: number, group: number, node:
@@ -71,6 +71,9 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
 /** @typedef {{type: "ShareMemberSettings", number: number, at_us: number, cause: number, node: number,
  * group: string, acknowledge: string, acquire: string, max_poll_records: number, failed: string, work_us:
  * number, keep: string}} ShareMemberSettings */
+/** @typedef {{type: "RecordsTransformed", number: number, at_us: number, cause: number, group: number,
+ * node: number, partition: number, offsets: number[], topic: number, messages: number[]}}
+ * RecordsTransformed */
 
 Object.assign(DECODERS, {
   100: (e, number) => ({ type: "PartitionDeclared", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], index: e[5], replicas: e[6] }),
@@ -97,11 +100,12 @@ Object.assign(DECODERS, {
   121: (e, number) => ({ type: "RecordFailed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offset: e[6], attempt: e[7], why: e[8], until_us: e[9] }),
   122: (e, number) => ({ type: "Counted", number, at_us: e[1], cause: e[2], destination: e[3], was: e[4], now: e[5], count: e[6] }),
   123: (e, number) => ({ type: "TalliedMore", number, at_us: e[1], cause: e[2], destination: e[3], what: e[4], count: e[5] }),
-  124: (e, number) => ({ type: "MemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], protocol: e[5], isolation: e[6], assignors: e[7], instance: e[8], acknowledge: e[9], work_us: e[10], keep: e[11] }),
+  124: (e, number) => ({ type: "MemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], protocol: e[5], isolation: e[6], assignors: e[7], instance: e[8], acknowledge: e[9], work_us: e[10], keep: e[11], topic: e[12], transactional_id: e[13] }),
   125: (e, number) => ({ type: "ProducerSettings", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], acks: e[5], idempotence: e[6], transactional_id: e[7] }),
   126: (e, number) => ({ type: "RecordsHeld", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], first: e[6], next: e[7], offsets: e[8], messages: e[9] }),
   127: (e, number) => ({ type: "RecordsWithdrawn", number, at_us: e[1], cause: e[2], node: e[3], messages: e[4] }),
   128: (e, number) => ({ type: "AcquisitionRenewed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], offsets: e[5], until_us: e[6] }),
   129: (e, number) => ({ type: "SharePartitionMarked", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], start: e[5], end: e[6] }),
   130: (e, number) => ({ type: "ShareMemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], acknowledge: e[5], acquire: e[6], max_poll_records: e[7], failed: e[8], work_us: e[9], keep: e[10] }),
+  140: (e, number) => ({ type: "RecordsTransformed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offsets: e[6], topic: e[7], messages: e[8] }),
 });

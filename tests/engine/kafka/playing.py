@@ -18,8 +18,9 @@ PRODUCERS = ["shop", "import"]
 
 BUSY: Scenario = load(HERE / "busy.toml")
 MODERN: Scenario = load(HERE / "modern.toml")
-rooms = st.sampled_from([BUSY, MODERN])
-"""Both have the same names of actors, topics and groups."""
+PROCESSING: Scenario = load(HERE / "processing.toml")
+rooms = st.sampled_from([BUSY, MODERN, PROCESSING])
+"""All have the same names of actors, topics and groups."""
 
 member = st.sampled_from([*MEMBERS, "A 2", "B 2"])
 producer = st.sampled_from([*PRODUCERS, "shop 2"])
