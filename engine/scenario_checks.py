@@ -199,6 +199,9 @@ def _one_of(path: str, got: str, known: Iterable[str]) -> Iterator[str]:
 
 
 def _systems(scenario: Scenario) -> Iterator[str]:
+    if scenario.rabbitmq and scenario.kafka:
+        # A stage draws lanes or rows: with both, one of the systems would be run and never be seen.
+        yield "system: expected RabbitMQ brokers or Kafka clusters, got both: make them two scenarios"
     for i, system in enumerate(scenario.system):
         path = f"system[{i}]"
         yield from _within(f"{path}.link", system.link, limits.LINK_US_MIN, limits.LINK_US_MAX)

@@ -36,9 +36,9 @@ def run(name: str, until_us: int) -> tuple[list[Any], dict[str, Any]]:
 
 @pytest.fixture
 def show(open_page: Callable[..., Page], house: House) -> Callable[..., tuple[Page, list[Any]]]:
-    def show_(name: str, until_us: int) -> tuple[Page, list[Any]]:
+    def show_(name: str, until_us: int, **options: Any) -> tuple[Page, list[Any]]:
         events, stage = run(name, until_us)
-        page = open_page(house.show(events, chunks=-(-until_us // 10_000_000), **stage))
+        page = open_page(house.show(events, chunks=-(-until_us // 10_000_000), **stage), **options)
         page.evaluate(f"{STAGE}.pause()")
         for number in range(-(-until_us // 10_000_000)):
             page.evaluate(
@@ -205,3 +205,117 @@ def test_a_partition_is_counted_from_the_moment_it_is_added(show: Any) -> None:
     for t_us, count in ((added[-1] - 1_000, 3), (added[-1] + 1_000, 4)):
         at(page, t_us)
         assert page.locator(".node.topic .note").inner_text() == f"{count} partitions"
+
+
+def pointers_at(page: Page, t_us: int, partition: int, group: int) -> tuple[float, float | None]:
+    """Where a group's committed offset and position are seen, in offsets."""
+    at(page, t_us)
+    shown = page.evaluate(
+        f"{STAGE}.drawn.rows.find(({{ log }}) => log.node === {partition}).pointers"
+        f".find(({{ group }}) => group === {group}).shown"
+    )
+    return shown["from"], shown.get("position")
+
+
+def commits(events: list[Any]) -> list[tuple[k.OffsetCommitted, int]]:
+    """The later commits, each with what was committed before."""
+    known: dict[tuple[int, int], int] = {}
+    found = []
+    for event in events:
+        if isinstance(event, k.OffsetCommitted):
+            was = known.get((event.group, event.node), event.offset)
+            known[event.group, event.node] = event.offset
+            if event.at_us > 5_000_000 and event.offset > was:
+                found.append((event, was))
+    return found
+
+
+def test_a_committed_offset_glides_to_the_next_one_by_the_time_of_the_run(show: Any) -> None:
+    page, events = show("kafka-user-events", 20_000_000)
+    commit, was = next((c, was) for c, was in commits(events) if c.offset - was >= 2)
+    times = [commit.at_us + dt for dt in (0, 40_000, 80_000, 120_000, 160_000, 200_000)]
+    seen = [pointers_at(page, t_us, commit.node, commit.group)[0] for t_us in times]
+    assert seen[0] == was and seen[-1] == commit.offset
+    assert all(was < here < commit.offset for here in seen[1:-1]) and seen == sorted(seen)
+    # And looking back, in any order, the same moments look the same
+    assert [pointers_at(page, t_us, commit.node, commit.group)[0] for t_us in reversed(times)] == seen[::-1]
+
+
+def test_a_position_glides_as_records_come(show: Any) -> None:
+    page, events = show("kafka-user-events", 20_000_000)
+    between = 0
+    for event in events:
+        if isinstance(event, k.RecordsDelivered) and event.at_us > 5_000_000 and event.next - event.first > 1:
+            position = pointers_at(page, event.at_us + 60_000, event.partition, event.group)[1]
+            between += position is not None and event.first < position < event.next
+    assert between > 0
+
+
+def test_who_wants_no_motion_sees_pointers_on_whole_offsets(show: Any) -> None:
+    page, events = show("kafka-user-events", 20_000_000, reduced_motion="reduce")
+    for commit, _ in commits(events)[:8]:
+        assert pointers_at(page, commit.at_us + 60_000, commit.node, commit.group)[0] == commit.offset
+
+
+def said(page: Page, what: str) -> list[str]:
+    """What is written at the rows of a kind of words."""
+    return list(
+        page.evaluate(
+            f"{STAGE}.drawn.words.filter((word) => word.what === {what!r}).map(({{ text }}) => text)"
+        )
+    )
+
+
+def rails_of(page: Page, partition: int) -> int:
+    """How much ink there is 1 to 2 px above a row's records: a thin rail does not reach there."""
+    return int(
+        page.evaluate(
+            f"""() => {{ const stage = {STAGE}, c = stage.parts.canvas, r = stage.atlas.ratio;
+              const row = stage.drawn.rows.find(({{ log }}) => log.node === {partition});
+              const x = row.xOf(row.first) + 4, y = row.box.y - 2 - stage.pane.top;
+              return c.getContext('2d').getImageData(x * r, y * r, 8 * r, r).data[3]; }}"""
+        )
+    )
+
+
+def test_an_election_is_said_at_its_row_and_seen_on_its_rails_for_some_seconds(show: Any) -> None:
+    page, events = show("kafka-broker-crash", 40_000_000)
+    led: dict[int, k.PartitionLed] = {}
+    names = page.evaluate(
+        f"Object.fromEntries([...{STAGE}.timeline.plan.nodes].map(([id, n]) => [id, n.name]))"
+    )
+    elections = 0
+    for event in events:
+        if not isinstance(event, k.PartitionLed):
+            continue
+        was = led.get(event.node)
+        led[event.node] = event
+        if was is None or not event.leader or was.leader == event.leader:
+            continue
+        word = f"leader now {names[str(event.leader)]}, epoch {event.epoch}"
+        for t_us, is_news in ((event.at_us + 2_500_000, True), (event.at_us - 50_000, False),
+                              (event.at_us + 50_000, True)):  # fmt: skip
+            at(page, t_us)
+            assert (word in said(page, "event")) is is_news, (word, t_us)
+            assert (rails_of(page, event.node) > 60) is is_news
+        elections += 1
+    assert elections >= 1
+
+
+def test_who_leaves_and_joins_the_replicas_in_sync_is_said_at_the_row(show: Any) -> None:
+    page, events = show("kafka-broker-crash", 60_000_000)
+    names = page.evaluate(
+        f"Object.fromEntries([...{STAGE}.timeline.plan.nodes].map(([id, n]) => [id, n.name]))"
+    )
+    known: dict[int, set[int]] = {}
+    told = {"left": 0, "joined": 0}
+    for event in events:
+        if not isinstance(event, k.PartitionLed):
+            continue
+        was, known[event.node] = known.get(event.node), set(event.isr)
+        for which, who in (("left", (was or set()) - set(event.isr)), ("joined", set(event.isr) - (was or set(event.isr)))):  # fmt: skip
+            for broker in who:
+                at(page, event.at_us + 100_000)
+                assert f"{names[str(broker)]} {which} the ISR" in said(page, "event")
+                told[which] += 1
+    assert told["left"] and told["joined"]

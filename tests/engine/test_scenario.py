@@ -50,6 +50,14 @@ def test_toml_and_json_say_the_same() -> None:
     assert load(text) == load(json.dumps(tomllib.loads(text)))
 
 
+def test_one_run_has_brokers_or_clusters() -> None:
+    data = small()
+    data["system"].append({"name": "log", "kind": "kafka", "brokers": 1, "topics": [{"name": "orders"}]})
+    assert problems(data) == [
+        "system: expected RabbitMQ brokers or Kafka clusters, got both: make them two scenarios"
+    ]
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The small scenario with one value replaced, by a path such as `consumer.1.prefetch`."""
     data = small()

@@ -7,6 +7,8 @@ import { TICK_US, Timeline } from "mailroom/scene/timeline.js";
 import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
 
 const PANE_MARGIN = 240;
+/** px of the figure that may be out of sight without a word. */
+const EDGE = 8;
 
 /**
  * How each system is drawn: where everything stands, what is drawn at a moment, nodes and wires. A page
@@ -27,10 +29,7 @@ const VIEWS = {
     ]),
 };
 
-/**
- * {layout, positions, drawNodes, drawWires} of the one that draws `systems` ("kafka", "rabbitmq"). Of a run
- * with both a cluster is drawn.
- */
+/** {layout, positions, drawNodes, drawWires} of the one that draws `systems`: "kafka" or "rabbitmq". */
 export async function viewOf(systems) {
   const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();
   return Object.assign({}, ...parts);
@@ -323,7 +322,10 @@ export class QueueStage extends HTMLElement {
     }
     if (this.dressed !== ratio) this.atlas.dress(this, ratio);
     this.dressed = ratio;
-    this.pane ??= this.inView();
+    if (!this.pane) {
+      this.pane = this.inView();
+      this.tellEdges();
+    }
     fitCanvas(this.parts.canvas, this.figure, ratio, this.pane);
   }
 
@@ -343,8 +345,16 @@ export class QueueStage extends HTMLElement {
     };
   }
 
+  /** Whether the figure goes on above and below what is seen of it: that is said at its edges. */
+  tellEdges() {
+    const { scrollTop, scrollHeight, clientHeight, dataset } = this.parts.figure;
+    dataset.above = scrollTop > EDGE;
+    dataset.below = scrollTop + clientHeight < scrollHeight - EDGE;
+  }
+
   /** The canvas follows before what it does not cover comes into view. */
   scrolled() {
+    this.tellEdges();
     if (!this.pane || this.pane.height >= this.figure.height) return;
     const pane = this.inView();
     if (Math.abs(pane.top - this.pane.top) < PANE_MARGIN / 2) return;

@@ -2,20 +2,23 @@
 // cluster, before the first scene is made; the scene then has beside nodes, wires, ledger, …:
 //
 // logs: partition → { node, topic, number, replicas, leader, epoch, isr, elr, start, hw, lso, end,
-//   ends: { broker: its replica's end }, chunks, gone }. Records are read with `recordAt` and `recordsFrom`:
-//   each { offset, message, pid, transactional, marker, aborted, at_us }, or null where nothing stands (any
-//   more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before is counted by its offsets
-//   alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for whoever draws it leave.
+//   ends: { broker: its replica's end }, chunks, gone, led, synced }. Records are read with `recordAt` and
+//   `recordsFrom`: each { offset, message, pid, transactional, marker, aborted, at_us }, or null where
+//   nothing stands (any more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before is
+//   counted by its offsets alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for
+//   whoever draws it leave. `led`: the last change of the leader, { at_us, was }, and `synced` that of the
+//   ISR, { at_us, left, joined }; null where none has been seen.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
 //   away, since_us }), committed: { partition: offset }, lost: the last MemberGone, free: { partition: {
 //   node, worked_to, at_us } }, begun: { partition: offset } }: `free` is what a member has let go of, as
 //   long as nobody reads it, and `begun` where a group that has committed nothing there began to read; a
-//   stated present knows neither, and says where it reads now.
+//   stated present knows neither, and says where it reads now. `glides`: { partition: { from, at_us } }, what
+//   its committed offset was seen at when it last moved; readers have the same of their positions.
 // readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
-//   failing, since_us }: `hand` is what it has and has not worked, [{ partition, first, next, records: [{
-//   offset, message }] }] in the order of its work (the log may have done away with them), hand[0].records[0]
-//   being worked on since `since_us`; `failing` the RecordFailed whose retry it waits for. Of a partition
-//   whose position it has not set yet the three are -1.
+//   failing, since_us, glides }: `hand` is what it has and has not worked, [{ partition, first, next,
+//   records: [{ offset, message }] }] in the order of its work (the log may have done away with them),
+//   hand[0].records[0] being worked on since `since_us`; `failing` the RecordFailed whose retry it waits
+//   for. Of a partition whose position it has not set yet the three are -1.
 // batches: signal → a BatchSent, BatchAcknowledged or RecordsSent on its way, with `depart_us`.
 // transactions: transactional id → { state, pid, epoch, at_us }.
 // shares: "group partition" → { group, partition, start, end, records: Map(offset → { state, member, holder,
@@ -27,6 +30,7 @@
 // 64, of which an append copies the last one: a clone of a scene shares all of them.
 
 import { change, HANDLERS, register } from "mailroom/scene/reducer.js";
+import { leftover } from "mailroom/scene/tween.js";
 import "mailroom/stream/kafka-vocabulary.js";
 
 const CHUNK = 64;
@@ -104,6 +108,21 @@ export function lagOf(scene, group, partition) {
   return { committed, from, hw: log.hw, lag: Math.max(0, log.hw - (from ?? log.hw)) };
 }
 
+/** What an offset that has come to `offset` is seen at: it glides there from where it was seen before. */
+export const glided = (offset, glide, t_us) =>
+  glide ? offset + (glide.from - offset) * leftover(t_us, glide.at_us) : offset;
+
+/** `glides` with that of `partition`, whose offset was `was` until `at_us`. */
+const glidesFrom = (glides, partition, was, at_us) => ({
+  ...glides,
+  [partition]: { from: glided(was, glides[partition], at_us), at_us },
+});
+
+const notOf = (glides, partition) => {
+  const { [partition]: _, ...rest } = glides;
+  return rest;
+};
+
 // -- logs -------------------------------------------------------------------------------------------
 
 const alter = (map, key, with_) => {
@@ -162,13 +181,20 @@ const ON_LOGS = {
       ends: {},
       chunks: [],
       gone: null,
+      led: null,
+      synced: null,
     });
   },
   PartitionLed(scene, { node, leader, epoch, isr, elr, at_us }) {
     const known = scene.logs.get(node);
     if (!known) return;
-    const led = known.leader === leader ? known.led_us : at_us;
-    scene.logs.set(node, { ...known, leader, epoch, isr, elr, led_us: led });
+    const isFirst = known.epoch < 0;
+    const led = isFirst || known.leader === leader ? known.led : { at_us, was: known.leader };
+    const left = known.isr.filter((broker) => !isr.includes(broker));
+    const joined = isr.filter((broker) => !known.isr.includes(broker));
+    const isSame = isFirst || (!left.length && !joined.length);
+    const synced = isSame ? known.synced : { at_us, left, joined };
+    scene.logs.set(node, { ...known, leader, epoch, isr, elr, led, synced });
   },
   RecordsAppended(scene, { node, base, messages, pid, transactional, marker, at_us }) {
     const log = scene.logs.get(node);
@@ -226,10 +252,11 @@ const groupOf = (scene, node) =>
     lost: null,
     free: {},
     begun: {},
+    glides: {},
   };
 
 const readerOf = (scene, node, group) =>
-  scene.readers.get(node) ?? { node, group, owned: {}, hand: [], failing: null, since_us: 0 };
+  scene.readers.get(node) ?? { node, group, owned: {}, hand: [], failing: null, since_us: 0, glides: {} };
 
 const NOWHERE = { position: -1, worked_to: -1, delivered_to: -1 };
 
@@ -256,9 +283,11 @@ const ON_GROUPS = {
     scene.groups.set(e.group, { ...known, members, lost: { member: e.member, node, why, at_us } });
     return undefined;
   },
-  OffsetCommitted(scene, { group, node, offset }) {
+  OffsetCommitted(scene, { group, node, offset, at_us }) {
     const known = groupOf(scene, group);
-    scene.groups.set(group, { ...known, committed: { ...known.committed, [node]: offset } });
+    const was = known.committed[node] ?? known.begun[node] ?? offset;
+    const glides = was === offset ? known.glides : glidesFrom(known.glides, node, was, at_us);
+    scene.groups.set(group, { ...known, glides, committed: { ...known.committed, [node]: offset } });
   },
   TransactionChanged(scene, { transactional_id, state, pid, epoch, at_us }) {
     scene.transactions.set(transactional_id, { state, pid, epoch, at_us });
@@ -317,8 +346,9 @@ const ON_MEMBERS = {
     const { partition, offset } = e;
     resume(scene, e);
     const at = { position: offset, worked_to: offset, delivered_to: offset };
-    reader(scene, e, ({ owned, hand, failing }) => ({
+    reader(scene, e, ({ owned, hand, failing, glides }) => ({
       owned: { ...owned, [partition]: at },
+      glides: notOf(glides, partition),
       hand: without(hand, [partition]),
       failing: stillFailing(failing, [partition]),
     }));
@@ -371,7 +401,7 @@ function fetched(scene, { partition, first, next }) {
 /** Records come into a consumer's hand. */
 function hold(scene, e, records) {
   const { partition, first, next } = e;
-  reader(scene, e, ({ owned, hand }) => {
+  reader(scene, e, ({ owned, hand, glides }) => {
     const last = hand.at(-1);
     const joined = last?.partition === partition && last.next === first;
     const more = joined
@@ -379,7 +409,11 @@ function hold(scene, e, records) {
       : [...hand, { partition, first, next, records }];
     const place = owned[partition];
     if (!place) return { hand: more };
-    return { hand: more, owned: { ...owned, [partition]: { ...place, position: next, delivered_to: next } } };
+    return {
+      hand: more,
+      owned: { ...owned, [partition]: { ...place, position: next, delivered_to: next } },
+      glides: glidesFrom(glides, partition, place.position < 0 ? first : place.position, e.at_us),
+    };
   });
 }
 

@@ -21,8 +21,11 @@ const SIZES = [
 /** More rows than these are not drawn: a line says how many more there are. */
 export const ROWS_MAX = 12;
 const FOLLOWERS_MAX = 12;
-/** What a group after the second adds below each row. */
-const BAND = 17;
+/** What a group after the second adds below each row: a line with its bar; of a mini the bar alone. */
+export const BAND = 17;
+const BAND_MINI = 9;
+/** So high over the rails a record comes to its cell, and over what is written there; along a mini itself. */
+const RIDE = 9;
 /** What is done and not committed is said above the pointers of the second group, which stand above a row. */
 const SECOND_ABOVE = 10;
 const NARROW_ABOVE = 20;
@@ -38,7 +41,10 @@ const BROKER = { width: 118, height: 42, gap: 10 };
 const HEAD = 20;
 const OFFSETS = 20;
 const PHASES = 58;
+const PHASES_NARROW = 96;
 const WIRES = 104;
+/** Right of the members: commits go up there, beside the words. */
+const RIM = 12;
 const GUTTER = { left: 46, right: 18, head: 20 };
 
 /**
@@ -78,9 +84,8 @@ function sort(plan) {
     return { node, rows, more: all.slice(rows.length) };
   });
   const heirs = new Map();
-  const consumers = of("consumer").filter((node) => !node.system || kafkaOnly(plan, node));
   const groups = of("group").map((node) => ({ node, members: [] }));
-  for (const node of consumers) {
+  for (const node of of("consumer")) {
     const group = plan.readers.get(node.node)?.group ?? node.settings?.group;
     (groups.find((each) => each.node.node === group) ?? groups[0])?.members.push(node);
   }
@@ -90,17 +95,10 @@ function sort(plan) {
     groups,
     heirs,
     brokers: of("broker"),
-    producers: inPlaces(
-      of("producer").filter((node) => kafkaOnly(plan, node)),
-      heirs,
-    ),
+    producers: inPlaces(of("producer"), heirs),
     wires: [...plan.wires.values()],
   };
 }
-
-/** Whether a client is of a cluster, in a run that may have other systems beside it. */
-const kafkaOnly = (plan, node) =>
-  [...plan.nodes.values()].some(({ kind, system }) => kind === "topic" && system === node.system);
 
 /** Those that need a place of their own; the others are `heirs` of one that is gone before they come. */
 function inPlaces(nodes, heirs) {
@@ -121,7 +119,9 @@ function sizeOf({ topics, groups }) {
   const replicas = Math.max(1, ...topics.flatMap((topic) => topic.rows.map((log) => log.replicas.length)));
   const followers = size.follower && rows * (replicas - 1) <= FOLLOWERS_MAX ? replicas - 1 : 0;
   const above = size.above + (groups.length > 1 && size.labelled ? SECOND_ABOVE : 0);
-  return { ...size, above, rows, followers, bands: Math.max(0, groups.length - 2) };
+  const band = size.labelled ? BAND : BAND_MINI;
+  const ride = size.labelled ? RIDE + (groups.length > 1 ? BAND : 0) : 0;
+  return { ...size, above, rows, followers, band, ride, bands: Math.max(0, groups.length - 2) * band };
 }
 
 const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));
@@ -130,18 +130,22 @@ const wide = (text, letter) => (text ?? "").length * letter;
 
 /** Words that may stand at a member's right: what it is doing, or what it is said to do. */
 const NOTE_LETTERS = 12;
+/** At a group's right, where the rows do not say its lag: "3 members, lag 123". */
+const LAG_LETTERS = 19;
 
 /** Whether a member's name and note fit side by side. */
 export const isLong = (name, note, width) =>
   wide(name, LETTER.name) + 12 + Math.max(NOTE_LETTERS, note.length) * LETTER.word > width;
 
-const memberWidth = ({ groups }) =>
+const memberWidth = ({ groups }, size) =>
   between(
     MEMBER_WIDTH.min,
     MEMBER_WIDTH.max,
     longest(
       groups.flatMap(({ node, members }) => [
-        wide(`group ${node.name}`, LETTER.name) + 12 + NOTE_LETTERS * LETTER.word,
+        wide(`group ${node.name}`, LETTER.name) +
+          12 +
+          (size.labelled ? NOTE_LETTERS : LAG_LETTERS) * LETTER.word,
         ...members.map(({ name, about }) => {
           const note = Math.max(NOTE_LETTERS, (about ?? "").length) * LETTER.word;
           return wide(name, LETTER.name) + 16 + note;
@@ -172,27 +176,27 @@ const labelWidth = ({ brokers, topics }) =>
 function placeWide(parts, figure, top) {
   const { width, size } = figure;
   const making = producerWidth(parts);
-  const working = memberWidth(parts);
+  const working = memberWidth(parts, size);
   const labels = Math.ceil(labelWidth(parts));
   const cellsX = making + 46 + labels + 12;
-  const room = width - 2 - working - WIRES - cellsX;
+  const room = width - RIM - working - WIRES - cellsX;
   const columns = Math.max(6, Math.min(COLUMNS_MAX, Math.floor(room / size.cell)));
-  const memberX = Math.max(width - 2 - working, cellsX + columns * size.cell + WIRES);
+  const memberX = Math.max(width - RIM - working, cellsX + columns * size.cell + WIRES);
   const at = { cellsX, columns, labels };
   const rowsEnd = placeTopics(parts, figure, at, top + 4);
   const rowsTop = top + 4 + HEAD + OFFSETS + size.above;
   placeProducers(parts, figure, making, (rowsTop + rowsEnd) / 2, top);
-  let foot = rowsEnd;
+  const producersEnd = longest(
+    parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + PRODUCER.gap / 2),
+  );
+  let foot = Math.max(rowsEnd, producersEnd);
   const phases = parts.groups.length ? { x: 0, y: foot + 6, width: memberX - 40, height: PHASES - 8 } : null;
   if (phases) foot += PHASES;
   foot = placeBrokers(parts, figure, 0, foot + 6, memberX - 60);
   const groupsEnd = placeGroups(parts, figure, memberX, working, top + 4, rowsEnd);
-  const producersEnd = longest(
-    parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + PRODUCER.gap),
-  );
   const made = {
-    width: memberX + working + 2,
-    height: Math.max(220, foot, groupsEnd, producersEnd) + 12,
+    width: memberX + working + RIM,
+    height: Math.max(220, foot, groupsEnd) + 12,
     phases,
     columns,
     cellsX,
@@ -205,6 +209,7 @@ function placeWide(parts, figure, top) {
 /** Topics from top to bottom, a row a partition. Returns where they end. */
 function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
   const { size, narrow } = figure;
+  const leaderWidth = longest(parts.brokers.map(({ name }) => wide(name, LETTER.note)));
   let y = top;
   for (const { node, rows, more } of parts.topics) {
     const width = columns * size.cell;
@@ -237,13 +242,16 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
         cell: size.cell,
         columns,
         labels,
+        band: size.band,
+        ride: size.ride,
+        leaderWidth,
         scale: size.scale,
         labelled: size.labelled,
-        followers: followersOf(log, size, y + size.cell + size.below - 2 + size.bands * BAND),
+        followers: followersOf(log, size, y + size.cell + size.below - 2 + size.bands),
       };
       figure.nodes.set(log.node, box);
       const followers = box.followers.length * (size.follower + 3);
-      y += size.cell + size.below + size.bands * BAND + followers;
+      y += size.cell + size.below + size.bands + followers;
     }
     if (more.length) {
       topic.moreY = y + 14;
@@ -337,8 +345,8 @@ function placeNarrow(parts, figure, top) {
   const cellsX = GUTTER.left;
   const columns = Math.max(4, Math.floor((width - cellsX - GUTTER.right) / size.cell));
   y = placeTopics(parts, figure, { cellsX, columns, labels: 24 }, y + 6);
-  const phases = parts.groups.length ? { x: 0, y: y + 4, width: width - 2, height: PHASES } : null;
-  if (phases) y += PHASES + 8;
+  const phases = parts.groups.length ? { x: 0, y: y + 4, width: width - 2, height: PHASES_NARROW } : null;
+  if (phases) y += PHASES_NARROW + 8;
   y = placeGroups(parts, figure, 0, width - GUTTER.right - 6, y + 4, 0) + 16;
   y = placeBrokers(parts, figure, 0, y, width - 2);
   wireProducers(parts, figure, (box, row) => narrowWay(box, row));

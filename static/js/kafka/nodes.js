@@ -2,7 +2,7 @@
 
 import { lagOf } from "mailroom/kafka/fold.js";
 import { isLong, readWay } from "mailroom/kafka/layout.js";
-import { ownerOf } from "mailroom/kafka/positions.js";
+import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
   arrow,
   consumerOutline,
@@ -30,12 +30,56 @@ export function drawWires(svg, figure, scene) {
 
 /** Brings `list` (a ul) up to date with `scene` in `figure`. */
 export function drawNodes(list, figure, scene) {
+  drawHeads(list.parentElement.querySelector(".heads"), figure, scene);
   drawItems(list, figure, scene, (node, box) => {
     const words = WORDS[node.kind]?.(node, scene, box, figure) ?? {};
     const member =
       node.kind === "consumer" ? ` member${isLong(words.name, words.note, box.width) ? " long" : ""}` : "";
-    return { words, fitting: `${member}${box.labelled === false ? " mini" : ""}` };
+    const low = node.kind === "consumer" && box.height < 50 ? " low" : "";
+    return { words, fitting: `${member}${low}${box.labelled === false ? " mini" : ""}` };
   });
+}
+
+// -- heads --------------------------------------------------------------------------------------
+
+/** What stands over the columns, for a figure that has been scrolled: one topic's offsets too. */
+function drawHeads(box, figure, scene) {
+  const heads = headsOf(figure, scene);
+  const key = JSON.stringify(heads);
+  if (!box || box.told === key) return;
+  box.told = key;
+  box.classList.add("cluster");
+  box.replaceChildren(
+    ...heads.map(([text, x, klass]) => {
+      const head = document.createElement("span");
+      head.textContent = text;
+      if (klass) head.className = klass;
+      head.style.left = `${x}px`;
+      return head;
+    }),
+  );
+}
+
+function headsOf(figure, scene) {
+  if (figure.narrow) return [];
+  const name = (ids, kind) =>
+    ids.length === 1 ? `${kind} ${scene.nodes.get(ids[0])?.name ?? ""}` : `${kind}s`;
+  const [topics, groups] = [[...figure.topics.keys()], [...figure.groups.keys()]];
+  const heads = [
+    ["producers", 1],
+    [name(topics, "topic"), figure.cellsX],
+  ];
+  if (groups.length) heads.push([name(groups, "group"), figure.memberX]);
+  if (topics.length !== 1) return heads;
+  const topic = figure.topics.get(topics[0]);
+  const logs = topic.rows.map((row) => scene.logs.get(row)).filter(Boolean);
+  const { shared, base } = windowsOf(logs, topic.columns);
+  if (!shared) return heads;
+  const every = topic.cell >= 30 ? 1 : 5;
+  for (let i = 0; i < topic.columns; i++)
+    if ((base + i) % every === 0)
+      heads.push([String(base + i), topic.cellsX + (i + 0.5) * topic.cell, "offset"]);
+  return heads;
 }
 
 // -- wires --------------------------------------------------------------------------------------
@@ -82,7 +126,7 @@ function reading(figure, scene, kept) {
   if (word && !figure.narrow)
     shapes.push(
       ...shapesOf(kept, "revoked", `${word.y}`, () => [
-        ["text", { class: "wire-word", x: word.x + STUB / 2, y: word.y - 18, text: "revoked" }],
+        ["text", { class: "wire-word", x: word.x + STUB / 2 + 12, y: word.y - 18, text: "revoked" }],
       ]),
     );
   return shapes;
@@ -197,16 +241,15 @@ const WORDS = {
       words.sync = `${log.isr.length} of ${log.replicas.length} in sync`;
     return words;
   },
-  group(node, scene) {
+  group(node, scene, box, figure) {
     const group = scene.groups.get(node.node);
     const count = group?.members.size ?? 0;
-    return {
-      name: `group ${node.name}`,
-      note: (group && STATES[group.state]) || `${count} member${count === 1 ? "" : "s"}`,
-    };
+    const note = (group && STATES[group.state]) || `${count} member${count === 1 ? "" : "s"}`;
+    const lag = figure.size.labelled ? "" : `, lag ${wholeLag(scene, node.node)}`;
+    return { name: `group ${node.name}`, note: note + lag };
   },
   consumer(node, scene, box) {
-    const owned = ownedWords(node, scene, box.width - 84);
+    const owned = ownedWords(node, scene, box.width - 84 - (box.height <= LOW ? MORE_WIDTH : 0));
     return { name: node.name, note: memberNote(node, scene), ...(owned && { owned }) };
   },
   broker(node, scene) {
@@ -216,6 +259,9 @@ const WORDS = {
     return { name: node.name, note: node.state === "paused" ? hangs : note };
   },
 };
+
+const wholeLag = (scene, group) =>
+  [...scene.logs.keys()].reduce((sum, row) => sum + lagOf(scene, group, row).lag, 0);
 
 /** "P0, P1", with their topics where the run has several. */
 function partitionNames(scene, nodes) {

@@ -9,6 +9,7 @@ const LAG = 9;
 export function paintUnder(c, atlas, drawn, figure) {
   const { colours } = atlas;
   for (const row of drawn.rows) {
+    freshName(c, row, figure, colours);
     bed(c, row, colours);
     for (const follower of row.followers) followerRow(c, row, follower, colours);
     for (const pointer of row.pointers) lagBar(c, row, pointer, colours);
@@ -35,6 +36,15 @@ function edge(c, x, y, height, torn) {
   const teeth = torn ? Math.max(2, Math.round(height / 12) * 2) : 0;
   for (let i = 1; i <= teeth; i++) c.lineTo(i % 2 ? x - TOOTH : x, y + (height * i) / teeth);
   if (!torn) c.lineTo(x, y + height);
+}
+
+/** Who leads now, for as long as that is news: its name is marked, and the rails are heavy. */
+function freshName(c, { box, isFresh, log }, figure, colours) {
+  if (!isFresh || !log.leader || !box.labelled) return;
+  const wide = box.leaderWidth + 8;
+  c.fillStyle = colours.mark;
+  if (figure.narrow) c.fillRect(box.x + box.width - wide + 4, box.y - 36, wide, 17);
+  else c.fillRect(box.x - 8 - wide, box.y + box.height / 2, wide, 17);
 }
 
 function bed(c, row, colours) {
@@ -68,7 +78,8 @@ function bed(c, row, colours) {
       c.lineTo(x, y + height);
     }
   });
-  line(c, colours.ink, log.leader ? 2 : 1.5, log.leader ? [] : [6, 5], () => {
+  const rails = row.isFresh ? 3.5 : 2;
+  line(c, colours.ink, log.leader ? rails : 1.5, log.leader ? [] : [6, 5], () => {
     c.moveTo(left, y);
     c.lineTo(right, y);
     c.moveTo(left, y + height);
@@ -147,12 +158,13 @@ function plumb(c, x, y, height) {
 /** From what is committed to the high watermark; the first group below the row, the second above it. */
 function lagBar(c, row, pointer, colours) {
   const { box, xOf, base } = row;
-  const { place, from, hw, position, committed } = pointer;
+  const { place, hw, committed } = pointer;
+  const { from, position } = pointer.shown;
   const above = place === 1;
   const mini = !box.labelled;
   const height = mini ? 5 : above ? 6 : LAG;
   const foot = box.y + box.height;
-  const y = above ? box.y - height - 2 : foot + (mini ? 4 : 6) + Math.max(0, place - 1) * 17;
+  const y = above ? box.y - height - 2 : foot + (mini ? 4 : 6) + Math.max(0, place - 1) * box.band;
   const [left, right] = [xOf(from), xOf(hw)];
   if (right > left) {
     c.fillStyle = colours.sheet;
@@ -324,10 +336,11 @@ function phaseLine(c, { words, at, name, protocol, silent }, figure, colours) {
   c.fillStyle = colours["ink-2"];
   const about = [`group ${name}`, protocol, silent].filter(Boolean).join(", ");
   if (!figure.narrow) return void c.fillText(about, x + 2, y + 44);
-  c.fillText(about, x + 2, y + 46);
+  c.fillText([`group ${name}`, protocol].filter(Boolean).join(", "), x + 2, y + 66);
+  c.fillText(silent, x + 2, y + 84);
   c.font = `700 14px ${colours.sans}`;
   c.fillStyle = colours.ink;
-  c.fillText(words[at], left, middle + 0.5);
+  c.fillText(words[at], x + 2, y + 46);
 }
 
 /** How long the lines between words are, so that all fit. */

@@ -7,10 +7,10 @@
 // An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js;
 // a row (drawn.rows) is what paint.js needs of one partition.
 
-import { countRecords, everAt, lagOf, recordAt } from "mailroom/kafka/fold.js";
+import { countRecords, everAt, glided, lagOf, recordAt } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
 import { paintOver, paintUnder } from "mailroom/kafka/paint.js";
-import { drawPhases, rowWords } from "mailroom/kafka/words.js";
+import { drawPhases, FRESH_US, rowWords, widthOf } from "mailroom/kafka/words.js";
 import { leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { labelOf } from "mailroom/view/tokens.js";
 
@@ -19,8 +19,14 @@ const TRAVELLERS_MAX = 12;
 const COPIES_MAX = 3;
 const SHORTEST_US = 80_000;
 const COPY_SCALE = 0.5;
+const WIRE_SCALE = 0.7;
+const RIDE_SCALE = 0.4;
+const LABELLED_SCALE = 0.55;
 const HELD_SCALE = 0.3;
 const HELD_PITCH = 14;
+/** px: a member's box of this height has one line of words, beside which its records are a number. */
+export const LOW = 34;
+export const MORE_WIDTH = 44;
 
 /** All that is drawn; `motion` as in view/positions.js. */
 export function positions(scene, t_us, figure, kinds, motion = "all") {
@@ -85,33 +91,28 @@ function drawTopic(seen, drawn, node, topic) {
     const slide = shared ? common : sliding(seen, [log], own, topic.columns);
     drawRow(seen, drawn, log, { base: own, slide, shared });
   }
-  if (topic.more.length) drawMore(seen, drawn, topic);
+  if (topic.more.length) drawMore(drawn, topic);
 }
 
 /** The offsets over the columns; every one, or as many as there is room for. */
 function drawOffsets(drawn, topic, base, slide, start) {
   const every = topic.cell >= 30 ? 1 : 5;
-  const text = base > start ? `… ${base - start} more` : "offset";
   const narrow = topic.x < topic.cellsX;
-  if (!narrow || base > start)
-    drawn.words.push({
-      x: narrow ? topic.x : topic.cellsX - 12,
-      y: topic.offsetsY,
-      text,
-      align: narrow ? "left" : "right",
-      size: 12,
-      mono: true,
-      what: "before",
-    });
+  const word = {
+    text: base > start ? `… ${base - start} more` : "offset",
+    size: 12,
+    mono: true,
+    what: "before",
+  };
+  const at = { x: narrow ? topic.x : topic.cellsX - 12, y: topic.offsetsY, align: narrow ? "left" : "right" };
+  const isSaid = !narrow || base > start;
+  if (isSaid) drawn.words.push({ ...word, ...at });
+  const free = narrow && isSaid ? at.x + widthOf(word) + 12 : 0;
+  const end = topic.cellsX + topic.columns * topic.cell;
   for (let i = 0; i < topic.columns; i++) {
     const offset = base + i;
     const x = topic.cellsX + (i + 0.5 + slide) * topic.cell;
-    if (
-      offset % every ||
-      (narrow && i === 0 && base > start) ||
-      x > topic.cellsX + topic.columns * topic.cell
-    )
-      continue;
+    if (offset % every || x < free || x > end) continue;
     drawn.words.push({
       x,
       y: topic.offsetsY,
@@ -123,16 +124,10 @@ function drawOffsets(drawn, topic, base, slide, start) {
   }
 }
 
-/** Partitions that there is no row for: how many, and what their groups have yet to read. */
-function drawMore({ scene, groups }, drawn, topic) {
-  const lag = groups.map(({ node }) => {
-    const sum = topic.more.reduce(
-      (all, row) => all + (scene.logs.has(row) ? lagOf(scene, node, row).lag : 0),
-      0,
-    );
-    return `${scene.nodes.get(node)?.name} lag ${sum}`;
-  });
-  const text = [`and ${topic.more.length} more partitions`, ...lag].join(", ");
+/** Partitions that there is no row for: how many. What their groups have yet to read stands at the groups. */
+function drawMore(drawn, topic) {
+  const count = topic.more.length;
+  const text = `and ${count} more partition${count === 1 ? "" : "s"}`;
   drawn.words.push({ x: topic.cellsX, y: topic.moreY, text, align: "left", what: "more" });
 }
 
@@ -141,7 +136,9 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
   const box = figure.nodes.get(log.node);
   const last = base + box.columns;
   const from = Math.max(base, log.start);
-  const xOf = (offset) => box.x + (Math.max(base, Math.min(last, offset)) - base + slide) * box.cell;
+  const right = box.x + box.width;
+  const xOf = (offset) =>
+    Math.min(right, box.x + (Math.max(base, Math.min(last, offset)) - base + slide) * box.cell);
   const row = {
     box,
     log,
@@ -161,22 +158,22 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     pointers: [],
     followers: [],
     begun: false,
-    led_us: log.led_us,
+    isFresh: Boolean(log.led) && t_us - log.led.at_us < FRESH_US,
   };
   for (let offset = from; offset < row.next; offset++)
     drawRecord(seen, drawn, row, recordAt(log, offset), offset);
   drawGone(seen, drawn, row);
   seen.groups.forEach((group, place) => drawPointers(seen, row, group, place));
   drawFollowers(seen, drawn, row);
-  row.fresh = log.epoch > 0 && t_us - log.led_us < 1_500_000;
   drawn.rows.push(row);
-  rowWords(seen, drawn, row, scene);
+  rowWords(seen, drawn, row);
 }
 
 function drawRecord(seen, drawn, row, record, offset) {
   const { box, log } = row;
   const x = row.xOf(offset) + box.cell / 2;
   const y = box.y + box.height / 2;
+  if (x > box.x + box.width) return undefined;
   if (record === null) return row.gaps.push(x);
   if (record === undefined) return undefined;
   if (record.marker) return row.markers.push({ x, y, what: record.marker });
@@ -266,7 +263,7 @@ function drawFollowers({ scene, kinds }, drawn, row) {
     });
     for (let offset = row.first; offset < end; offset++) {
       const record = recordAt(log, offset);
-      if (!record || record.marker) continue;
+      if (!record || record.marker || row.xOf(offset + 1) - row.xOf(offset) < box.cell - 1) continue;
       drawn.tokens.push({
         ...labelOf(scene, record.message, kinds),
         id: `${log.node}.${offset}.${broker}`,
@@ -319,8 +316,18 @@ function drawPointers(seen, row, group, place) {
     worked,
     owner,
   };
+  pointer.shown = shownOf(seen, group, pointer, log.node);
   row.pointers.push(pointer);
   if (worked > from) row.done.push({ place, from, to: worked, words: doneWords(scene, pointer, group, log) });
+}
+
+/** Where a group's pointers are seen at: they glide from offset to offset, unless nothing is to move. */
+function shownOf({ motion, t_us }, group, { from, position, owner }, partition) {
+  if (motion !== "all") return { from, position };
+  return {
+    from: glided(from, group.glides[partition], t_us),
+    position: position === undefined ? position : glided(position, owner.glides[partition], t_us),
+  };
 }
 
 /** What a member that is gone has done beyond what it had committed. */
@@ -346,18 +353,18 @@ function drawReader(seen, drawn, reader) {
   const node = scene.nodes.get(reader.node);
   if (!box || !node || node.state === "crashed") return;
   const place = workPlace(box);
+  const waits = waitPlace(box, place);
   let count = 0;
-  const fits = Math.max(1, Math.floor((place.x - 26 - (box.x + 18)) / HELD_PITCH));
   let waiting = 0;
   for (const { partition, records } of reader.hand)
     for (const record of records) {
       if (count++ === 0) {
         drawn.tokens.push(bodyItem(seen, reader, record, partition, { ...place, zone: "working", index: 0 }));
-      } else if (waiting++ < fits)
+      } else if (waiting++ < waits.most)
         drawn.tokens.push(
           bodyItem(seen, reader, record, partition, {
             x: place.x - 34 - (waiting - 1) * HELD_PITCH,
-            y: box.y + box.height - 14,
+            y: waits.y,
             scale: HELD_SCALE,
             labelled: false,
             zone: "prefetched",
@@ -366,13 +373,13 @@ function drawReader(seen, drawn, reader) {
         );
     }
   if (!count) drawn.slots.push({ x: place.x, y: place.y, radius: 19 * box.scale });
-  if (waiting > fits)
+  if (waiting > waits.most)
     drawn.more.push({
       node: reader.node,
       zone: "prefetched",
-      count: waiting - fits,
-      x: box.x + 34,
-      y: box.y + box.height - 14,
+      count: waiting - waits.most,
+      x: waits.moreX,
+      y: waits.y,
     });
   const work_us = workOf(node);
   if (count && work_us && !reader.failing)
@@ -396,6 +403,14 @@ const workPlace = (box) => ({
   scale: box.scale,
   labelled: box.height > 40,
 });
+
+/** Where a member's further records stand and how many, and where the number of those stands that do not. */
+function waitPlace(box, place) {
+  if (box.height <= LOW) return { y: place.y, most: 0, moreX: place.x - 26 - MORE_WIDTH / 2 };
+  const left = box.x + 16 + MORE_WIDTH;
+  const most = Math.max(1, Math.floor((place.x - 34 - left - 6) / HELD_PITCH));
+  return { y: box.y + box.height - 14, most, moreX: left - MORE_WIDTH / 2 };
+}
 
 const bodyItem = (seen, reader, record, partition, at) =>
   recordItem(seen, record.message, {
@@ -451,8 +466,10 @@ function drawBatch(seen, drawn, batch, part) {
   const way = wayOf(seen, batch);
   if (!way) return;
   const count = Math.min(COPIES_MAX, batch.messages.length);
+  const row = seen.figure.nodes.get(batch.target);
   for (let i = 0; i < count; i++) {
     const [x, y] = pointAt(way, Math.max(0, part - i * 0.04));
+    const scale = sizeAt(way, row, x);
     drawn.tokens.push(
       recordItem(seen, batch.messages[i], {
         id: `s${batch.signal}${i ? `.${i}` : ""}`,
@@ -461,8 +478,8 @@ function drawBatch(seen, drawn, batch, part) {
         index: i,
         x,
         y,
-        scale: 0.7,
-        labelled: true,
+        scale,
+        labelled: scale >= LABELLED_SCALE,
         since_us: batch.depart_us,
         move: batch,
       }),
@@ -478,6 +495,14 @@ function drawBatch(seen, drawn, batch, part) {
       y: y - 20,
     });
   }
+}
+
+/** Over a row a record is small, to pass between the words; in its cell it is as large as those there. */
+function sizeAt(way, row, x) {
+  const last = way.points[way.points.length - 1][0];
+  if (x < row.x - 8) return WIRE_SCALE;
+  const landed = Math.max(0, Math.min(1, 1 - (last - x) / row.cell));
+  return RIDE_SCALE + (row.scale - RIDE_SCALE) * landed;
 }
 
 /** What a consumer is sent: pale copies, for the log keeps its records. */
@@ -537,23 +562,24 @@ function overRow({ scene, figure }, partition, row) {
   const { shared, base } = windowsOf(logs, row.columns);
   const own = shared ? base : windowOf(log.end, log.start, row.columns);
   const x = row.x + (Math.max(0, Math.min(row.columns - 1, log.end - own)) + 0.5) * row.cell;
-  const [middle, above] = [row.y + row.height / 2, row.y - 14];
-  if (x - row.x < row.cell) return [[x, middle]];
+  const middle = row.y + row.height / 2;
+  if (x - row.x < row.cell || !row.ride) return [[x, middle]];
+  const above = row.y - row.ride;
   return [
-    [row.x - 8, above + 8],
-    [row.x + 6, above],
-    [x - 14, above],
+    [row.x - 8, above + 6],
+    [row.x + 4, above],
+    [x - 12, above],
     [x, middle],
   ];
 }
 
-/** A commit goes from a member to its group's name. */
+/** A commit goes from a member up to its group's name, right of all words. */
 export function commitWay(figure, { source, target }) {
   const [from, to] = [figure.nodes.get(source), figure.nodes.get(target)];
   if (!from || !to || to.kind !== "group" || from.kind !== "consumer") return null;
-  const x = from.x + from.width + (figure.narrow ? 4 : 0) - 6;
+  const x = from.x + from.width + 6;
   return measured([
-    [x, from.y],
-    [x, to.y + to.height - 2],
+    [x, from.y + from.height / 2],
+    [x, to.y + to.height / 2],
   ]);
 }

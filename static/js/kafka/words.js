@@ -1,97 +1,181 @@
 // What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and
 // not committed), and below them the phases of a rebalance. Pure, as positions.js is.
 
+import { BAND } from "mailroom/kafka/layout.js";
+
+// -- lines of words ------------------------------------------------------------------------------
+
+const GAP = 5;
+/** Widest of a font's usual letters, in parts of its size: there is no canvas here to ask. */
+const LETTER = { sans: 0.56, bold: 0.58, mono: 0.64 };
+
+/** How much room a word takes at most, px. */
+export function widthOf({ text, count, size = 13, mono, bold }) {
+  const letters = text.length * size * LETTER[mono ? "mono" : bold ? "bold" : "sans"];
+  return count === undefined
+    ? letters
+    : letters + size * 0.3 + String(count).length * (size + 3) * LETTER.mono;
+}
+
+/** Words at one height, none of which touches another: who comes first has the choice. */
+class Line {
+  constructor(y, left, right) {
+    Object.assign(this, { y, left, right, taken: [] });
+  }
+
+  /** Nothing is written between these. */
+  block(left, right) {
+    this.taken.push([left, right]);
+    return this;
+  }
+
+  /**
+   * Adds `word` to `words` at the first of `places`, each [x, align], where there is room for it. Returns
+   * whether there is one.
+   */
+  say(words, word, places) {
+    const width = widthOf(word);
+    for (const [x, align] of places) {
+      const left = align === "right" ? x - width : align === "center" ? x - width / 2 : x;
+      const isFree = this.taken.every(([from, to]) => left > to + GAP || from > left + width + GAP);
+      if (!isFree || left < this.left || left + width > this.right) continue;
+      this.block(left, left + width);
+      words.push({ ...word, x, y: this.y, align });
+      return true;
+    }
+    return false;
+  }
+}
+
 // -- words at a row -----------------------------------------------------------------------------
 
+/** What has changed at a row is said for so long, simulated µs. */
+export const FRESH_US = 3_000_000;
+/** How far from the cells words may stand: right, and right where a stub says "revoked". */
+const RIGHT = 36;
+const RIGHT_OF_STUB = 18;
+/** px, from the rails to the middle of the words above and below. */
+const ABOVE = 9;
+const BELOW = 13;
+
 /** Adds to `drawn` what is written at a row, and to the row where its brackets stand. */
-export function rowWords({ figure }, drawn, row) {
+export function rowWords(seen, drawn, row) {
+  const { words } = drawn;
+  const lines = linesOf(seen, row);
+  if (row.before && !row.shared) sayBefore(seen, lines, words, row);
+  for (const pointer of row.pointers) sayPointer(lines, words, row, pointer);
+  for (const done of row.done) if (done.words && done.place < 2) sayDone(lines, words, row, done);
+  for (const text of eventsOf(seen, row)) sayEvent(lines, words, row, text);
+  if (row.log.lso < row.log.hw && row.within(row.log.lso))
+    lines.above?.say(words, { text: "last stable", size: 12, what: "stable" }, [
+      [row.xOf(row.log.lso) + 6, "left"],
+      [row.xOf(row.log.lso) - 6, "right"],
+    ]);
+  sayFollowers(seen, words, row);
+}
+
+/** The lines at a row: `top` for events, `above` for the second group, `below` one for each other group. */
+function linesOf({ figure, scene }, row) {
   const { box, log } = row;
+  const { narrow, width, groups } = figure;
+  const end = box.x + box.columns * box.cell;
+  const stubs = [...groups.keys()].some((group) => scene.groups.get(group)?.free[log.node]);
+  const right = narrow ? width - 14 - 3 * groups.size : end + (stubs ? RIGHT_OF_STUB : RIGHT);
+  const left = narrow ? 22 : box.x - box.labels - 12;
+  const isShort = log.isr.length < log.replicas.length;
+  const at = (y, from = left) => new Line(y, from, right);
   const foot = box.y + box.height;
-  const say = (word) => drawn.words.push(word);
-  const mini = !box.labelled;
-  const right = box.x + box.columns * box.cell;
-  for (const pointer of row.pointers) {
-    const { place, committed, lag, name, alone } = pointer;
-    const above = place === 1;
-    const y = above ? box.y - 9 : foot + 13 + Math.max(0, place - 1) * 17;
-    const x = row.xOf(pointer.from);
-    const hw = row.xOf(pointer.hw);
-    pointer.y = above ? box.y - 3 : foot + 4 + Math.max(0, place - 1) * 17;
-    const text = committed === undefined ? name : `${alone ? "committed" : name} ${committed}`;
-    const room = x - box.x + (figure.narrow ? 40 : 110);
-    const size = mini ? 12 : 13;
-    const width = text.length * size * 0.54;
-    const off = pointer.from < row.base;
-    if (!mini && !off && width < room) say({ x: x - 11, y, text, align: "right", size, what: "committed" });
-    const ends = above ? hw + 9 : hw + 10;
-    const lagRoom = (figure.narrow ? figure.width : right + 70) - ends;
-    if (mini ? !place : !above || lag)
-      say({
-        x: Math.min(ends, ends + Math.max(-40, lagRoom - 54)),
-        y,
-        text: "lag",
-        count: lag,
-        align: "left",
-        size: mini ? 12 : 14,
-        what: "lag",
-      });
+  const below = Array.from({ length: Math.max(1, row.pointers.length - 1) }, (_, i) =>
+    at(foot + BELOW + i * BAND, !i && isShort && !narrow ? box.x - 6 : left),
+  );
+  if (!box.labelled)
+    return { below: below.slice(0, 1), middle: at(box.y + box.height / 2, row.xOf(row.next)) };
+  row.bracketY = box.y - (row.pointers.length > 1 ? 15 : box.cell > 38 ? 8 : 5);
+  const top = at(row.bracketY - (box.cell > 38 ? 11 : 9));
+  if (narrow) top.block(end - box.leaderWidth, width);
+  return { top, above: row.pointers.length > 1 ? at(box.y - ABOVE) : top, below };
+}
+
+/** Where the picture of a row begins that has a window of its own. */
+function sayBefore({ figure }, lines, words, row) {
+  const { box } = row;
+  const word = { text: `from ${row.base}`, size: 12, mono: true, what: "before" };
+  if (figure.narrow) return void lines.above?.say(words, word, [[box.x, "left"]]);
+  if (lines.above !== lines.top) lines.above.block(0, box.x - 10);
+  words.push({ ...word, x: box.x - 12, y: box.y - (box.labelled ? 11 : 7), align: "right" });
+}
+
+/** What is committed, left of its pointer, and the lag right of the high watermark. */
+function sayPointer(lines, words, row, pointer) {
+  const { box } = row;
+  const { place, committed, lag, name, alone, shown } = pointer;
+  const line = place === 1 ? lines.above : lines.below[Math.max(0, place - 1)];
+  if (!line) return;
+  const [from, hw] = [row.xOf(shown.from), Math.max(row.xOf(pointer.hw), row.xOf(shown.position ?? 0))];
+  const isMini = !box.labelled;
+  line.block(from - 5, hw + 4);
+  if (place !== 1 || lag) {
+    const word = { text: "lag", count: lag, size: isMini ? 12 : 14, what: "lag" };
+    const sides = [
+      [hw + 10, "left"],
+      [from - 11, "right"],
+    ];
+    if (!line.say(words, word, sides)) words.push({ ...word, ...middleOf(word, from, hw), y: line.y });
   }
-  if (row.before && !row.shared)
-    say({
-      x: box.x - (figure.narrow ? 0 : 12),
-      y: box.y - (figure.narrow ? 10 : 7),
-      text: `from ${row.base}`,
-      align: figure.narrow ? "left" : "right",
-      size: 12,
-      mono: true,
-      what: "before",
-    });
-  for (const done of row.done) {
-    if (!done.words || mini || done.place > 1) continue;
-    const [left, end] = [row.xOf(done.from), row.xOf(done.to)];
-    done.bracket = {
-      left: left + 2,
-      right: Math.max(left + 6, end - 2),
-      y: box.y - (row.pointers.length > 1 ? 15 : box.cell > 38 ? 8 : 5),
-    };
-    const half = done.words.length * 3.5;
-    const x = Math.max(box.x + half - 30, Math.min(right - half + 60, (left + end) / 2));
-    say({
-      x,
-      y: done.bracket.y - (box.cell > 38 ? 11 : 9),
-      text: done.words,
-      align: "center",
-      size: 13,
-      bold: true,
-      what: "done",
-    });
+  if (isMini || shown.from < row.base) return;
+  const text = committed === undefined ? name : `${alone ? "committed" : name} ${committed}`;
+  line.say(words, { text, what: "committed" }, [[from - 11, "right"]]);
+}
+
+/** A word with a count is written from its left end. */
+const middleOf = (word, from, to) => ({ x: (from + to - widthOf(word)) / 2, align: "left" });
+
+/** "done by c2, not committed", over a bracket. */
+function sayDone({ top }, words, row, done) {
+  const [left, end] = [row.xOf(done.from), row.xOf(done.to)];
+  if (!top) return;
+  done.bracket = { left: left + 2, right: Math.max(left + 6, end - 2), y: row.bracketY };
+  top.say(words, { text: done.words, bold: true, what: "done" }, [
+    [(left + end) / 2, "center"],
+    [Math.max(left, row.box.x), "left"],
+    [Math.min(end, row.box.x + row.box.width), "right"],
+  ]);
+}
+
+/** What the controller has just decided on a partition: who leads, who is in sync. */
+function eventsOf({ scene, t_us }, { log }) {
+  const said = [];
+  const nameOf = (node) => scene.nodes.get(node)?.name ?? "nobody";
+  const isFresh = (change) => change && t_us >= change.at_us && t_us - change.at_us < FRESH_US;
+  if (isFresh(log.led))
+    said.push(log.leader ? `leader now ${nameOf(log.leader)}, epoch ${log.epoch}` : "no leader now");
+  if (isFresh(log.synced)) {
+    const { left, joined } = log.synced;
+    if (left.length) said.push(`${left.map(nameOf).join(", ")} left the ISR`);
+    if (joined.length) said.push(`${joined.map(nameOf).join(", ")} joined the ISR`);
   }
-  row.followers.forEach((follower) => {
-    const text = follower.down ? "down" : follower.behind ? `${follower.behind} behind` : "";
-    if (text)
-      say({
-        x: row.xOf(follower.end) + 8,
-        y: follower.y + follower.height / 2,
-        text,
-        align: "left",
-        size: 12,
-        what: "behind",
-      });
-    if (!figure.narrow)
-      say({
-        x: box.x - 12,
-        y: follower.y + follower.height / 2,
-        text: follower.name,
-        align: "right",
-        size: 12,
-        mono: true,
-        faint: true,
-        what: "follower",
-      });
-  });
-  if (log.lso < log.hw && row.within(log.lso) && !mini) {
-    const x = row.xOf(log.lso);
-    say({ x: x + 4, y: box.y - 8, text: "last stable", align: "left", size: 12, what: "stable" });
+  return said;
+}
+
+function sayEvent(lines, words, { box }, text) {
+  const end = box.x + box.width;
+  const word = { text, bold: true, size: box.labelled ? 13 : 12, what: "event" };
+  const places = [
+    [box.x, "left"],
+    [end, "right"],
+    [(box.x + end) / 2, "center"],
+  ];
+  const among = [lines.top, lines.middle, lines.above, ...lines.below].filter(Boolean);
+  among.some((line) => line.say(words, word, line === lines.middle ? [[line.left + 8, "left"]] : places));
+}
+
+function sayFollowers({ figure }, words, row) {
+  for (const { y: top, height, down, behind, end, name } of row.followers) {
+    const [y, text] = [top + height / 2, down ? "down" : behind ? `${behind} behind` : ""];
+    if (text) words.push({ x: row.xOf(end) + 8, y, text, align: "left", size: 12, what: "behind" });
+    if (figure.narrow) continue;
+    const who = { text: name, align: "right", size: 12, mono: true, faint: true, what: "follower" };
+    words.push({ ...who, x: row.box.x - 12, y });
   }
 }
 
@@ -151,15 +235,16 @@ export function drawPhases(seen, drawn) {
     at,
     name: scene.nodes.get(group.node)?.name ?? "",
     protocol: group.protocol,
-    silent: silence(scene, group, t_us),
+    silent: silence(scene, group, t_us, seen.figure.narrow),
   };
 }
 
 /**
  * Which partitions nobody of a group reads, and for how long: "nobody has read P2, P3 for 13.0 s, 4 more for
- * 1.2 s"; of the others the shortest time, where they differ. "" where each is read. Pure.
+ * 1.2 s"; of the others the shortest time, where they differ (nothing where it is to be `short`). "" where
+ * each is read. Pure.
  */
-export function silence(scene, group, t_us) {
+export function silence(scene, group, t_us, short = false) {
   const free = Object.entries(group.free)
     .map(([node, { at_us }]) => ({ number: scene.logs.get(Number(node))?.number, for_us: t_us - at_us }))
     .filter(({ number }) => number !== undefined)
@@ -168,8 +253,11 @@ export function silence(scene, group, t_us) {
   const longest = free.filter(({ for_us }) => for_us > free[0].for_us - SAME_US);
   const others = free.slice(longest.length);
   const numbers = longest.map(({ number }) => number).sort((a, b) => a - b);
-  const which = numbers.length > 4 ? `${numbers.length} partitions` : numbers.map((n) => `P${n}`).join(", ");
-  const more = others.length ? `, ${others.length} more for ${seconds(others.at(-1).for_us)}` : "";
+  const which =
+    numbers.length > (short ? 3 : 4)
+      ? `${numbers.length} partitions`
+      : numbers.map((n) => `P${n}`).join(", ");
+  const more = others.length && !short ? `, ${others.length} more for ${seconds(others.at(-1).for_us)}` : "";
   return `nobody has read ${which} for ${seconds(free[0].for_us)}${more}`;
 }
 

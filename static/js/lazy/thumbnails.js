@@ -117,6 +117,7 @@ class Film {
     const scene = this.timeline.sceneAt(t_us);
     const drawn = this.view.positions(scene, t_us, this.figure, this.kinds, motion);
     for (const item of drawn.tokens) item.labelled = false;
+    if (drawn.words) [drawn.words, drawn.phases] = [[], null];
     this.atlas.dress(this.box, this.ratio);
     this.view.drawWires(this.svg, this.figure, scene);
     paint(this.canvas, drawn, this.figure, this.atlas, 0);

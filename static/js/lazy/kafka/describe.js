@@ -1,7 +1,7 @@
 // Kafka's part of a scene as plain, ordered data, beside lazy/describe.js. For tests and reports.
 //
-// Of each log only what is known whatever way one has come to the moment (`knownFrom`); when a leader began
-// and what was last seen to leave are no part of it.
+// Of each log only what is known whatever way one has come to the moment (`knownFrom`); what changed
+// when, and what was last seen to leave, is no part of it.
 
 import { knownFrom, recordsFrom } from "mailroom/kafka/fold.js";
 
@@ -30,7 +30,7 @@ function byKey(map, describe, some = () => true) {
   return ordered(told);
 }
 
-function describeLog(scene, { chunks: _chunks, gone: _gone, led_us: _led, ends, ...log }) {
+function describeLog(scene, { chunks: _chunks, gone: _gone, led: _led, synced: _s, ends, ...log }) {
   const from = knownFrom(scene, scene.logs.get(log.node));
   const records = recordsFrom(scene.logs.get(log.node), from).map(
     ({ offset, message, pid, transactional, marker, aborted }) => {
@@ -42,12 +42,12 @@ function describeLog(scene, { chunks: _chunks, gone: _gone, led_us: _led, ends, 
   return { ...log, ends: ordered(reached), from, records };
 }
 
-function describeGroup({ members, committed, lost: _lost, free: _free, begun: _begun, ...group }) {
+function describeGroup({ members, committed, lost: _l, free: _f, begun: _b, glides: _g, ...group }) {
   const who = byKey(members, ({ node, away }) => ({ node, away }));
   return { ...group, committed: ordered(committed), members: who };
 }
 
-function describeReader({ owned, failing, hand, since_us, ...reader }) {
+function describeReader({ owned, failing, hand, since_us, glides: _glides, ...reader }) {
   const { number: _number, cause: _cause, type: _type, ...failed } = failing ?? {};
   return { ...reader, hand, since_us: hand.length ? since_us : 0, owned: ordered(owned), failing: failed };
 }
