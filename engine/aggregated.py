@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from engine.actors.amqp_consumer import AmqpConsumer
-from engine.actors.kafka_member import GroupMember
+from engine.actors.kafka_worker import KafkaWorker
 from engine.counted import standing
 from engine.events import Event, Moved, Routed, Sent, Zone
 from engine.kafka import events as kafka
@@ -60,7 +60,7 @@ def counts(simulation: Simulation) -> list[Count]:
         if isinstance(actor, AmqpConsumer) and not actor.gone:
             told[actor.node, "prefetched"] = len(actor.waiting)
             told[actor.node, "working"] = int(actor.working is not None)
-        elif isinstance(actor, GroupMember) and not actor.gone:
+        elif isinstance(actor, KafkaWorker) and not actor.gone:
             told[actor.node, "prefetched"] = sum(len(f.offsets) - f.at for f in actor.buffer)
             told[actor.node, "working"] = sum(len(f.offsets) - f.at for f in actor.hand)
     for cluster in simulation.clusters:

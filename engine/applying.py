@@ -10,12 +10,13 @@ import msgspec
 from engine import applying_kafka as kafka
 from engine import commands as c
 from engine import rearranging
-from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.kafka_consumer import KafkaConsumer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.durations import spoken
 from engine.errors import CommandError
 from engine.finding import (
     ADMIN,
+    CONSUMERS,
     amqp_consumer_of,
     broker_of,
     consumer_of,
@@ -28,7 +29,7 @@ from engine.rabbitmq import operations as amqp
 from engine.scenario import From, Idempotency, Work
 
 if TYPE_CHECKING:
-    from engine.simulation import AnyActor, Simulation
+    from engine.simulation import AnyActor, AnyConsumer, Simulation
 
 REDRIVEN_MAX = 1_000
 """Messages that one redrive moves: bounds what one command does."""
@@ -92,6 +93,8 @@ def _set_acknowledge(simulation: Simulation, command: c.SetAcknowledge) -> None:
     consumer = consumer_of(simulation, command.consumer)
     if isinstance(consumer, KafkaConsumer) and consumer.transactional and command.acknowledge != "after work":
         raise CommandError(f"{command.consumer} commits its offsets in transactions: expected after work")
+    if isinstance(consumer, ShareConsumer):
+        raise CommandError(f"{command.consumer} is a member of a share group: it acknowledges each record")
     say(simulation, command, consumer.node, f"acknowledges {command.acknowledge}")
     consumer.set_acknowledge(simulation.kernel, command.acknowledge)
 
@@ -140,7 +143,7 @@ def _set_idempotency(simulation: Simulation, command: c.SetIdempotency) -> None:
         consumer.set_idempotency(simulation.kernel, Idempotency(_store(simulation, consumer), command.keep))
 
 
-def _store(simulation: Simulation, consumer: AmqpConsumer | KafkaConsumer) -> str:
+def _store(simulation: Simulation, consumer: AnyConsumer) -> str:
     """Its own store, or the one that the workers of its queue or group share: else a redelivery finds
     another."""
     own = consumer.kept_in()
@@ -150,13 +153,13 @@ def _store(simulation: Simulation, consumer: AmqpConsumer | KafkaConsumer) -> st
     others = (
         other.kept_in()
         for other in simulation.actors
-        if isinstance(other, AmqpConsumer | KafkaConsumer)
+        if isinstance(other, CONSUMERS)
         and (other.spec.system, _reads(other)) == (spec.system, _reads(consumer))
     )
     return next((store for store in others if store), f"{spec.system}/{_reads(consumer)}")
 
 
-def _reads(consumer: AmqpConsumer | KafkaConsumer) -> str:
+def _reads(consumer: AnyConsumer) -> str:
     """The queue that it reads, or its group."""
     from_ = consumer.spec.from_
     return from_.queue if isinstance(from_, From) else from_.group

@@ -10,7 +10,7 @@ from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
 from engine.durations import spoken
 from engine.errors import CommandError
-from engine.finding import ADMIN, cluster_of, kafka_consumer_of, kafka_producer_of, say
+from engine.finding import ADMIN, cluster_of, group_member_of, kafka_consumer_of, kafka_producer_of, say
 from engine.kafka import operations as ops
 from engine.kafka.settings import is_idempotent
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def pause_consumer(simulation: Simulation, command: c.PauseConsumer) -> None:
-    consumer = kafka_consumer_of(simulation, command.consumer)
+    consumer = group_member_of(simulation, command.consumer)
     if consumer.state != "up":
         raise CommandError(f"{command.consumer} is {consumer.state}: this needs it up")
     if consumer.paused:
@@ -33,7 +33,7 @@ def pause_consumer(simulation: Simulation, command: c.PauseConsumer) -> None:
 
 
 def resume_consumer(simulation: Simulation, command: c.ResumeConsumer) -> None:
-    consumer = kafka_consumer_of(simulation, command.consumer)
+    consumer = group_member_of(simulation, command.consumer)
     if not consumer.paused:
         raise CommandError(f"{command.consumer} is not paused")
     say(simulation, command, consumer.node)
@@ -102,6 +102,8 @@ def add_partitions(simulation: Simulation, command: c.AddPartitions) -> None:
 def _group(simulation: Simulation, system: str, name: str) -> tuple[Kafka, ClassicGroup | ConsumerGroup]:
     """The group with its cluster. Raises `CommandError`."""
     cluster = cluster_of(simulation, system)
+    if name in cluster.share_groups:
+        raise CommandError(f"{name} is a share group: it has no offsets to seek")
     group = cluster.consumer.get(name) or cluster.classic.get(name)
     if group is None:
         known = ", ".join(dict.fromkeys([*cluster.consumer, *cluster.classic])) or "none"

@@ -11,6 +11,7 @@ from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_member import new_library
 from engine.actors.kafka_output import FIRST, OutputProducer
 from engine.actors.kafka_producer import KafkaProducer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.errors import ScenarioError
 from engine.events import Event, NodeAdded, WireAdded
 from engine.finding import ADMIN
@@ -22,7 +23,8 @@ from engine.kafka.clients.producer import Producer
 from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsAppended, RecordsHeld
 from engine.kafka.link import KafkaLink
 from engine.kafka.settings import output_spec
-from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem
+from engine.kafka.share_fetching import config_of
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, KafkaSystem, ShareConsumerSpec
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
@@ -43,6 +45,9 @@ def build_cluster(simulation: Simulation, path: str, system: KafkaSystem) -> Kaf
         assert isinstance(answer, ops.Answer)
         if answer.error:
             raise ScenarioError([f"{path}.topics[{i}]: refused by the cluster with {answer.error}"])
+    for group in system.share_groups:
+        config = {key: written(value) for key, value in group.config.items()}
+        cluster.execute(kernel, ADMIN, ops.AlterGroupConfig(group.name, config))
     check_retention_by_itself(cluster)
     if any("compact" in topic.setting("cleanup.policy") for topic in cluster.topics.values()):
         clean_by_itself(cluster)
@@ -87,7 +92,9 @@ def add_producer(simulation: Simulation, spec: KafkaProducerSpec) -> KafkaProduc
     return actor
 
 
-def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsumer:
+def add_consumer(
+    simulation: Simulation, spec: KafkaConsumerSpec | ShareConsumerSpec
+) -> KafkaConsumer | ShareConsumer:
     """A group member on the stage, with its link. The caller lets it begin."""
     kernel = simulation.kernel
     node = kernel.next_node()
@@ -95,25 +102,41 @@ def add_consumer(simulation: Simulation, spec: KafkaConsumerSpec) -> KafkaConsum
     cluster: Kafka = kernel.parts[link.broker]
     cluster.kernel = kernel
     group = telling.group_node(cluster, spec.from_.group)
-    if spec.isolation == "read_committed" and simulation.counting is not None:
-        simulation.counting.state.committed_only[group] = True
-    actor = KafkaConsumer(
-        spec, link.actor, link.owner, node, group, f"{spec.name}/work", f"{spec.effect.name}/{group}",
-        link.request_timeout_us, library=new_library(spec, "", node),
-    )  # fmt: skip
+    _count_group(simulation, cluster, spec, group)
+    common = link.actor, link.owner, node, group, f"{spec.name}/work", f"{spec.effect.name}/{group}"
+    actor: KafkaConsumer | ShareConsumer
+    if isinstance(spec, ShareConsumerSpec):
+        actor = ShareConsumer(spec, *common, link.request_timeout_us)
+    else:
+        library = new_library(spec, "", node)
+        actor = KafkaConsumer(spec, *common, link.request_timeout_us, library=library)
     now_us, cause = kernel.now_us, kernel.cause
     kernel.emit(NodeAdded(now_us, cause, node, "consumer", spec.name, spec.system, actor.about()))
     kernel.emit(actor.handler(now_us, cause))
-    if spec.to is not None:
-        topic = cluster.topics[spec.to.topic].node
+    if isinstance(actor, KafkaConsumer) and actor.spec.to is not None:
+        topic = cluster.topics[actor.spec.to.topic].node
         actor.output = OutputProducer(
-            output_spec(spec, spec.to), link.actor, link.owner, node, topic, "", Producer(""),
+            output_spec(actor.spec, actor.spec.to), link.actor, link.owner, node, topic, "", Producer(""),
             link.request_timeout_us, life=FIRST, numbers=FIRST,
         )  # fmt: skip
         kernel.emit(WireAdded(now_us, cause, node, topic, "publish", ""))
     simulation.actors.append(actor)
     kernel.parts.append(actor)
     return actor
+
+
+def _count_group(
+    simulation: Simulation, cluster: Kafka, spec: KafkaConsumerSpec | ShareConsumerSpec, group: int
+) -> None:
+    """What the ledger has to know of a group before its first event."""
+    assert simulation.counting is not None
+    if isinstance(spec, ShareConsumerSpec):
+        isolation = config_of(cluster, spec.from_.group)["share.isolation.level"]
+        simulation.counting.share(group)
+    else:
+        isolation = spec.isolation
+    if isolation == "read_committed":
+        simulation.counting.state.committed_only[group] = True
 
 
 # -- the present ----------------------------------------------------------------------------------
@@ -142,6 +165,21 @@ def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iter
         yield msgspec.structs.replace(consumer.failed, cause=0)
 
 
+def shared_bodies(simulation: Simulation, consumer: ShareConsumer, now_us: int) -> Iterator[Event]:
+    """What a share group's member has: the partitions that it reads, and what it has not worked yet."""
+    cluster = simulation.kernel.parts[simulation.kernel.parts[consumer.link].broker]
+    group, node = consumer.group_node, consumer.node
+    if consumer.owned:
+        nodes = tuple(cluster.partition(*partition).node for partition in consumer.owned)
+        yield PartitionsAssigned(now_us, 0, group, node, nodes)
+    for i, (part, (place, first, next_)) in enumerate(zip(consumer.hand, consumer.unworked(), strict=True)):
+        since_us = now_us if i else consumer.since_us
+        offsets, messages = part.offsets[part.at :], part.messages[part.at :]
+        yield RecordsHeld(since_us, 0, group, node, place, first, next_, offsets, messages)
+    if consumer.failed is not None:
+        yield msgspec.structs.replace(consumer.failed, cause=0)
+
+
 def messages_told(simulation: Simulation, stage: Iterable[Event]) -> Iterator[int]:
     """The messages that a statement of the present names: in logs, on their way there, with consumers, and
     still with their producers."""
@@ -153,8 +191,8 @@ def messages_told(simulation: Simulation, stage: Iterable[Event]) -> Iterator[in
     for actor in simulation.actors:
         if isinstance(actor, KafkaProducer):
             yield from actor.unsent()
-        elif isinstance(actor, KafkaConsumer):
+        elif isinstance(actor, KafkaConsumer | ShareConsumer):
             for part in (*actor.hand, *actor.buffer):
                 yield from part.messages[part.at :]
-            if actor.output is not None:
+            if isinstance(actor, KafkaConsumer) and actor.output is not None:
                 yield from actor.output.unsent()

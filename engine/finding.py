@@ -9,6 +9,7 @@ from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.errors import CommandError
 from engine.events import Commanded
 from engine.kafka.link import KafkaLink
@@ -23,7 +24,7 @@ ADMIN = "administrator"
 """The channel by which operations come that no actor asks for."""
 
 
-CONSUMERS = AmqpConsumer | KafkaConsumer
+CONSUMERS = AmqpConsumer | KafkaConsumer | ShareConsumer
 PRODUCERS = AmqpProducer | KafkaProducer
 
 
@@ -44,7 +45,7 @@ def _staying(actor: Any) -> Any:
     return actor
 
 
-def consumer_of(simulation: Simulation, name: str) -> AmqpConsumer | KafkaConsumer:
+def consumer_of(simulation: Simulation, name: str) -> AmqpConsumer | KafkaConsumer | ShareConsumer:
     """The consumer, if it is there to stay. Raises `CommandError`."""
     return _staying(actor_of(simulation, name, CONSUMERS))  # type: ignore[no-any-return]
 
@@ -57,11 +58,19 @@ def amqp_consumer_of(simulation: Simulation, name: str) -> AmqpConsumer:
     return consumer
 
 
-def kafka_consumer_of(simulation: Simulation, name: str) -> KafkaConsumer:
-    """The consumer, if it is a member of a group. Raises `CommandError`."""
+def group_member_of(simulation: Simulation, name: str) -> KafkaConsumer | ShareConsumer:
+    """The consumer, if it is a member of a group of any type. Raises `CommandError`."""
     consumer = consumer_of(simulation, name)
-    if not isinstance(consumer, KafkaConsumer):
-        raise CommandError(f"{name} reads a queue: this is for members of a consumer group")
+    if isinstance(consumer, AmqpConsumer):
+        raise CommandError(f"{name} reads a queue: this is for members of a group")
+    return consumer
+
+
+def kafka_consumer_of(simulation: Simulation, name: str) -> KafkaConsumer:
+    """The consumer, if it is a member of a consumer group. Raises `CommandError`."""
+    consumer = group_member_of(simulation, name)
+    if isinstance(consumer, ShareConsumer):
+        raise CommandError(f"{name} is a member of a share group: this is for members of a consumer group")
     return consumer
 
 

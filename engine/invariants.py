@@ -14,6 +14,7 @@ from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.errors import InvariantBroken
 from engine.rabbitmq import operations as amqp
 from engine.world import POISON
@@ -157,6 +158,30 @@ def _check_groups(simulation: Simulation) -> None:
                 held[node] = (held.get(node, (first, 0))[0], next_)
             told = counting.held_by(actor.group_node, actor.node)
             if held != told:
+                _broken(simulation, f"{actor.spec.name} has {held} unworked, events told of {told}")
+    _check_shares(simulation)
+
+
+def _check_shares(simulation: Simulation) -> None:
+    """What is counted as acquired: as those who lead have it, and in hand as the members have it."""
+    counting = simulation.counting
+    assert counting is not None
+    for cluster in simulation.clusters:
+        for shared in cluster.shares.values():
+            group = cluster.group_nodes[shared.group]
+            node = cluster.partition(shared.topic, shared.partition).node
+            there = [o for o, record in sorted(shared.records.items()) if record.state == "ACQUIRED"]
+            counted = counting.shares.acquired(group, node)
+            if counted is not None and counted != there:
+                what = f"{shared.group} has acquired {there} of {shared.topic}-{shared.partition}"
+                _broken(simulation, f"{what}, the ledger counts {counted}")
+    for actor in simulation.actors:
+        if isinstance(actor, ShareConsumer):
+            held: dict[int, list[int]] = {}
+            for part in actor.hand:
+                held.setdefault(part.node, []).extend(part.offsets[part.at :])
+            told = counting.shares.held_by(actor.group_node, actor.node)
+            if {node: sorted(offsets) for node, offsets in held.items()} != told:
                 _broken(simulation, f"{actor.spec.name} has {held} unworked, events told of {told}")
 
 

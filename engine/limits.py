@@ -19,6 +19,7 @@ BINDINGS_MAX = 200
 TOPICS_MAX = 20
 PARTITIONS_MAX = 50
 BROKERS_MAX = 9
+SHARE_GROUPS_MAX = 20
 FAULTS_MAX = 100
 KINDS_MAX = 50
 """What a stage can show and one process can drive."""
@@ -75,3 +76,15 @@ CLEANER_BACKOFF_MS_MIN = 1_000
 
 POLL_RECORDS_MAX = 10_000
 """max.poll.records; twenty times Kafka's default, and what one event may tell of."""
+
+SHARE_LOCK_MS_MIN = 15_000
+SHARE_LOCK_MS_MAX = 60_000
+"""share.record.lock.duration.ms: the bounds that brokers have by default (group.share.{min,max}.…)."""
+
+SHARE_DELIVERIES_MIN = 2
+SHARE_DELIVERIES_MAX = 10
+"""share.delivery.count.limit: the bounds that brokers have by default."""
+
+SHARE_LOCKS_MIN = 100
+SHARE_LOCKS_MAX = 4_000
+"""share.partition.max.record.locks: the bounds that brokers have by default."""

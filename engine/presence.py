@@ -8,7 +8,8 @@ from engine.actors.amqp_consumer import AmqpConsumer, settings_of
 from engine.actors.amqp_producer import AmqpProducer
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
-from engine.clusters import bodies, messages_told
+from engine.actors.kafka_share_consumer import ShareConsumer
+from engine.clusters import bodies, messages_told, shared_bodies
 from engine.events import (
     Event,
     MessageCreated,
@@ -22,7 +23,7 @@ from engine.events import (
     WireAdded,
     WorkStarted,
 )
-from engine.kafka.settings import member_settings, producer_settings
+from engine.kafka.settings import member_settings, producer_settings, share_member_settings
 
 if TYPE_CHECKING:
     from engine.simulation import AnyActor, Simulation
@@ -60,6 +61,8 @@ def state_events(simulation: Simulation) -> list[Event]:
             told += _bodies(actor, now_us)
         elif isinstance(actor, KafkaConsumer):
             told += bodies(simulation, actor, now_us)
+        elif isinstance(actor, ShareConsumer):
+            told += shared_bodies(simulation, actor, now_us)
     told += simulation.ledger.state_events(now_us)
     if simulation.counting is not None:
         told += simulation.counting.state_events(now_us)
@@ -74,7 +77,7 @@ def _actor(simulation: Simulation, actor: AnyActor, now_us: int) -> list[Event]:
     about = actor.about()
     spec = actor.spec
     told: list[Event] = [NodeAdded(now_us, 0, actor.node, kind, spec.name, spec.system, about)]
-    if isinstance(actor, AmqpConsumer | KafkaConsumer):
+    if isinstance(actor, AmqpConsumer | KafkaConsumer | ShareConsumer):
         told.append(actor.handler(now_us, 0))
     state = actor.shown_state()
     if state != "up":
@@ -83,6 +86,8 @@ def _actor(simulation: Simulation, actor: AnyActor, now_us: int) -> list[Event]:
         told.append(settings_of(actor.spec, now_us, 0, actor.node, actor.queue_node))
     elif isinstance(actor, KafkaConsumer) and actor.stated:
         told.append(member_settings(actor.spec, now_us, 0, actor.node))
+    elif isinstance(actor, ShareConsumer) and actor.stated:
+        told.append(share_member_settings(actor.spec, now_us, 0, actor.node))
     elif isinstance(actor, KafkaProducer) and actor.stated:
         told.append(producer_settings(actor.spec, now_us, 0, actor.node))
     return told

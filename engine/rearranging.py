@@ -15,7 +15,6 @@ import msgspec
 from engine import commands as c
 from engine import limits
 from engine.actors.amqp_consumer import AmqpConsumer
-from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
 from engine.errors import CommandError
 from engine.finding import (
@@ -25,7 +24,7 @@ from engine.finding import (
     amqp_consumer_of,
     broker_of,
     consumer_of,
-    kafka_consumer_of,
+    group_member_of,
     producer_of,
     queue_of,
     say,
@@ -33,7 +32,7 @@ from engine.finding import (
 from engine.rabbitmq import operations as amqp
 from engine.rabbitmq.exchanges import Binding, Exchange
 from engine.rabbitmq.headers import MATCH_KINDS, said_arguments, same
-from engine.scenario import ConsumerSpec, From
+from engine.scenario import ConsumerSpec, From, KafkaConsumerSpec
 from engine.scenario_checks import shown
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _room_for(simulation: Simulation, kind: Any, what: str, most: int) -> None:
 
 
 def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
-    if command.like and isinstance(consumer_of(simulation, command.like), KafkaConsumer):
+    if command.like and not isinstance(consumer_of(simulation, command.like), AmqpConsumer):
         _add_member(simulation, command)
         return
     like = amqp_consumer_of(simulation, command.like).spec if command.like else None
@@ -116,19 +115,21 @@ def add_consumer(simulation: Simulation, command: c.AddConsumer) -> None:
 
 def _add_member(simulation: Simulation, command: c.AddConsumer) -> None:
     """One more in the group of `like`."""
-    like = kafka_consumer_of(simulation, command.like)
+    like = group_member_of(simulation, command.like)
     if command.queue or command.system not in ("", like.spec.system):
         raise CommandError(f"{command.like} is a member of a group: expected no queue and no other system")
     _room_for(simulation, CONSUMERS, "consumers", limits.CONSUMERS_MAX)
     name = _new_name(simulation, command.name, command.like)
     say(simulation, command, like.group_node, name)
-    # Two members with one group.instance.id, or one transactional.id, would fence each other.
-    to = like.spec.to
-    if to is not None and to.transactional_id:
-        to = msgspec.structs.replace(to, transactional_id=name)
-    spec = msgspec.structs.replace(like.spec, name=name, start=0, instance="", to=to)
+    spec = msgspec.structs.replace(like.spec, name=name, start=0)
+    if isinstance(spec, KafkaConsumerSpec):
+        # Two members with one group.instance.id, or one transactional.id, would fence each other.
+        to = spec.to
+        if to is not None and to.transactional_id:
+            to = msgspec.structs.replace(to, transactional_id=name)
+        spec = msgspec.structs.replace(spec, instance="", to=to)
     member = simulation.add_consumer(spec)
-    assert isinstance(member, KafkaConsumer)
+    assert not isinstance(member, AmqpConsumer)
     member.tell(simulation.kernel)
     member.begin(simulation.kernel)
 

@@ -82,6 +82,13 @@ class Topic(Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, str | int | float | bool] = {}
 
 
+class ShareGroup(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a share group has otherwise than Kafka, by the keys of a group's configuration."""
+
+    name: Name
+    config: dict[str, str | int | float | bool]
+
+
 class KafkaSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="kafka"):
     """One Kafka cluster of `brokers` brokers, numbered from 1. `link` is the latency each way between it and
     its clients, `request_timeout` (request.timeout.ms) how long a client hears nothing before it takes a
@@ -93,6 +100,7 @@ class KafkaSystem(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     request_timeout: Duration = 30_000_000
     brokers: Annotated[int, Meta(ge=1, le=limits.BROKERS_MAX)] = 1
     topics: Annotated[list[Topic], Meta(max_length=limits.TOPICS_MAX)] = []
+    share_groups: Annotated[list[ShareGroup], Meta(max_length=limits.SHARE_GROUPS_MAX)] = []
     config: dict[str, str | int | float | bool] = {}
 
 
@@ -363,6 +371,34 @@ class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     start: Duration = 0
 
 
+class ShareConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="share"):
+    """A member of a share group, one record at a time: a `KafkaShareConsumer`.
+
+    `acknowledge` is share.acknowledgement.mode: "implicit" has the next poll accept all that this one
+    returned, also what the handler failed on; "explicit" says of each record what became of it, with the next
+    poll. `failed` is what it then says of a record that the handler failed on: "release" to try it again,
+    "reject" to have it archived. With `renew` it renews its locks each so long while it works. `acquire` is
+    share.acquire.mode. All else are Kafka's own settings with its defaults.
+    """
+
+    name: Name
+    system: Name
+    from_: FromTopics = msgspec.field(name="from")
+    protocol: Literal["share"] = "share"
+    acknowledge: Literal["implicit", "explicit"] = "implicit"
+    acquire: Literal["batch_optimized", "record_limit"] = "batch_optimized"
+    failed: Literal["release", "reject"] = "release"
+    renew: Duration | None = None
+    max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] = 500
+    max_poll_interval: Duration = 300_000_000
+    fetch_max_wait: Duration = 500_000
+    work: Work = Work(constant=1_000_000)
+    effect: Effect = Effect(name="work", amount=1)
+    fail: Failure | None = None
+    idempotency: Idempotency | None = None
+    start: Duration = 0
+
+
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     """A command that the scenario gives by itself at `at`; `do` as in `engine.commands.FAULTS`."""
 
@@ -382,7 +418,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 AnyProducerSpec = ProducerSpec | KafkaProducerSpec
-AnyConsumerSpec = ConsumerSpec | KafkaConsumerSpec
+AnyConsumerSpec = ConsumerSpec | KafkaConsumerSpec | ShareConsumerSpec
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
@@ -419,6 +455,11 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     def kafka_consumers(self) -> list[KafkaConsumerSpec]:
         """Its members of consumer groups."""
         return [consumer for consumer in self.consumer if isinstance(consumer, KafkaConsumerSpec)]
+
+    @property
+    def share_consumers(self) -> list[ShareConsumerSpec]:
+        """Its members of share groups."""
+        return [consumer for consumer in self.consumer if isinstance(consumer, ShareConsumerSpec)]
 
     @property
     def amqp_consumers(self) -> list[ConsumerSpec]:
@@ -476,8 +517,16 @@ def from_data(data: Any) -> Scenario:
 CLIENTS = {"rabbitmq": "amqp", "kafka": "kafka"}
 
 
+def _client(kind: str, field: str, actor: dict[str, Any]) -> str:
+    """Which Struct a producer or consumer of such a system is."""
+    if kind == "kafka" and field == "consumer" and actor.get("protocol") == "share":
+        return "share"
+    return CLIENTS.get(kind, "amqp")
+
+
 def _told_apart(data: Any, problems: list[str]) -> Any:
-    """`data` with each producer and consumer marked by what its system speaks: that says which Struct it is.
+    """`data` with each producer and consumer marked by what its system speaks, and whether it is a share
+    group's member: that says which Struct it is.
     One whose system is not there counts as RabbitMQ's."""
     systems = data.get("system") if isinstance(data, dict) else None
     if not isinstance(systems, list):
@@ -497,7 +546,7 @@ def _told_apart(data: Any, problems: list[str]) -> Any:
         if not isinstance(actors, list):
             continue
         marked[field] = [
-            {**actor, "client": CLIENTS.get(kinds.get(str(actor.get("system")), ""), "amqp")}
+            {**actor, "client": _client(kinds.get(str(actor.get("system")), ""), field, actor)}
             if isinstance(actor, dict) else actor
             for actor in actors
         ]  # fmt: skip

@@ -23,6 +23,7 @@ from engine.scenario import (
     ProducerSpec,
     RabbitMQSystem,
     Scenario,
+    ShareConsumerSpec,
     Work,
 )
 
@@ -330,7 +331,7 @@ ON_CONSUMERS = ("slow", "set prefetch", "stop")
 def _faults(scenario: Scenario) -> Iterator[str]:
     producers = [p.name for p in scenario.producer]
     consumers = [c.name for c in scenario.consumer]
-    frozen = [c.name for c in scenario.consumer if isinstance(c, KafkaConsumerSpec)]
+    frozen = [c.name for c in scenario.consumer if not isinstance(c, ConsumerSpec)]
     subscribers = [c.name for c in scenario.amqp_consumers]
     queues = [q.name for s in scenario.rabbitmq for q in s.queues]
     clusters = [s.name for s in scenario.system if isinstance(s, KafkaSystem)]
@@ -368,17 +369,34 @@ def _fault_arguments(path: str, fault: Fault) -> Iterator[str]:
 
 OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes",
              "segment.ms", "min.cleanable.dirty.ratio",
-             "min.insync.replicas", "unclean.leader.election.enable")  # fmt: skip
+             "min.insync.replicas", "unclean.leader.election.enable",
+             "errors.deadletterqueue.group.enable")  # fmt: skip
+OF_SHARE_GROUPS = ("share.auto.offset.reset", "share.delivery.count.limit", "share.record.lock.duration.ms",
+                   "share.partition.max.record.locks", "share.isolation.level",
+                   "share.renew.acknowledge.enable", "errors.deadletterqueue.topic.name",
+                   "errors.deadletterqueue.copy.record.enable")  # fmt: skip
+SHARE_BOUNDS = {
+    "share.delivery.count.limit": (limits.SHARE_DELIVERIES_MIN, limits.SHARE_DELIVERIES_MAX),
+    "share.record.lock.duration.ms": (limits.SHARE_LOCK_MS_MIN, limits.SHARE_LOCK_MS_MAX),
+    "share.partition.max.record.locks": (limits.SHARE_LOCKS_MIN, limits.SHARE_LOCKS_MAX),
+}
+"""What brokers hold a group's settings to, unless their own configuration says otherwise."""
 CHECKS = {"log.retention.check.interval.ms": limits.RETENTION_CHECK_MS_MIN,
           "log.cleaner.backoff.ms": limits.CLEANER_BACKOFF_MS_MIN}  # fmt: skip
 RATIO = "min.cleanable.dirty.ratio"
 OF_BROKERS = ("group.initial.rebalance.delay.ms", *CHECKS, "replica.lag.time.max.ms",
-              "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms")  # fmt: skip
+              "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms",
+              "group.share.session.timeout.ms", "group.share.heartbeat.interval.ms")  # fmt: skip
 OF_SERVERS = ("assignors", "session_timeout", "heartbeat")
 """What members of the consumer protocol do not set: the cluster does."""
 WORDS = {
     "cleanup.policy": ("delete", "compact", "compact,delete", "delete,compact"),
     "unclean.leader.election.enable": ("true", "false"),
+    "errors.deadletterqueue.group.enable": ("true", "false"),
+    "errors.deadletterqueue.copy.record.enable": ("true", "false"),
+    "share.renew.acknowledge.enable": ("true", "false"),
+    "share.auto.offset.reset": ("earliest", "latest"),
+    "share.isolation.level": ("read_uncommitted", "read_committed"),
 }
 
 
@@ -399,14 +417,19 @@ def kafka_problems(scenario: Scenario) -> Iterator[str]:
             if producer.transaction is not None and not producer.transactional_id:
                 yield f"producer[{i}].transaction: expected it with a transactional_id only"
     for i, consumer in enumerate(scenario.consumer):
-        if isinstance(consumer, KafkaConsumerSpec) and consumer.system in clusters:
+        if not isinstance(consumer, ConsumerSpec) and consumer.system in clusters:
             topics = [topic.name for topic in clusters[consumer.system].topics]
             for j, name in enumerate(consumer.from_.topics):
                 yield from _one_of(f"consumer[{i}].from.topics[{j}]", name, topics)
-            yield from _member(f"consumer[{i}]", consumer)
-            if consumer.to is not None:
-                yield from _one_of(f"consumer[{i}].to.topic", consumer.to.topic, topics)
-                yield from _output(f"consumer[{i}]", consumer, consumer.to, scenario.kinds)
+            if len(set(consumer.from_.topics)) != len(consumer.from_.topics):
+                yield f"consumer[{i}].from.topics: expected each once"
+            if isinstance(consumer, ShareConsumerSpec):
+                yield from _share_member(f"consumer[{i}]", consumer)
+            else:
+                yield from _member(f"consumer[{i}]", consumer)
+                if consumer.to is not None:
+                    yield from _one_of(f"consumer[{i}].to.topic", consumer.to.topic, topics)
+                    yield from _output(f"consumer[{i}]", consumer, consumer.to, scenario.kinds)
             yield from _beside(f"consumer[{i}]", consumer, scenario.consumer[:i])
     for i, fault in enumerate(scenario.fault):
         if fault.broker is not None and fault.target in clusters:
@@ -424,6 +447,25 @@ def _cluster(path: str, system: KafkaSystem) -> Iterator[str]:
             most = f"expected at most {system.brokers}, the number of brokers"
             yield f"{where}: {most}, got {topic.replication}"
         yield from _config(f"{path}.topics[{j}].config", topic.config, OF_TOPICS)
+    yield from _unique(f"{path}.share_groups", system.share_groups)
+    for j, group in enumerate(system.share_groups):
+        yield from _share_group(f"{path}.share_groups[{j}].config", system, group.config)
+
+
+def _share_group(path: str, system: KafkaSystem, given: dict[str, str | int | float | bool]) -> Iterator[str]:
+    queue = "errors.deadletterqueue.topic.name"
+    yield from _config(path, {key: value for key, value in given.items() if key != queue}, OF_SHARE_GROUPS)
+    for key, (low, high) in SHARE_BOUNDS.items():
+        value = str(given.get(key, low))
+        if value.isdecimal() and not low <= int(value) <= high:
+            yield f"{path}.{key}: expected {low}..{high}, got {value}"
+    if queue in given:
+        # A cluster takes any name in silence, and writes nothing where it does not suit: a scenario says so.
+        enabled = "errors.deadletterqueue.group.enable"
+        suits = [t.name for t in system.topics if str(t.config.get(enabled)).lower() == "true"]
+        yield from _one_of(
+            f"{path}.{queue}", str(given[queue]), [name for name in suits if name.startswith("dlq.")]
+        )
 
 
 def _config(path: str, config: dict[str, str | int | float | bool], known: Iterable[str]) -> Iterator[str]:
@@ -445,8 +487,6 @@ def _config(path: str, config: dict[str, str | int | float | bool], known: Itera
 def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
     if len(set(consumer.assignors)) != len(consumer.assignors):
         yield f"{path}.assignors: expected each once"
-    if len(set(consumer.from_.topics)) != len(consumer.from_.topics):
-        yield f"{path}.from.topics: expected each once"
     yield from _within(f"{path}.heartbeat", consumer.heartbeat, 1_000, limits.DURATION_US_MAX)
     if consumer.protocol == "consumer":
         plain = KafkaConsumerSpec(consumer.name, consumer.system, consumer.from_)
@@ -464,19 +504,37 @@ def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
                        limits.DURATION_US_MAX)  # fmt: skip
 
 
-def _beside(path: str, consumer: KafkaConsumerSpec, before: list[AnyConsumerSpec]) -> Iterator[str]:
+def _share_member(path: str, consumer: ShareConsumerSpec) -> Iterator[str]:
+    yield from _within(f"{path}.fetch_max_wait", consumer.fetch_max_wait, 1_000, limits.DURATION_US_MAX)
+    if consumer.renew is not None:
+        yield from _within(f"{path}.renew", consumer.renew, 1_000, limits.DURATION_US_MAX)
+    if consumer.acknowledge == "implicit":
+        for field, plain in (("failed", "release"), ("renew", None)):
+            if getattr(consumer, field) != plain:
+                yield f'{path}.{field}: expected it with acknowledge = "explicit" only'
+
+
+def _beside(
+    path: str, consumer: KafkaConsumerSpec | ShareConsumerSpec, before: list[AnyConsumerSpec]
+) -> Iterator[str]:
     """What all members of a group have in common."""
     for other in before:
-        if not isinstance(other, KafkaConsumerSpec) or other.system != consumer.system:
+        if isinstance(other, ConsumerSpec) or other.system != consumer.system:
             continue
-        if other.from_.group == consumer.from_.group and other.protocol != consumer.protocol:
-            expected = f'expected "{other.protocol}", as {other.name} of the same group has it'
-            yield f'{path}.protocol: {expected}, got "{consumer.protocol}"'
-            return
-        if other.from_.group == consumer.from_.group and other.isolation != consumer.isolation:
-            expected = f'expected "{other.isolation}", as {other.name} of the same group has it'
-            yield f'{path}.isolation: {expected}, got "{consumer.isolation}"'
-            return
+        if other.from_.group != consumer.from_.group:
+            continue
+        of = f"as {other.name} of the same group has it"
+        if other.protocol != consumer.protocol:
+            yield f'{path}.protocol: expected "{other.protocol}", {of}, got "{consumer.protocol}"'
+        elif isinstance(other, ShareConsumerSpec) or isinstance(consumer, ShareConsumerSpec):
+            if other.from_.topics != consumer.from_.topics:
+                topics = ", ".join(other.from_.topics)
+                yield f"{path}.from.topics: expected {topics}, {of}"
+        elif other.isolation != consumer.isolation:
+            yield f'{path}.isolation: expected "{other.isolation}", {of}, got "{consumer.isolation}"'
+        else:
+            continue
+        return
 
 
 def _transactional(path: str, producer: KafkaProducerSpec | Output) -> Iterator[str]:

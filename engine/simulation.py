@@ -18,6 +18,7 @@ from engine.actors.amqp_consumer import AmqpConsumer
 from engine.actors.amqp_producer import AmqpProducer
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.applying import apply
 from engine.broker import Push
 from engine.commands import AnyCommand, of_fault
@@ -46,13 +47,15 @@ from engine.scenario import (
     Queue,
     RabbitMQSystem,
     Scenario,
+    ShareConsumerSpec,
 )
 from engine.ticks import TICK_US, Ticks, TicksState
 from engine.world import World
 
 BUDGET_EVENTS = 2_000
 
-AnyActor = AmqpProducer | AmqpConsumer | KafkaProducer | KafkaConsumer
+AnyConsumer = AmqpConsumer | KafkaConsumer | ShareConsumer
+AnyActor = AmqpProducer | KafkaProducer | AnyConsumer
 
 WHOLE_TICKS = 200
 """Every copy is looked at by itself once in so many ticks (5 s), and its counts after every tick."""
@@ -226,9 +229,9 @@ class Simulation:
             broker.show_default_wire(exchange, target)
         return exchange.node
 
-    def add_consumer(self, spec: AnyConsumerSpec) -> AmqpConsumer | KafkaConsumer:
+    def add_consumer(self, spec: AnyConsumerSpec) -> AnyConsumer:
         """A consumer on the stage, with its link. The caller lets it begin."""
-        if isinstance(spec, KafkaConsumerSpec):
+        if isinstance(spec, KafkaConsumerSpec | ShareConsumerSpec):
             return clusters.add_consumer(self, spec)
         kernel = self.kernel
         node = kernel.next_node()

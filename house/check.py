@@ -37,7 +37,9 @@ CHECKS = (
     Check("migrations", ("manage.py", "makemigrations", "--check", "--dry-run"), "manage.py"),
     Check("conformance", ("-m", "engine", "conformance", str(RECORDINGS)), str(RECORDINGS)),
     Check("playwright", ("-m", "pytest", "--durations=25", "tests/browser"), "tests/browser"),
-    Check("pytest", ("-m", "pytest", "-n", "2", "--durations=25", "--ignore=tests/browser", "tests"), "tests"),
+    Check(
+        "pytest", ("-m", "pytest", "-n", "2", "--durations=25", "--ignore=tests/browser", "tests"), "tests"
+    ),
 )
 """pytest (with hypothesis) comes last, so that its summary stands at the end of what is printed.
 The browser's tests run one at a time: they look at the clock, and two would take it from each other."""

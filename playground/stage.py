@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from engine import RULES
 from engine.actors.amqp_consumer import settings_of
-from engine.kafka.settings import member_settings, producer_settings
-from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, Scenario
+from engine.kafka.settings import member_settings, producer_settings, share_member_settings
+from engine.scenario import KafkaConsumerSpec, KafkaProducerSpec, Scenario, ShareConsumerSpec
 from lessons.scenarios import Shipped, kind_of
 from playground.modules import for_script
 from playground.rooms.history import Recording, recording_of
@@ -104,6 +104,8 @@ def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     for client in [*scenario.producer, *scenario.consumer]:
         if isinstance(client, KafkaConsumerSpec):
             said[client.name] = msgspec.structs.asdict(member_settings(client))
+        elif isinstance(client, ShareConsumerSpec):
+            said[client.name] = msgspec.structs.asdict(share_member_settings(client))
         elif isinstance(client, KafkaProducerSpec):
             said[client.name] = msgspec.structs.asdict(producer_settings(client))
     return {name: {k: v for k, v in fields.items() if k not in away} for name, fields in said.items()}

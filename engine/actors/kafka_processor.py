@@ -81,9 +81,11 @@ class Processor(GroupMember):
 
     # -- producing ------------------------------------------------------------------------------------
 
-    def _handled(self, kernel: Kernel, part: Fetched, since: int, without: list[int]) -> None:
+    def _handled(
+        self, kernel: Kernel, part: Fetched, since: int, failed: list[int], skipped: list[int]
+    ) -> None:
         """It produces one record of each."""
-        output, to = self.output, self.spec.to
+        output, to, without = self.output, self.spec.to, [*failed, *skipped]
         places = [place for place in range(since, part.at) if part.offsets[place] not in without]
         if output is None or to is None or not places:
             return

@@ -18,7 +18,7 @@ from engine.kafka.assignors import Partition
 from engine.kafka.events import PartitionsRevoked, RecordFailed, RecordsWorked
 from engine.kernel import Kernel, Timer
 from engine.policies.service import NORMAL, failure, mean_us, work_us
-from engine.scenario import Idempotency, KafkaConsumerSpec, Work
+from engine.scenario import Idempotency, KafkaConsumerSpec, ShareConsumerSpec, Work
 from engine.world import POISON, World
 
 CHUNK_US = 25_000
@@ -38,9 +38,11 @@ class Fetched(msgspec.Struct, array_like=True):
     offsets: tuple[int, ...]
     messages: tuple[int, ...]
     at: int = 0
+    deliveries: tuple[int, ...] = ()
+    """In a share group: for the how manieth time each is delivered."""
 
 
-Spec = TypeVar("Spec", bound=KafkaConsumerSpec)
+Spec = TypeVar("Spec", bound=KafkaConsumerSpec | ShareConsumerSpec)
 
 
 class KafkaWorker(msgspec.Struct, Generic[Spec]):
@@ -126,8 +128,11 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
         """The handler has failed on the record at hand. Whether it waits, to try it again."""
         raise NotImplementedError
 
-    def _handled(self, kernel: Kernel, part: Fetched, since: int, without: list[int]) -> None:
-        """What of `part` is worked from place `since` on, but for the offsets `without`, has come to pass."""
+    def _handled(
+        self, kernel: Kernel, part: Fetched, since: int, failed: list[int], skipped: list[int]
+    ) -> None:
+        """The handler is through with what lies from place `since` of `part` on to where it is now; all but
+        the offsets `failed` and `skipped` has come to pass."""
 
     def _all_worked(self, kernel: Kernel) -> None:
         """All that the last poll returned is worked."""
@@ -250,7 +255,7 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
                 world.dues.get(effect.name, 0),
             ))  # fmt: skip
             self.since_us = kernel.now_us
-            self._handled(kernel, part, since, [*failed, *skipped])
+            self._handled(kernel, part, since, failed, skipped)
         self.chunk = 0
         if done:
             self.hand.pop(0)

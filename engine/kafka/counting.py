@@ -14,6 +14,8 @@ Where it stands follows from offsets:
 A commit that goes back makes what lies behind it ready again. What its owner has when it is deleted, it
 still works and commits. What was acknowledged to its producer and
 truncated before any group was owed it counts as owed and lost at its topic.
+
+Share groups have no offsets to count by: `engine.kafka.counting_shares`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 import msgspec
 
 from engine.events import Event, LedgerStands, Tally
+from engine.kafka.counting_shares import ShareCounting, Shared
 from engine.kafka.events import (
     BatchAcknowledged,
     Counted,
@@ -41,6 +44,7 @@ from engine.kafka.events import (
     RecordsWorked,
     TalliedMore,
 )
+from engine.kafka.written import Written, transacted, untransacted
 from engine.kernel import Kernel
 from engine.places import (
     DONE,
@@ -61,26 +65,6 @@ Broken = Callable[[str, int, int], None]
 """Tells the ledger that a promise is broken: (promise, destination, cause)."""
 
 PROMISES = {"duplicated_effects": "each_effect_once", "out_of_order": "order_per_key"}
-
-
-class Written(msgspec.Struct, array_like=True):
-    """One partition's log by offset: the message (0 for none), and whether its producer has the answer."""
-
-    topic: int
-    messages: list[int] = []
-    acknowledged: bytearray = msgspec.field(default_factory=bytearray)
-    mark: int = 0
-    """The high watermark: what groups may read lies before it."""
-    stable: int = 0
-    """The last stable offset: what groups that read committed records only may read lies before it."""
-    aborted: bytearray = msgspec.field(default_factory=bytearray)
-    """By offset, what transactions took back."""
-    open: dict[int, list[int]] = {}
-    """Producer id → the offsets of its open transaction."""
-    ended: dict[int, tuple[int, list[int]]] = {}
-    """Of the last markers, by offset: whose they are, and which records they ended."""
-    start: int = 0
-    """What lies before it is deleted."""
 
 
 class Reading(msgspec.Struct, array_like=True):
@@ -111,9 +95,11 @@ class CountingState(msgspec.Struct):
     """By group, by partition."""
     accounts: dict[int, Account]
     done: dict[int, bytearray]
+    """By group: how often each message has had its effect; stays at 255."""
     committed_only: dict[int, bool] = {}
     """The groups that read committed records only."""
-    """By group: how often each message has had its effect; stays at 255."""
+    shares: dict[int, dict[int, Shared]] = {}
+    """By share group, by partition."""
 
 
 class Counting:
@@ -132,6 +118,12 @@ class Counting:
             RecordsDelivered: self._delivered, RecordsWorked: self._worked,
             RecordsWithdrawn: self._withdrawn,
         })  # fmt: skip
+        self.shares = ShareCounting(self)
+
+    def share(self, group: int) -> None:
+        """From now on this group is counted as a share group."""
+        self.state.shares.setdefault(group, {})
+        self.shares.listen()
 
     # -- logs ---------------------------------------------------------------------------------------
 
@@ -149,7 +141,7 @@ class Counting:
         for message in e.messages:
             flags[message] |= ROUTED if message else 0
         if e.transactional:
-            _transacted(log, e, end)
+            transacted(log, e, end)
         return self.kernel.say(e)
 
     def _withdrawn(self, e: RecordsWithdrawn) -> int:
@@ -207,14 +199,15 @@ class Counting:
                 owed = (o for o in e.offsets if reading.begin <= o < reading.owed_to)
                 seen.update(dict.fromkeys(owed))
                 self._gone_for(reading, e.offsets, e.why, number)
+        self.shares.gone(e, seen, number)
         if not truncated:
             return number
         for offset in e.offsets:
             if log.acknowledged[offset] and offset not in seen:
-                self._move(log.topic, {(NOWHERE, LOST): 1}, number)
+                self.move(log.topic, {(NOWHERE, LOST): 1}, number)
             log.messages[offset] = log.acknowledged[offset] = 0
         if e.offsets:
-            _untransacted(log, e.offsets[0])
+            untransacted(log, e.offsets[0])
         return number
 
     def _gone_for(self, reading: Reading, offsets: tuple[int, ...], why: str, cause: int) -> None:
@@ -238,7 +231,7 @@ class Counting:
             reading.owed_to = min(reading.owed_to, max(first, reading.begin))
             reading.read = min(reading.read, first)
             reading.committed = min(reading.committed, first)
-        self._move(reading.group, moves, cause)
+        self.move(reading.group, moves, cause)
 
     # -- groups ---------------------------------------------------------------------------------------
 
@@ -323,7 +316,7 @@ class Counting:
                 if messages[offset - first]:
                     again += delivered[offset] > 0
                     delivered[offset] = min(delivered[offset] + 1, 255)
-            self._tally(e.group, "duplicated_deliveries", again, number)
+            self.tally(e.group, "duplicated_deliveries", again, number)
         if reading.owner == e.node and reading.since <= first <= reading.read:
             reading.read = max(reading.read, next_)
         if first < self.state.partitions[e.partition].start:
@@ -340,7 +333,7 @@ class Counting:
         ]  # fmt: skip
         for offset in came:
             places[offset] = READY
-        self._move(reading.group, {(DROPPED, READY): len(came)} if came else {}, cause)
+        self.move(reading.group, {(DROPPED, READY): len(came)} if came else {}, cause)
 
     def _holes(self, reading: Reading, first: int, next_: int) -> int:
         """Offsets without a record of the room: control records, and what was cleaned away."""
@@ -369,13 +362,13 @@ class Counting:
         else:
             effects[first:next_] = b"\1" * (next_ - first)
             worked = messages
-        self._effects(e.group, worked, number)
+        self.effects(e.group, worked, number)
         self._recount(reading, first, next_, number)
         return number
 
-    def _effects(self, group: int, messages: list[int], cause: int) -> None:
+    def effects(self, group: int, messages: list[int], cause: int) -> None:
         """What was done before, and what was done after a later message of its key."""
-        done, latest, key_of = self.state.done.get(group), self._account(group).latest, self.world.key_of
+        done, latest, key_of = self.state.done.get(group), self.account(group).latest, self.world.key_of
         if done is None:
             done = self.state.done[group] = bytearray()
         top = max(messages, default=0)
@@ -397,8 +390,8 @@ class Counting:
                     disordered += 1
                 else:
                     latest[key] = message
-        self._tally(group, "duplicated_effects", repeated, cause)
-        self._tally(group, "out_of_order", disordered, cause)
+        self.tally(group, "duplicated_effects", repeated, cause)
+        self.tally(group, "out_of_order", disordered, cause)
 
     # -- counts -------------------------------------------------------------------------------------------
 
@@ -422,7 +415,7 @@ class Counting:
                     a = self._put_deleted(reading, a, b, moves)
                 if a < b:
                     self._put(reading, a, b, place, moves)
-        self._move(reading.group, moves, cause)
+        self.move(reading.group, moves, cause)
 
     def _put_deleted(
         self, reading: Reading, first: int, next_: int, moves: dict[tuple[int, int], int]
@@ -471,17 +464,17 @@ class Counting:
                 places[offset] = now
                 moves[was, now] = moves.get((was, now), 0) + 1
 
-    def _account(self, destination: int) -> Account:
+    def account(self, destination: int) -> Account:
         account = self.state.accounts.get(destination)
         if account is None:
             account = Account(0, [0] * len(PLACES), [0] * len(TALLIES), [])
             self.state.accounts[destination] = account
         return account
 
-    def _move(self, destination: int, moves: dict[tuple[int, int], int], cause: int) -> None:
+    def move(self, destination: int, moves: dict[tuple[int, int], int], cause: int) -> None:
         if not moves:
             return
-        account, now_us = self._account(destination), self.kernel.now_us
+        account, now_us = self.account(destination), self.kernel.now_us
         for (was, now), count in moves.items():
             account.places[was] -= count
             account.places[now] += count
@@ -491,9 +484,9 @@ class Counting:
             if now in (LOST, DROPPED):
                 self.broken("nothing_lost", destination, cause)
 
-    def _tally(self, destination: int, what: Tally, count: int, cause: int) -> None:
+    def tally(self, destination: int, what: Tally, count: int, cause: int) -> None:
         if count:
-            self._account(destination).tallies[TALLY[what]] += count
+            self.account(destination).tallies[TALLY[what]] += count
             self.kernel.say(TalliedMore(self.kernel.now_us, cause, destination, what, count))
             if what in PROMISES:
                 self.broken(PROMISES[what], destination, cause)
@@ -518,7 +511,8 @@ class Counting:
     def contradiction(self) -> str:
         """What does not add up, "" when all does. Costs a pass over all groups' offsets."""
         counted: dict[int, list[int]] = {}
-        for group, by_partition in self.state.readings.items():
+        of_groups: list[Any] = [*self.state.readings.items(), *self.state.shares.items()]
+        for group, by_partition in of_groups:
             row = counted.setdefault(group, [0] * len(PLACES))
             for reading in by_partition.values():
                 for place in (READY, UNACKED, HELD):
@@ -557,37 +551,3 @@ def _grow(reading: Reading, end: int) -> None:
         reading.places.extend(more)
         reading.effects.extend(more)
         reading.deliveries.extend(more)
-
-
-ENDED_KEPT = 100
-"""Markers of a partition that could still be truncated: those since the high watermark, and more."""
-
-
-def _transacted(log: Written, e: RecordsAppended, end: int) -> None:
-    """A batch of a transaction is written, or its end."""
-    if not e.marker:
-        log.open.setdefault(e.pid, []).extend(range(e.base, end))
-        return
-    offsets = log.open.pop(e.pid, [])
-    log.ended[e.base] = e.pid, offsets
-    while len(log.ended) > ENDED_KEPT:
-        del log.ended[next(iter(log.ended))]
-    if e.marker == "abort":
-        log.aborted.extend(bytes(max(0, end - len(log.aborted))))
-        for offset in offsets:
-            log.aborted[offset] = 1
-
-
-def _untransacted(log: Written, first: int) -> None:
-    """The log is truncated from `first` on: what a marker there ended is open again."""
-    for marker in [offset for offset in log.ended if offset >= first]:
-        pid, offsets = log.ended.pop(marker)
-        log.open[pid] = offsets
-        for offset in offsets:
-            if offset < len(log.aborted):
-                log.aborted[offset] = 0
-    for pid in list(log.open):
-        log.open[pid] = [offset for offset in log.open[pid] if offset < first]
-        if not log.open[pid]:
-            del log.open[pid]
-    del log.aborted[first:]

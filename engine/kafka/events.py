@@ -131,7 +131,8 @@ class TransactionChanged(Event, frozen=True, array_like=True, tag=110, gc=False)
 
 class RecordsAcquired(Event, frozen=True, array_like=True, tag=111):
     """A share group has these records of partition `node` acquired by `member` (its consumer's node is
-    `holder`, 0 without one) until `until_us`: nobody else is given them. `deliveries` runs beside `offsets`."""
+    `holder`, 0 without one) until `until_us`: nobody else is given them. `deliveries` runs beside
+    `offsets`."""
 
     group: int
     node: int
@@ -389,6 +390,6 @@ KAFKA: tuple[type[Event], ...] = (
     MemberJoined, MemberGone, OffsetCommitted, TransactionChanged, RecordsAcquired, AcquisitionEnded,
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
-    MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed, SharePartitionMarked,
-    ShareMemberSettings, RecordsTransformed,
+    MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed,
+    SharePartitionMarked, ShareMemberSettings, RecordsTransformed,
 )  # fmt: skip

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from engine.kafka.events import MemberSettings, ProducerSettings
+from engine.kafka.events import MemberSettings, ProducerSettings, ShareMemberSettings
 from engine.policies.service import mean_us
-from engine.scenario import Arrivals, KafkaConsumerSpec, KafkaProducerSpec, Output, ToTopic
+from engine.scenario import (
+    Arrivals,
+    KafkaConsumerSpec,
+    KafkaProducerSpec,
+    Output,
+    ShareConsumerSpec,
+    ToTopic,
+)
 
 
 def member_settings(
@@ -17,6 +24,16 @@ def member_settings(
         tuple(spec.assignors) if classic else (spec.remote_assignor,), spec.instance, spec.acknowledge,
         mean_us(spec.work), "" if kept is None else kept.keep,
         "" if spec.to is None else spec.to.topic, "" if spec.to is None else spec.to.transactional_id,
+    )  # fmt: skip
+
+
+def share_member_settings(
+    spec: ShareConsumerSpec, at_us: int = 0, cause: int = 0, node: int = 0
+) -> ShareMemberSettings:  # fmt: skip
+    """What a share group's member with this specification does."""
+    return ShareMemberSettings(
+        at_us, cause, node, spec.from_.group, spec.acknowledge, spec.acquire, spec.max_poll_records,
+        spec.failed, mean_us(spec.work), "" if spec.idempotency is None else spec.idempotency.keep,
     )  # fmt: skip
 
 

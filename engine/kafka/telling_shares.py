@@ -40,7 +40,7 @@ def before(shared: SharePartition) -> Before:
 
 
 def changed(cluster: Kafka, shared: SharePartition, before: Before) -> None:
-    """Says what is different now. What follows has the end of an acquisition as its cause, if there was one."""
+    """Says what is different now. What follows has the end of an acquisition as its cause, if one ended."""
     was, start, end = before
     acquired: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
     renewed: dict[int, list[int]] = {}

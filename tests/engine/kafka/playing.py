@@ -19,7 +19,8 @@ PRODUCERS = ["shop", "import"]
 BUSY: Scenario = load(HERE / "busy.toml")
 MODERN: Scenario = load(HERE / "modern.toml")
 PROCESSING: Scenario = load(HERE / "processing.toml")
-rooms = st.sampled_from([BUSY, MODERN, PROCESSING])
+SHARED: Scenario = load(HERE / "shared.toml")
+rooms = st.sampled_from([BUSY, MODERN, PROCESSING, SHARED])
 """All have the same names of actors, topics and groups."""
 
 member = st.sampled_from([*MEMBERS, "A 2", "B 2"])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.events import Event, LedgerStands, NodeRemoved, Settled
+from engine.events import Event, LedgerStands, NodeRemoved, NodeStateChanged, Settled
 from engine.kafka import events as k
 from engine.kafka import telling
 from engine.places import PLACES, TALLIES
@@ -32,7 +32,7 @@ class RoomPicture(Picture):
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.owned: dict[int, set[int]] = {}
         self.positions: dict[tuple[int, int], int] = {}
-        self.hands: dict[tuple[int, int], tuple[int, int]] = {}
+        self.hands: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self.counts: dict[int, dict[str, int]] = {}
         self.settings: dict[int, Event] = {}
         super().__init__(events)
@@ -44,7 +44,9 @@ class RoomPicture(Picture):
                 self.nodes.pop(e.node, None)
                 self.states.pop(e.node, None)
                 self.settings.pop(e.node, None)
-            case k.MemberSettings() | k.ProducerSettings():
+            case NodeStateChanged(state="crashed"):
+                self.hands = {key: runs for key, runs in self.hands.items() if key[0] != e.node}
+            case k.MemberSettings() | k.ProducerSettings() | k.ShareMemberSettings():
                 self.settings[e.node] = replace(e, at_us=0, cause=0)
             case k.PartitionsAssigned():
                 self.owned.setdefault(e.node, set()).update(e.partitions)
@@ -52,18 +54,24 @@ class RoomPicture(Picture):
                 self.owned[e.node] -= set(e.partitions)
                 for partition in e.partitions:
                     self.positions.pop((e.node, partition), None)
-                    self.hands.pop((e.node, partition), None)
+                    if not self.shares(e.group):
+                        self.hands.pop((e.node, partition), None)
             case k.PositionSet():
                 self.positions[e.node, e.partition] = e.offset
                 self.hands.pop((e.node, e.partition), None)
             case k.RecordsDelivered() | k.RecordsHeld():
-                first = self.hands.get((e.node, e.partition), (e.first, 0))[0]
-                self.hands[e.node, e.partition] = first, e.next
-                self.positions[e.node, e.partition] = e.next
+                runs = self.hands.setdefault((e.node, e.partition), [])
+                first = runs.pop()[0] if runs and runs[-1][1] == e.first else e.first
+                runs.append((first, e.next))
+                if not self.shares(e.group):
+                    self.positions[e.node, e.partition] = e.next
             case k.RecordsWorked():
-                _, end = self.hands.pop((e.node, e.partition))
+                runs = self.hands[e.node, e.partition]
+                _, end = runs.pop(0)
                 if e.next < end:
-                    self.hands[e.node, e.partition] = e.next, end
+                    runs.insert(0, (e.next, end))
+                elif not runs:
+                    del self.hands[e.node, e.partition]
             case k.Counted():
                 row = self.counts.setdefault(e.destination, {})
                 row[e.now] = row.get(e.now, 0) + e.count
@@ -94,10 +102,15 @@ class RoomPicture(Picture):
         }
         return told
 
+    def shares(self, group: int) -> bool:
+        """Whether it is a share group: its members have no positions, and keep what they have acquired."""
+        return any(of == group for of, _ in self.windows)
+
     def first_stated(self, node: int) -> int:
         """Where a statement of the present begins to tell of a log's records."""
         end = max(self.cells[node]) + 1
         needed = [offset for (_, partition), offset in self.offsets.items() if partition == node]
+        needed += [start for (_, partition), (start, _) in self.windows.items() if partition == node]
         return max(end - telling.STATED_MOST, min([*needed, end - telling.STATED_TAIL]))
 
 

@@ -39,6 +39,24 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return data  # type: ignore[no-any-return]
 
 
+def sharing(path: str, value: Any) -> dict[str, Any]:
+    """The same, where A is a member of a share group with a dead-letter queue, and one thing is changed."""
+    data: Any = changed("consumer/0/protocol", "share")
+    del data["system"][1], data["producer"][1]
+    data["consumer"][1] = {"name": "B", "system": "log", "from": {"topics": ["t"], "group": "h"}}
+    queue = {"name": "dlq.g", "config": {"errors.deadletterqueue.group.enable": True}}
+    data["system"][0]["topics"].append(queue)
+    data["system"][0]["share_groups"] = [
+        {"name": "g", "config": {"errors.deadletterqueue.topic.name": "dlq.g"}}
+    ]
+    *steps, last = path.split("/")
+    at = data
+    for step in steps:
+        at = at[int(step)] if step.isdecimal() else at[step]
+    at[int(last) if last.isdecimal() else last] = value
+    return data  # type: ignore[no-any-return]
+
+
 def problems(data: Any) -> list[str]:
     with pytest.raises(ScenarioError) as caught:
         from_data(data)
@@ -91,6 +109,55 @@ def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, 
     assert any(line.startswith(said) for line in found), found
 
 
+GROUP = "system/0/share_groups/0/config"
+OTHER = {"name": "C", "system": "log", "from": {"topics": ["t"], "group": "g"}}
+
+
+def test_a_member_of_a_share_group_says_so_by_its_protocol() -> None:
+    scenario = from_data(sharing("consumer/0/acknowledge", "explicit"))
+    assert [type(each).__name__ for each in scenario.consumer] == ["ShareConsumerSpec", "KafkaConsumerSpec"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("consumer/0/assignors", ["range"], "consumer[0].assignors: expected no such field"),
+        ("consumer/0/acknowledge", "after work", "consumer[0].acknowledge: expected one of "),
+        ("consumer/0/failed", "reject", 'consumer[0].failed: expected it with acknowledge = "explicit" only'),
+        ("consumer/0/renew", "20s", 'consumer[0].renew: expected it with acknowledge = "explicit" only'),
+        ("consumer/1", OTHER, 'consumer[1].protocol: expected "share", as A of the same group has it, got "classic"'),
+        ("consumer/1", {**OTHER, "protocol": "share", "from": {"topics": ["dlq.g"], "group": "g"}},
+         "consumer[1].from.topics: expected t, as A of the same group has it"),
+        (GROUP, {"share.lock": 1}, "system[0].share_groups[0].config.share.lock: expected one of share.auto"),
+        (GROUP, {"share.auto.offset.reset": "none"},
+         'system[0].share_groups[0].config.share.auto.offset.reset: expected one of earliest, latest, got "none"'),
+        (GROUP, {"errors.deadletterqueue.topic.name": "t"},
+         'system[0].share_groups[0].config.errors.deadletterqueue.topic.name: expected one of dlq.g, got "t"'),
+        ("system/0/share_groups", [{"name": "g", "config": {}}] * 2,
+         'system[0].share_groups[1].name: expected a name of its own, got "g"'),
+    ],
+)  # fmt: skip
+def test_an_error_in_a_share_group_names_what_would_be_right(path: str, value: Any, said: str) -> None:
+    found = problems(sharing(path, value))
+    assert any(line.startswith(said) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        ("share.record.lock.duration.ms", L.SHARE_LOCK_MS_MIN, L.SHARE_LOCK_MS_MAX),
+        ("share.delivery.count.limit", L.SHARE_DELIVERIES_MIN, L.SHARE_DELIVERIES_MAX),
+        ("share.partition.max.record.locks", L.SHARE_LOCKS_MIN, L.SHARE_LOCKS_MAX),
+    ],
+)
+def test_a_share_groups_settings_lie_within_what_brokers_allow(key: str, low: int, high: int) -> None:
+    for value in (low, high):
+        from_data(sharing(GROUP, {key: value}))
+    for value in (low - 1, high + 1):
+        said = f"system[0].share_groups[0].config.{key}: expected {low}..{high}, got {value}"
+        assert problems(sharing(GROUP, {key: value})) == [said]
+
+
 CHECK = "log.retention.check.interval.ms"
 CLEANER = "log.cleaner.backoff.ms"
 TOO_MANY = "expected `array` of length <= {}"
@@ -98,6 +165,10 @@ TOO_MANY = "expected `array` of length <= {}"
 
 def topics(count: int) -> list[dict[str, Any]]:
     return [{"name": "t"}, *({"name": f"t{n}"} for n in range(count - 1))]
+
+
+def groups(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"g{n}", "config": {}} for n in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -115,9 +186,11 @@ def topics(count: int) -> list[dict[str, Any]]:
          "producer[0].batch_size: expected 1..1048576, got 1048577"),
         ("consumer/0/max_poll_records", L.POLL_RECORDS_MAX, L.POLL_RECORDS_MAX + 1,
          "consumer[0].max_poll_records: expected 1..10000, got 10001"),
+        ("system/0/share_groups", groups(L.SHARE_GROUPS_MAX), groups(L.SHARE_GROUPS_MAX + 1),
+         f"system[0].share_groups: {TOO_MANY.format(20)}"),
     ],
     ids=["TOPICS_MAX", "PARTITIONS_MAX", "BROKERS_MAX", "RETENTION_CHECK_MS_MIN", "CLEANER_BACKOFF_MS_MIN",
-         "BATCH_BYTES_MAX", "POLL_RECORDS_MAX"],
+         "BATCH_BYTES_MAX", "POLL_RECORDS_MAX", "SHARE_GROUPS_MAX"],
 )  # fmt: skip
 def test_a_scenario_may_have_as_much_and_no_more(path: str, most: Any, over: Any, said: str) -> None:
     from_data(changed(path, most))
