@@ -24,8 +24,8 @@ from engine.simulation import Simulation
 from engine.wire import decode
 
 NODES = frozenset({
-    "node", "source", "target", "destination", "group", "topic", "partition", "partitions", "broker",
-    "leader", "replicas", "isr", "elr", "by",
+    "node", "holder", "source", "target", "destination", "group", "topic", "partition", "partitions",
+    "broker", "leader", "replicas", "isr", "elr", "by",
 })  # fmt: skip
 """Fields of events that hold numbers of nodes; a question may name the node instead."""
 

@@ -13,6 +13,7 @@ import pytest
 from engine.events import MessageCreated
 from engine.history import History, play
 from engine.kafka import events as k
+from engine.outcomes import Past
 from engine.scenario import KafkaSystem, Scenario, load
 
 FOLDER = Path(__file__).parents[2] / "lessons" / "scenarios"
@@ -439,6 +440,82 @@ def test_poison_record_stops_its_partition_and_no_other_until_it_is_left_out(see
             assert len(of(history, k.RecordsWorked, begin, end, partition=f"invoices-{n}")) >= 3
     assert history.accounts["print"]["lost"] == 1
     assert lag(history, "print", stuck, 58) <= 2
+
+
+# -- share group ----------------------------------------------------------------------------------------
+
+SHARE = "kafka-share-group"
+WORKERS = ["worker 1", "worker 2", "worker 3", "worker 4"]
+
+
+def ended(history: History, why: str) -> list[k.AcquisitionEnded]:
+    return [event for event in of(history, k.AcquisitionEnded) if event.why == why]
+
+
+@seeds
+def test_share_group_all_workers_are_busy_though_there_are_fewer_partitions(seed: int) -> None:
+    history = run(SHARE, seed)
+    read = owners(history, 20)
+    assert (
+        sorted(sorted(partitions) for partitions in read.values()) == [["photos-0"]] * 2 + [["photos-1"]] * 2
+    )
+    # Before anything fails each has a record nearly always, one at a time, and the slow one works on few
+    worked = Counter(
+        history.names[event.node]
+        for event in of(history, k.RecordsWorked, 0, 22)
+        if event.next - event.first == 1
+    )
+    assert set(worked) == set(WORKERS)
+    assert min(worked[name] for name in WORKERS[:3]) >= 5 > worked["worker 4"] >= 2
+    assert all(len(event.offsets) == 1 for event in of(history, k.RecordsAcquired))
+    # Nothing is lost, and nobody commits an offset
+    assert history.totals["done"] >= 50 and not of(history, k.OffsetCommitted)
+
+
+@seeds
+def test_share_group_the_poison_record_goes_to_the_dead_letter_queue_after_five_deliveries(seed: int) -> None:
+    history = run(SHARE, seed)
+    assert [event.attempt for event in of(history, k.RecordFailed)] == [1, 2, 3, 4, 5]
+    (last,) = ended(history, "limit")
+    assert (last.state, last.deliveries) == ("ARCHIVED", (5,)) and last.at_us < 22 * S
+    assert written(history, "dlq.thumbnails") == {"dlq.thumbnails-0": [6]}
+    # The records behind it in its partition did not wait
+    (offset,) = last.offsets
+    passed = of(history, k.RecordsWorked, 0, last.at_us / S, partition=history.names[last.node])
+    assert max(event.first for event in passed) > offset + 3
+    assert history.totals["dead"] == 1
+
+
+@seeds
+def test_share_group_a_hung_workers_record_comes_back_with_its_lock_a_crashed_ones_at_once(seed: int) -> None:
+    history = run(SHARE, seed)
+    (lock,) = ended(history, "lock")
+    taken = next(
+        event
+        for event in of(history, k.RecordsAcquired, holder="worker 2")
+        if (event.node, event.offsets, event.deliveries) == (lock.node, lock.offsets, (1,))
+    )
+    assert lock.at_us - taken.at_us == 15 * S and taken.at_us < 22 * S < lock.at_us < 43 * S
+    (gone,) = ended(history, "gone")
+    assert gone.at_us == int(48.2 * S)
+    for back in (lock, gone):
+        again = next(
+            event for event in of(history, k.RecordsAcquired, back.at_us / S) if event.offsets == back.offsets
+        )
+        assert again.deliveries == (2,) and again.at_us < back.at_us + 8 * S
+    # What worker 2 finishes when it goes on somebody else has done: its word comes too late
+    assert history.totals["duplicated_effects"] == 1
+
+
+def test_share_group_a_thousand_runs_can_be_made_of_it() -> None:
+    past = Past(scenario(SHARE), 1, [], 10 * S)
+    for seed in (11, 12):
+        future = past.future(seed)
+        while not future.work():
+            pass
+        outcome = future.outcome()
+        assert (outcome.sent, outcome.lost, outcome.dead) == (75, 0, 1)
+        assert outcome.p95_us and outcome.p50_us and outcome.p95_us > outcome.p50_us > S
 
 
 # -- retention ------------------------------------------------------------------------------------------
