@@ -16,7 +16,7 @@ from engine.actors.kafka_worker import RETRY_US, Fetched, KafkaWorker
 from engine.kafka import operations as ops
 from engine.kafka import telling
 from engine.kafka.assignors import Partition
-from engine.kafka.events import PartitionsAssigned, RecordsDelivered
+from engine.kafka.events import PartitionsAssigned, PartitionsRevoked, RecordsDelivered
 from engine.kafka.settings import share_member_settings
 from engine.kafka.share_groups import LEAVES, heartbeat_us
 from engine.kernel import Kernel
@@ -54,13 +54,17 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
     def _end(self, kernel: Kernel, why: Literal["revoked", "crashed"]) -> None:
         """Nothing of the process is left."""
         self.life += 1
-        owned, self.owned = self.owned, []
+        owned, self.owned, had = self.owned, [], bool(self.hand)
         self.hand, self.answers, self.frozen, self.frozen_said = [], [], [], []
         self.epoch = self.fetching = self.chunk = self.attempt = 0
         self.failed = None
         self.paused = self.expired = self.stopping = False
         self.quiet_until_us = 0
-        self._revoked(kernel, owned, why)
+        if owned or had:
+            nodes = tuple(self._node(kernel, partition) for partition in owned)
+            kernel.emit(
+                PartitionsRevoked(kernel.now_us, kernel.cause, self.group_node, self.node, nodes, why)
+            )
 
     def stop(self, kernel: Kernel) -> None:
         """Finish what the last poll returned, then leave the group and close."""

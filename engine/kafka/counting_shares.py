@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.events import NodeStateChanged
 from engine.kafka.events import (
     AcquisitionEnded,
     LogMarked,
@@ -62,7 +61,7 @@ class ShareCounting:
     def __init__(self, counting: Counting) -> None:
         self.counting = counting
         self.listening = False
-        self.others: dict[type, Callable[[Any], int]] = {}
+        self.log_marked: Callable[[Any], int] = counting.kernel.say
         if counting.state.shares:
             self.listen()
 
@@ -74,13 +73,13 @@ class ShareCounting:
         folds, say = self.counting.kernel.folds, self.counting.kernel.say
         of_groups: dict[type, Callable[[Any], int]] = {
             RecordsDelivered: self._delivered, RecordsWorked: self._worked, PartitionsAssigned: say,
-            PartitionsRevoked: say, MemberGone: say, RecordsAcquired: self._acquired,
+            PartitionsRevoked: self._revoked, MemberGone: say, RecordsAcquired: self._acquired,
             AcquisitionEnded: self._ended, SharePartitionMarked: self._begun,
         }  # fmt: skip
         for kind, mine in of_groups.items():
             folds[kind] = self._one_or_other(mine, folds.get(kind, say))
-        self.others = {kind: folds.get(kind, say) for kind in (LogMarked, NodeStateChanged)}
-        folds[LogMarked], folds[NodeStateChanged] = self._marked, self._state_changed
+        self.log_marked = folds.get(LogMarked, say)
+        folds[LogMarked] = self._marked
 
     def _one_or_other(self, mine: Callable[[Any], int], other: Callable[[Any], int]) -> Callable[[Any], int]:
         shares = self.counting.state.shares
@@ -104,7 +103,7 @@ class ShareCounting:
         return number
 
     def _marked(self, e: LogMarked) -> int:
-        number = self.others[LogMarked](e)
+        number = self.log_marked(e)
         for by_partition in self.counting.state.shares.values():
             shared = by_partition.get(e.node)
             if shared is not None and shared.begin >= 0:
@@ -234,14 +233,14 @@ class ShareCounting:
         deleted = offset < self.counting.state.partitions[shared.partition].start
         return DROPPED if deleted else LOST
 
-    def _state_changed(self, e: NodeStateChanged) -> int:
-        number = self.others[NodeStateChanged](e)
-        if e.state == "crashed":
-            for by_partition in self.counting.state.shares.values():
-                for shared in by_partition.values():
-                    hand = shared.hands.pop(e.node, [])
-                    held = (o for o in hand if shared.places[o] == HELD)
-                    self._place(shared, [(offset, self._end(shared, offset)) for offset in held], number)
+    def _revoked(self, e: PartitionsRevoked) -> int:
+        """What it has it keeps, unless its process is dead."""
+        number = self.counting.kernel.say(e)
+        if e.why == "crashed":
+            for shared in self.counting.state.shares[e.group].values():
+                hand = shared.hands.pop(e.node, [])
+                held = (o for o in hand if shared.places[o] == HELD)
+                self._place(shared, [(offset, self._end(shared, offset)) for offset in held], number)
         return number
 
     # -- for invariants -----------------------------------------------------------------------------------

@@ -187,7 +187,8 @@ class PartitionsAssigned(Event, frozen=True, array_like=True, tag=113):
 
 class PartitionsRevoked(Event, frozen=True, array_like=True, tag=114):
     """Consumer `node` has given them up, with what it had fetched of them and not worked; or it crashed,
-    and the coordinator does not know yet."""
+    and the coordinator does not know yet. A share group's member gives up nothing that it has acquired, but
+    by a crash."""
 
     group: int
     node: int

@@ -15,7 +15,7 @@ from engine.scenario import Scenario
 from tests.browser.conftest import House
 from tests.browser.scripts import TICK_US, post_office
 from tests.browser.test_scene_equality import COMPARE, moments_of
-from tests.engine.kafka.playing import BUSY, USER_EVENTS
+from tests.engine.kafka.playing import BUSY, SHARED, USER_EVENTS
 
 SETUP = """async () => {
   const { describeKafka } = await import("mailroom/lazy/kafka/describe.js");
@@ -53,7 +53,7 @@ def some_command(scenario: Scenario, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("disturbances", [0, 12, 40])
-@pytest.mark.parametrize("scenario", [USER_EVENTS, BUSY], ids=["user-events", "busy"])
+@pytest.mark.parametrize("scenario", [USER_EVENTS, BUSY, SHARED], ids=["user-events", "busy", "shared"])
 def test_the_stated_present_is_the_fold_of_the_past(
     bench: Page, scenario: Scenario, disturbances: int
 ) -> None:
@@ -62,19 +62,30 @@ def test_the_stated_present_is_the_fold_of_the_past(
     assert bench.evaluate(COMPARE, [events, stated]) == []
 
 
+def test_the_stated_present_says_what_a_share_group_has_in_flight(bench: Page) -> None:
+    _, stated = moments_of(SHARED, 7, 12_000_000, 0, some_command)
+    told = bench.evaluate(PRESENT, stated[-1]["state"])
+    shares = list(told["shares"].values())
+    assert len(shares) == 5 and all(share["start"] <= share["end"] for share in shares)
+    lent = [words for share in shares for words in share["records"].values() if words.startswith("ACQUIRED")]
+    assert lent and all(int(words.split(" ")[2]) for words in lent)
+    names = [reader["owned"] for reader in told["readers"].values() if reader["group"] == shares[0]["group"]]
+    assert sum(len(owned) for owned in names) >= 5
+
+
+PRESENT = """async (state) => {
+  const { emptyScene, reduce } = await import("mailroom/scene/reducer.js");
+  const { decodeAll } = await import("mailroom/stream/vocabulary.js");
+  const scene = emptyScene();
+  for (const event of decodeAll(state, 0)) reduce(scene, event);
+  return describeAll(scene);
+}"""
+
+
 def test_the_stated_present_says_what_a_stage_shows(bench: Page) -> None:
     """Two scenes that both know nothing would be alike as well."""
     _, stated = moments_of(BUSY, 7, 20_000_000, 0, some_command)
-    told = bench.evaluate(
-        """async (state) => {
-          const { emptyScene, reduce } = await import("mailroom/scene/reducer.js");
-          const { decodeAll } = await import("mailroom/stream/vocabulary.js");
-          const scene = emptyScene();
-          for (const event of decodeAll(state, 0)) reduce(scene, event);
-          return describeAll(scene);
-        }""",
-        stated[-1]["state"],
-    )
+    told = bench.evaluate(PRESENT, stated[-1]["state"])
     log = max(told["logs"].values(), key=lambda log: len(log["records"]))
     assert len(log["records"]) >= 48 and log["hw"] and log["leader"] and log["ends"]
     for record in log["records"]:

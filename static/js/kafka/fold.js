@@ -304,6 +304,9 @@ function reader(scene, { node, group, at_us }, with_) {
   scene.readers.set(node, changed);
 }
 
+/** A share group: its members have no positions, and keep what they have acquired wherever they read. */
+export const isShared = (scene, group) => scene.groups.get(group)?.protocol === "simple";
+
 /** Nobody of the group reads these partitions from now on: who did, and how far it had worked. */
 function release(scene, { group, node, partitions, at_us }) {
   const known = groupOf(scene, group);
@@ -335,10 +338,12 @@ const ON_MEMBERS = {
     }));
   },
   PartitionsRevoked(scene, e) {
-    release(scene, e);
+    const shared = isShared(scene, e.group);
+    if (!shared) release(scene, e);
     reader(scene, e, ({ owned, hand, failing }) => {
       const left = { ...owned };
       for (const partition of e.partitions) delete left[partition];
+      if (shared) return e.why === "crashed" ? { owned: left, hand: [], failing: null } : { owned: left };
       return { owned: left, hand: without(hand, e.partitions), failing: stillFailing(failing, e.partitions) };
     });
   },
@@ -368,7 +373,7 @@ const ON_MEMBERS = {
         const records = rest[at].records.filter((record) => record.offset >= next);
         rest[at] = { ...rest[at], first: next, records };
       } else if (at >= 0) rest.splice(at, 1);
-      const place = owned[partition];
+      const place = isShared(scene, e.group) ? null : owned[partition];
       return {
         hand: rest,
         failing: failing?.partition === partition && failing.offset < next ? null : failing,
@@ -407,7 +412,7 @@ function hold(scene, e, records) {
     const more = joined
       ? [...hand.slice(0, -1), { ...last, next, records: [...last.records, ...records] }]
       : [...hand, { partition, first, next, records }];
-    const place = owned[partition];
+    const place = isShared(scene, e.group) ? null : owned[partition];
     if (!place) return { hand: more };
     return {
       hand: more,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.events import Event, LedgerStands, NodeRemoved, NodeStateChanged, Settled
+from engine.events import Event, LedgerStands, NodeRemoved, Settled
 from engine.kafka import events as k
 from engine.kafka import telling
 from engine.places import PLACES, TALLIES
@@ -44,8 +44,6 @@ class RoomPicture(Picture):
                 self.nodes.pop(e.node, None)
                 self.states.pop(e.node, None)
                 self.settings.pop(e.node, None)
-            case NodeStateChanged(state="crashed"):
-                self.hands = {key: runs for key, runs in self.hands.items() if key[0] != e.node}
             case k.MemberSettings() | k.ProducerSettings() | k.ShareMemberSettings():
                 self.settings[e.node] = replace(e, at_us=0, cause=0)
             case k.PartitionsAssigned():
@@ -56,6 +54,8 @@ class RoomPicture(Picture):
                     self.positions.pop((e.node, partition), None)
                     if not self.shares(e.group):
                         self.hands.pop((e.node, partition), None)
+                if self.shares(e.group) and e.why == "crashed":
+                    self.hands = {key: runs for key, runs in self.hands.items() if key[0] != e.node}
             case k.PositionSet():
                 self.positions[e.node, e.partition] = e.offset
                 self.hands.pop((e.node, e.partition), None)
