@@ -355,12 +355,16 @@ function placeNarrow(parts, figure, top) {
 
 // -- wires --------------------------------------------------------------------------------------
 
-/** A producer's wire forks to all partitions of the topics it publishes to. */
+/** A producer's wire forks to all partitions of the topics it publishes to; so does a member's. */
 function wireProducers(parts, figure, way) {
   for (const { source, target, kind } of parts.wires) {
     const [box, topic] = [figure.nodes.get(source), figure.topics.get(target)];
     if (kind !== "publish" || !box || !topic) continue;
-    for (const row of topic.rows) figure.wires.set(`${source} ${row}`, way(box, figure.nodes.get(row)));
+    const from = box.kind === "consumer" ? (row) => outputWay(figure, box, row, parts.groups.length) : null;
+    for (const each of topic.rows) {
+      const row = figure.nodes.get(each);
+      figure.wires.set(`${source} ${each}`, from ? from(row) : way(box, row));
+    }
   }
 }
 
@@ -383,6 +387,24 @@ function narrowWay(box, row) {
     [10, y],
     [16, y],
   ]);
+}
+
+/** From a member that produces of what it reads to the right end of a row, below what is read of it. */
+function outputWay(figure, member, row, lanes) {
+  const y1 = row.y + row.height - 5;
+  if (figure.narrow) {
+    const [x, y0] = [figure.width - 4 - lanes * 3, member.y + member.height - 8];
+    return path([
+      [member.x + member.width, y0],
+      [x - 3, y0],
+      [x, y0 - 3],
+      [x, y1 + 3],
+      [x - 3, y1],
+      [row.x + row.width + 2, y1],
+    ]);
+  }
+  const end = [row.x + row.width + 6, y1];
+  return path([...curve([member.x - 1, member.y + member.height - 7], [end[0] + 9, y1]), end]);
 }
 
 /** From a row to whoever owns it for the `index`-th of `count` groups. */

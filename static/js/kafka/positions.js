@@ -551,11 +551,12 @@ export function wayOf({ scene, figure }, batch) {
   const row = figure.nodes.get(batch.type === "BatchSent" ? batch.target : batch.source);
   if (!wire || row?.kind !== "partition") return null;
   if (batch.type === "BatchAcknowledged") return measured([...wire.points].reverse());
-  return measured([...wire.points, ...overRow({ scene, figure }, batch.target, row)]);
+  const fromRight = figure.nodes.get(batch.source)?.kind === "consumer";
+  return measured([...wire.points, ...overRow({ scene, figure }, batch.target, row, fromRight)]);
 }
 
-/** From a row's left end over its records to the first free cell. */
-function overRow({ scene, figure }, partition, row) {
+/** From a row's left end, or its right one, over its records to the first free cell. */
+function overRow({ scene, figure }, partition, row, fromRight) {
   const log = scene.logs.get(partition);
   const topic = figure.topics.get(row.topic);
   const logs = topic.rows.map((each) => scene.logs.get(each)).filter(Boolean);
@@ -563,8 +564,13 @@ function overRow({ scene, figure }, partition, row) {
   const own = shared ? base : windowOf(log.end, log.start, row.columns);
   const x = row.x + (Math.max(0, Math.min(row.columns - 1, log.end - own)) + 0.5) * row.cell;
   const middle = row.y + row.height / 2;
-  if (x - row.x < row.cell || !row.ride) return [[x, middle]];
+  if ((x - row.x < row.cell && !fromRight) || !row.ride) return [[x, middle]];
   const above = row.y - row.ride;
+  if (fromRight)
+    return [
+      [x + 12, above],
+      [x, middle],
+    ];
   return [
     [row.x - 8, above + 6],
     [row.x + 4, above],
