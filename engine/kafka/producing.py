@@ -164,6 +164,7 @@ def init_producer_id(cluster: Kafka, client: str, asked: ops.InitProducerId) -> 
     known.timeout_us = asked.timeout_us
     if known.state == "Ongoing":
         _end(cluster, known, commit=False)
+        telling.transaction_changed(cluster, asked.transactional_id, known)
     known.state = "Empty"
     telling.transaction_changed(cluster, asked.transactional_id, known)
     return ops.ProducerIdGiven("", known.pid, known.epoch)

@@ -21,7 +21,7 @@ ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
          "kafka-user-events", "kafka-keys-partitions", "kafka-photo-upload", "kafka-replay",
          "kafka-commit-before", "kafka-poison-record", "kafka-share-group", "kafka-rebalance-eager",
          "kafka-rebalance-cooperative", "kafka-rebalance-consumer", "kafka-duplicate",
-         "kafka-broker-crash", "kafka-retention", "kafka-order-pipeline")  # fmt: skip
+         "kafka-broker-crash", "kafka-retention", "kafka-transactions", "kafka-order-pipeline")  # fmt: skip
 """From the simplest to the whole, a system after the other; others follow by name."""
 
 SYSTEMS = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}

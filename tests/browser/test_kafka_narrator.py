@@ -49,6 +49,7 @@ SILENT = {"PartitionDeclared", "MemberSettings", "ProducerSettings", "RecordsHel
 """What only sets the stage."""
 NOT_HERE = {
     "TransactionChanged",
+    "RecordsTransformed",
     "RecordsWithdrawn",
     "RecordsAcquired",
     "AcquisitionEnded",
@@ -215,6 +216,10 @@ BY_HAND = [
      "Offsets 3 to 4 of clicks-0 are cut off: the log of its leader now ends before them."),
     ({"type": "RecordsGone", "node": 5, "offsets": [3, 9], "why": "compacted"},
      "The cleaner removes 2 records of clicks-0: later records have their keys."),
+    ({"type": "RecordsTransformed", "node": 5, "partition": 5, "offsets": [3], "topic": 6, "messages": [9]},
+     "clicks-0 produces m9 to readers, of offset 3 of clicks-0."),
+    ({"type": "RecordsTransformed", "node": 5, "partition": 5, "offsets": [3, 5], "topic": 6, "messages": [9, 4]},
+     "clicks-0 produces 2 records to readers, of 2 records of clicks-0."),
     ({"type": "RecordsWithdrawn", "node": 5, "messages": [1, 2]}, "clicks-0 aborts: 2 records are not sent."),
     ({"type": "MemberGone", "group": 6, "node": 0, "member": "x", "why": "session"},
      "x was not heard of for its session timeout: readers takes its partitions away."),

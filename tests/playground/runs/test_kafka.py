@@ -33,6 +33,7 @@ EXPECTED = {
     "kafka-commit-before": {"lost", "duplicated_deliveries"},
     "kafka-duplicate": {"duplicated_effects", "out_of_order"},
     "kafka-rebalance-eager": {"duplicated_deliveries"},
+    "kafka-transactions": {"duplicated_effects", "duplicated_deliveries"},
     "kafka-user-events": set(),
 }
 """What each run of them has some of, for certain."""

@@ -118,6 +118,17 @@ const WORDS = {
       repeated?.includes(offset) ? "it was done before" : `for ${life.name(group)}`,
     ];
   },
+  RecordsTransformed(life, { node, partition, offsets, topic, messages }) {
+    const made = messages.indexOf(life.message);
+    if (made >= 0)
+      return [
+        `${life.name(node)} produces it to ${life.name(topic)}`,
+        `of offset ${offsets[made]} of ${life.name(partition)}, which it has handled`,
+      ];
+    const read = offsets.findIndex((offset) => life.offsets.get(partition)?.has(offset));
+    if (read < 0) return null;
+    return [`${life.name(node)} produces m${messages[read]} of it`, `to ${life.name(topic)}`];
+  },
   RecordFailed(life, { node, partition, offset, attempt, why }) {
     if (!life.within(partition, offset, offset + 1).length) return null;
     return [`${life.name(node)} fails at it`, `${why || "an error"}, attempt ${attempt}`];

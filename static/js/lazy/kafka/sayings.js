@@ -409,9 +409,26 @@ Object.assign(SENTENCES, {
     const id = `“${e.transactional_id}”`;
     if (e.state === "Ongoing") return [2, words`A transaction of ${id} begins.`];
     if (e.state === "CompleteCommit") return [2, words`The transaction of ${id} is committed.`];
-    if (e.state === "CompleteAbort")
+    if (e.state === "CompleteAbort") {
+      const anew = t.cause("NodeStateChanged", (c) => c.state === "up");
+      if (anew)
+        return [
+          2,
+          words`${t.name(anew.node)} begins anew as ${id}: what its former process left open is aborted.`,
+          words`The transaction of ${id} is aborted: ${t.name(anew.node)} begins anew.`,
+        ];
       return [2, words`The transaction of ${id} is aborted: its records are skipped.`];
+    }
     return null;
+  },
+  RecordsTransformed(t, e) {
+    const [n, topic, p] = [t.name(e.node), t.name(e.topic), t.name(e.partition)];
+    const what = e.messages.length === 1 ? t.message(e.messages[0]) : records(e.messages.length);
+    return [
+      1,
+      words`${n} produces ${what} to ${topic}, of ${offsetsOf(e.offsets)} of ${p}.`,
+      words`${n} produces ${what} to ${topic}.`,
+    ];
   },
   RecordsWithdrawn: (t, e) => [
     2,
