@@ -9,7 +9,7 @@ import pytest
 
 from engine import commands as c
 from engine.errors import CommandError, ScenarioError
-from engine.events import Event, GivenUp, MessageCreated, NodeStateChanged
+from engine.events import Event, GivenUp, MessageCreated, NodeAdded, NodeStateChanged
 from engine.kafka import events as k
 from engine.simulation import Simulation
 from engine.wire import decode
@@ -40,9 +40,13 @@ def room(to: dict[str, Any] | None = None, *more: dict[str, Any], **changes: Any
 EXACTLY = {"transactional_id": "a"}
 
 
+def names_in(events: list[Event]) -> dict[int, str]:
+    return {event.node: event.name for event in of(events, NodeAdded)}
+
+
 def written(events: list[Event], topic: str) -> list[int]:
     """The messages in a topic's partitions, aborted ones too; control records left out."""
-    names = {event.node: event.name for event in events if hasattr(event, "name")}
+    names = names_in(events)
     partitions = [event.node for event in of(events, k.PartitionDeclared) if names[event.topic] == topic]
     appended = [event for event in of(events, k.RecordsAppended) if event.node in partitions]
     return [message for event in appended for message in event.messages if message]
@@ -162,7 +166,7 @@ def test_who_takes_over_waits_until_the_transaction_is_over() -> None:
     simulation.kernel.parts[a.link].up_waiting = []
     simulation.advance(60 * S, 1 << 40)
     events = told(simulation)
-    names = {event.node: event.name for event in events if hasattr(event, "name")}
+    names = names_in(events)
     [lost] = [event for event in of(events, k.MemberGone) if names[event.node] == "A"]
     aborts = [event.at_us for event in of(events, k.TransactionChanged) if event.state == "CompleteAbort"]
     assert len(aborts) == 1 and aborts[0] > lost.at_us + 5 * S
@@ -204,10 +208,10 @@ def test_a_second_process_with_the_same_id_fences_the_first_one() -> None:
 def stopping_two_brokers(to: dict[str, Any]) -> Simulation:
     """Topic u wants two replicas and has one for eight seconds: writes with acks=all are refused."""
     simulation = Simulation(room({"delivery_timeout": "2s", **to}), 1)
-    for n, command in enumerate((c.KillBroker("log", 2), c.KillBroker("log", 3))):
-        simulation.apply_at(5 * S, command, n + 1)
-    for n, command in enumerate((c.StartBroker("log", 2), c.StartBroker("log", 3))):
-        simulation.apply_at(13 * S, command, n + 3)
+    for n, broker in enumerate((2, 3)):
+        simulation.apply_at(5 * S, c.KillBroker("log", broker), n + 1)
+    for n, broker in enumerate((2, 3)):
+        simulation.apply_at(13 * S, c.StartBroker("log", broker), n + 3)
     return simulation
 
 
