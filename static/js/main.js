@@ -2,15 +2,45 @@
 
 import "mailroom/elements/queue-stage.js";
 
-import("mailroom/lazy/theme.js").then(({ furnishTheme }) => {
-  furnishTheme(document.querySelector("[data-theme-toggle]"));
-});
+const YEAR_S = 31_536_000;
+const systemsDark = matchMedia("(prefers-color-scheme: dark)");
 
+const darkNow = () => {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : systemsDark.matches;
+};
+
+/**
+ * The button that changes between light and dark. A cookie keeps the choice, so that the server can write it
+ * into the page and no page is painted twice.
+ */
+function furnishTheme(button) {
+  const show = () => button.setAttribute("aria-pressed", String(darkNow()));
+  button.addEventListener("click", () => {
+    const theme = darkNow() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    document.cookie = `theme=${theme}; path=/; max-age=${YEAR_S}; samesite=lax`;
+    show();
+  });
+  systemsDark.addEventListener("change", show);
+  show();
+  button.hidden = false;
+}
+
+/** The form that begins a thousand runs: which moment, of which branch, is on the screen when it is sent. */
+function furnishRuns(form, stage) {
+  form.querySelector("[data-from-now]").hidden = false;
+  form.addEventListener("submit", () => {
+    form.elements.now_us.value = Math.max(0, Math.round(stage.now));
+    if (form.elements.room.value) form.elements.epoch.value = stage.epoch;
+  });
+}
+
+const button = document.querySelector("[data-theme-toggle]");
+if (button) furnishTheme(button);
 const runs = document.querySelector("[data-runs]");
-if (runs)
-  import("mailroom/lazy/runs.js").then(({ furnishRuns }) =>
-    furnishRuns(runs, document.querySelector("queue-stage")),
-  );
+const stage = document.querySelector("queue-stage");
+if (runs && stage) furnishRuns(runs, stage);
 const thumbs = document.querySelectorAll("[data-thumb]");
 if (thumbs.length)
   import("mailroom/lazy/thumbnails.js").then(({ furnishThumbnails }) => furnishThumbnails(thumbs));

@@ -21,7 +21,7 @@ from tests.browser.test_scene_equality import SCENARIOS, moments_of
 
 SAY_ALL = """async ([frame]) => {
   const [{ Timeline }, { say }] = await Promise.all([import("mailroom/scene/timeline.js"), import("mailroom/lazy/sayings.js"),
-    import("mailroom/lazy/sayings-commands.js")]);
+    import("mailroom/lazy/rabbitmq/sayings.js"), import("mailroom/lazy/sayings-commands.js")]);
   const timeline = new Timeline();
   timeline.append(frame);
   return timeline.segments[0].events.map((event) => say(event, timeline)).filter(Boolean);

@@ -52,7 +52,10 @@ export class QueueStage extends HTMLElement {
 
   /** Fetches what stands around the figure; a page may put that off until it is needed. */
   furnish() {
-    this.furnishing ??= import("mailroom/lazy/panels.js").then(({ furnish }) => furnish(this));
+    this.furnishing ??= Promise.all([
+      import("mailroom/lazy/panels.js"),
+      ...this.systems.map((system) => import(`mailroom/lazy/${system}/sayings.js`)),
+    ]).then(([{ furnish }]) => furnish(this));
     return this.furnishing;
   }
 
@@ -115,9 +118,13 @@ export class QueueStage extends HTMLElement {
     this.parts.figure.addEventListener("click", (event) => this.clicked(event));
   }
 
-  /** Whether the run has a system of this kind ("kafka", "rabbitmq"). */
+  /** The kinds of systems that the run has: "kafka", "rabbitmq". */
+  get systems() {
+    return (this.dataset.systems || "rabbitmq").split(" ");
+  }
+
   draws(system) {
-    return (this.dataset.systems || "rabbitmq").split(" ").includes(system);
+    return this.systems.includes(system);
   }
 
   /** Who asks for calm while it plays gets a picture that stands; a room's clock is everybody's. */

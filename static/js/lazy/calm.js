@@ -19,7 +19,7 @@ const ARROW = 9;
 export async function furnishCalm(stage) {
   const ways = await (stage.draws("kafka")
     ? import("mailroom/lazy/kafka/calm-ways.js")
-    : import("mailroom/lazy/calm-ways.js"));
+    : import("mailroom/lazy/rabbitmq/calm-ways.js"));
   let shown_us = stage.shown_us;
   let since_ms = -Infinity;
   stage.soothe = () => {

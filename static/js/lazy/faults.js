@@ -1,5 +1,14 @@
 // Break it: press a fault, choose its target; one possible target is taken at once.
 
+/** What events have said that a client does, or its scenario while none has. */
+export function settingsOf(stage, node) {
+  stage.workers ??= JSON.parse(stage.dataset.workers || "{}");
+  return node.settings ?? stage.workers[node.name] ?? null;
+}
+
+/** Whether these are the settings of a client of Kafka: a member of a group, or a producer. */
+export const isKafkas = (set) => Boolean(set && ("protocol" in set || "acks" in set));
+
 export const up = (node) => node.state !== "crashed" && node.state !== "stopped";
 
 /**

@@ -2,19 +2,18 @@
 // follows the moment on the screen: what is past, where the message is now, and what has been seen to come.
 
 import { waitsOf } from "mailroom/lazy/waiting.js";
-import { zoneKeys } from "mailroom/scene/reducer.js";
 import { TICK_US } from "mailroom/scene/timeline.js";
-import { concerns, entryOf } from "mailroom/lazy/life.js";
 import { labelOf } from "mailroom/view/tokens.js";
 
-const ENTRIES_MAX = 300;
 const TOKEN = 62;
 
-export function furnishInspector(stage) {
+/** The messages of a cluster are records, which have a life of another kind. */
+const livesOf = (stage) =>
+  stage.draws("kafka") ? import("mailroom/lazy/kafka/life.js") : import("mailroom/lazy/rabbitmq/life.js");
+
+export async function furnishInspector(stage) {
   const box = stage.parts.inspector;
-  const inspector = new Inspector(stage, box);
-  if (stage.matches("[data-systems~=kafka]"))
-    import("mailroom/lazy/kafka/life.js").then((records) => inspector.speakOf(records));
+  const inspector = new Inspector(stage, box, await livesOf(stage));
   stage.addEventListener("inspect", (event) => inspector.open(event.detail));
   for (const name of ["change", "transport", "moment"])
     stage.addEventListener(name, () => inspector.follow());
@@ -43,15 +42,9 @@ function close(stage, box) {
 }
 
 class Inspector {
-  constructor(stage, box) {
-    Object.assign(this, { stage, box, message: 0, drawn: "", lives: { lifeOf, whereNow } });
-  }
-
-  /** The messages of a cluster are records, which have a life of another kind. */
-  speakOf(records) {
-    this.lives = records;
-    this.known = "";
-    this.follow();
+  /** `lives`: what is held of one message and where it is, {lifeOf, whereNow, standings?}. */
+  constructor(stage, box, lives) {
+    Object.assign(this, { stage, box, lives, message: 0, drawn: "" });
   }
 
   open(message) {
@@ -131,60 +124,6 @@ class Inspector {
     this.keepInSight(list.querySelector(".now"), past);
     if (focused) box.querySelector(`[data-at="${focused}"]`)?.focus({ preventScroll: true });
   }
-}
-
-/**
- * All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}.
- * Pure.
- */
-export function lifeOf(message, timeline) {
-  const copies = new Set(
-    [...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy),
-  );
-  const events = new Map(
-    timeline.segments
-      .flatMap((s) => s.events)
-      .filter((e) => concerns(e, message, copies))
-      .map((e) => [e.number, e]),
-  );
-  const entries = [...events.values()]
-    .map((event) => entryOf(event, timeline, message, copies))
-    .filter(Boolean);
-  return entries.slice(0, ENTRIES_MAX);
-}
-
-const ZONES = {
-  ready: (name, place) => `Ready in ${name}, place ${place}`,
-  unacked: (name) => `Unacked in ${name}`,
-  delayed: (name) => `Waits out a delay in ${name}`,
-  dead_lettering: (name) => `Being dead-lettered by ${name}`,
-  socket: (name) => `In the socket of ${name}`,
-  prefetched: (name, place) => `Waiting at ${name}, place ${place}`,
-  working: (name) => `Worked on by ${name}`,
-};
-
-/**
- * Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its
- * receipt. Pure.
- */
-export function whereNow(scene, message) {
-  const tokens = [...scene.tokens].filter(
-    ([, { copy }]) => scene.facts.copies.get(copy)?.message === message,
-  );
-  const bodies = tokens.filter(
-    ([, { copy, attempt, zone }]) =>
-      attempt > 0 || zone !== "unacked" || !tokens.some(([, t]) => t.copy === copy && t.attempt > 0),
-  );
-  const places = bodies.map(([key, { node, zone, flight }]) => {
-    const name = scene.nodes.get(flight ? flight.target : node)?.name || "the default exchange";
-    if (flight) return flight.arrive_us > scene.at_us ? `On its way to ${name}` : `At ${name}`;
-    return ZONES[zone]?.(name, zoneKeys(scene, node, zone).indexOf(key) + 1) ?? "";
-  });
-  for (const { kind, about, target, arrive_us } of scene.signals.values()) {
-    if (kind === "publish" && about === message && arrive_us > scene.at_us)
-      places.push(`On its way to ${scene.nodes.get(target)?.name || "the default exchange"}`);
-  }
-  return [...new Set(places.filter(Boolean))].join("; ");
 }
 
 function heading(stage, message) {

@@ -15,7 +15,6 @@ const FRESH_MS = 1_000;
 const KEPT_MAX = 100;
 
 export function furnishNarrator(stage) {
-  if (stage.matches("[data-systems~=kafka]")) import("mailroom/lazy/kafka/sayings.js");
   stage.narrator = new Narrator(stage);
   stage.addEventListener("change", () => stage.narrator.follow());
   stage.addEventListener("moment", () => stage.narrator.follow());

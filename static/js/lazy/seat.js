@@ -1,4 +1,5 @@
-// Which of the two you are in a room, owner or viewer, and why a button cannot be used.
+// Which of the two you are in a room, owner or viewer, and why a button cannot be used. Fetched with the first
+// room.
 
 const YOU = {
   owner: "You steer this room; whoever has its address watches.",
@@ -10,7 +11,7 @@ const STANDS = "The room stands: its owner lets it go on. Step back to look at w
 const AHEAD = "What comes next is the owner’s to say. Step back to look at what was.";
 const OWNERS_SPEED = "The room’s owner sets its speed. Look back to set your own.";
 
-/** Says in the line under the stage's head who steers. On a recording nothing is to be said. */
+/** Says in the line under the stage's head who steers. */
 export function showSeat(stage) {
   const { seat } = stage.parts;
   const role = stage.session?.inRoom ? stage.session.role : "";
@@ -34,8 +35,7 @@ export function mayNot(stage, button) {
   button.title = why;
 }
 
-function whyNot({ room, looking, session, playing }, { dataset }) {
-  if (!room && !session?.inRoom) return "";
+function whyNot({ looking, session, playing }, { dataset }) {
   if (dataset.do === "toggle") return session.steers || looking || playing ? "" : STANDS;
   if (dataset.do === "step") return session.steers || looking ? "" : AHEAD;
   if (dataset.rate) return looking || session.steers ? "" : OWNERS_SPEED;

@@ -40,15 +40,6 @@ export const KEEPS = {
 };
 export const WORK_US = [250_000, 500_000, 1_000_000, 2_000_000, 5_000_000];
 
-/** What events have said that a client does, or its scenario while none has. */
-export function settingsOf(stage, node) {
-  stage.workers ??= JSON.parse(stage.dataset.workers || "{}");
-  return node.settings ?? stage.workers[node.name] ?? null;
-}
-
-/** Whether these are the settings of a client of Kafka: a member of a group, or a producer. */
-export const isKafkas = (set) => Boolean(set && ("protocol" in set || "acks" in set));
-
 export function networkRow(node, what) {
   const actor = node.name;
   return {

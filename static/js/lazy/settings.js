@@ -4,19 +4,19 @@
 // What is set now is what events have said of the node, or what its scenario says while none has. A row is
 // {label, says, controls}; a control is {text, command: [name, args], pressed (a choice), off} or an input.
 
-import { isKafkas, settingsOf } from "mailroom/lazy/settings-parts.js";
+import { isKafkas, settingsOf } from "mailroom/lazy/faults.js";
 
 const VIEWERS = "Only the room’s owner may change this. Open the scenario yourself to try it.";
 const OVER = "The run is over: go back to change something.";
 
 /** The rows of each system, by kind of node. */
 const ROWS = {
-  rabbitmq: () => import("mailroom/lazy/settings-rows.js"),
+  rabbitmq: () => import("mailroom/lazy/rabbitmq/settings-rows.js"),
   kafka: () => import("mailroom/lazy/kafka/settings-rows.js"),
 };
 
 export async function furnishSettings(stage) {
-  const systems = (stage.dataset.systems || "rabbitmq").split(" ");
+  const { systems } = stage;
   const loaded = await Promise.all(systems.map((system) => ROWS[system]()));
   const sheet = new Sheet(stage, Object.fromEntries(systems.map((system, i) => [system, loaded[i].ROWS])));
   stage.addEventListener("choose", (event) => sheet.choose(event.detail));

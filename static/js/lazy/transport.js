@@ -4,7 +4,6 @@
 
 import "mailroom/lazy/time-scrubber.js";
 import { sayNear } from "mailroom/lazy/said.js";
-import { mayNot, showSeat } from "mailroom/lazy/seat.js";
 import { randomSeed } from "mailroom/lazy/session.js";
 
 const NUDGE_US = 500_000;
@@ -132,10 +131,19 @@ function showState(stage) {
   const returns = stage.querySelector('[data-do="returnToNow"]');
   returns.hidden = false;
   returns.classList.toggle("away", !back);
+  if (stage.room || stage.session?.inRoom) showRole(stage);
+  if (activeElement?.matches(".away") && stage.contains(activeElement)) toggle.focus();
+  showAgo(stage);
+}
+
+/** In a room not everybody may press everything at every moment. */
+async function showRole(stage) {
+  const { mayNot, showSeat } = await import("mailroom/lazy/seat.js");
+  const { activeElement } = document;
   showSeat(stage);
   for (const button of stage.querySelectorAll(GUARDED)) mayNot(stage, button);
-  if (activeElement?.matches("button:disabled, .away") && stage.contains(activeElement)) toggle.focus();
-  showAgo(stage);
+  if (activeElement?.matches("button:disabled") && stage.contains(activeElement))
+    stage.querySelector('[data-do="toggle"]').focus();
 }
 
 /** Who looks back is told how far. */

@@ -1,8 +1,7 @@
 // What can be broken of a cluster beside what every stage has: the palette learns its targets and gets its
 // buttons.
 
-import { up } from "mailroom/lazy/faults.js";
-import { isKafkas, settingsOf } from "mailroom/lazy/settings-parts.js";
+import { isKafkas, settingsOf, up } from "mailroom/lazy/faults.js";
 import "mailroom/lazy/kafka/sayings-commands.js";
 
 const always = () => true;

@@ -2,7 +2,7 @@
 // the events held and, for where it lies, from the presents that were stated. Pure.
 
 import { lagOf } from "mailroom/kafka/fold.js";
-import { entryOf } from "mailroom/lazy/life.js";
+import { say } from "mailroom/lazy/sayings.js";
 
 const ENTRIES_MAX = 300;
 const GONE = {
@@ -58,8 +58,6 @@ class Life {
   }
 
   entry(event) {
-    if (event.type === "MessageCreated" && event.message === this.message)
-      return entryOf(event, this.timeline, this.message, new Set());
     const said = WORDS[event.type]?.(this, event);
     if (!said) return null;
     const [what, why = ""] = said;
@@ -69,6 +67,14 @@ class Life {
 
 /** [what, why] of what concerns the record, null for all else. */
 const WORDS = {
+  MessageCreated(life, { message, node, poison, cause }) {
+    if (message !== life.message) return null;
+    const before = cause > 0 && life.timeline.event(cause);
+    const why = before
+      ? say(before, life.timeline)?.text.replace(/\.$/, "")
+      : cause < 0 && "somebody did that";
+    return [`Made by ${life.name(node)}`, poison ? "poison: every handler fails at it" : why || ""];
+  },
   BatchSent(life, { messages, target }) {
     if (!messages.includes(life.message)) return null;
     const others = messages.length - 1;

@@ -1,6 +1,7 @@
 // What can be changed of each kind of node of a cluster, in Kafka's words with what follows from it, and the
 // command for it. Pure.
 
+import { settingsOf } from "mailroom/lazy/faults.js";
 import { assignorsFor, brokerOf, isOpen, partitionsOf } from "mailroom/lazy/kafka/faults.js";
 import {
   LINKS,
@@ -11,7 +12,6 @@ import {
   makingRows,
   networkRow,
   othersRow,
-  settingsOf,
   workRows,
 } from "mailroom/lazy/settings-parts.js";
 

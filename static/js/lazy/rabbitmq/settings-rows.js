@@ -1,6 +1,7 @@
 // What can be changed of each kind of node of RabbitMQ, in plain words with what follows from it, and the
 // command for it. Pure.
 
+import { settingsOf } from "mailroom/lazy/faults.js";
 import {
   LINKS,
   RATES,
@@ -13,7 +14,6 @@ import {
   networkRow,
   othersRow,
   seconds,
-  settingsOf,
   workRows,
 } from "mailroom/lazy/settings-parts.js";
 

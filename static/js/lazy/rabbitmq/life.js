@@ -1,13 +1,70 @@
-// What an event means for one message, in the message's own words: what, and why. From the event and its
-// causes. Pure.
+// The life of one message of RabbitMQ: what each event means for it, in its own words, and why; from the events
+// held and their causes. Pure.
 
 import { say } from "mailroom/lazy/sayings.js";
+import { zoneKeys } from "mailroom/scene/reducer.js";
+
+const ENTRIES_MAX = 300;
 
 const BY_MESSAGE = new Set(["publish", "confirm", "refuse", "return"]);
 const SILENT = new Set(["Settled", "Tallied", "StoreKept"]);
 
+/**
+ * All that is held of `message`'s life, in order: entries {number, type, at_us, what, why, copy, attempt}.
+ * Pure.
+ */
+export function lifeOf(message, timeline) {
+  const copies = new Set(
+    [...timeline.facts.copies.values()].filter((c) => c.message === message).map((c) => c.copy),
+  );
+  const events = new Map(
+    timeline.segments
+      .flatMap((s) => s.events)
+      .filter((e) => concerns(e, message, copies))
+      .map((e) => [e.number, e]),
+  );
+  const entries = [...events.values()]
+    .map((event) => entryOf(event, timeline, message, copies))
+    .filter(Boolean);
+  return entries.slice(0, ENTRIES_MAX);
+}
+
+const ZONES = {
+  ready: (name, place) => `Ready in ${name}, place ${place}`,
+  unacked: (name) => `Unacked in ${name}`,
+  delayed: (name) => `Waits out a delay in ${name}`,
+  dead_lettering: (name) => `Being dead-lettered by ${name}`,
+  socket: (name) => `In the socket of ${name}`,
+  prefetched: (name, place) => `Waiting at ${name}, place ${place}`,
+  working: (name) => `Worked on by ${name}`,
+};
+
+/**
+ * Where the message is at the moment of `scene`, in words; "" when nowhere. A body says more than its
+ * receipt. Pure.
+ */
+export function whereNow(scene, message) {
+  const tokens = [...scene.tokens].filter(
+    ([, { copy }]) => scene.facts.copies.get(copy)?.message === message,
+  );
+  const bodies = tokens.filter(
+    ([, { copy, attempt, zone }]) =>
+      attempt > 0 || zone !== "unacked" || !tokens.some(([, t]) => t.copy === copy && t.attempt > 0),
+  );
+  const places = bodies.map(([key, { node, zone, flight }]) => {
+    const name = scene.nodes.get(flight ? flight.target : node)?.name || "the default exchange";
+    if (flight) return flight.arrive_us > scene.at_us ? `On its way to ${name}` : `At ${name}`;
+    return ZONES[zone]?.(name, zoneKeys(scene, node, zone).indexOf(key) + 1) ?? "";
+  });
+  for (const { kind, about, target, arrive_us } of scene.signals.values()) {
+    if (kind === "publish" && about === message && arrive_us > scene.at_us)
+      places.push(`On its way to ${scene.nodes.get(target)?.name || "the default exchange"}`);
+  }
+  return [...new Set(places.filter(Boolean))].join("; ");
+}
+
 /** Whether `event` is part of the life of `message`, whose copies are `copies`. */
-export function concerns(event, message, copies) {
+function concerns(event, message, copies) {
   if (event.type === "Sent")
     return BY_MESSAGE.has(event.kind) ? event.about === message : copies.has(event.about);
   return (
@@ -16,7 +73,7 @@ export function concerns(event, message, copies) {
 }
 
 /** {number, type, at_us, what, why, copy, attempt}, null for what is only counted. */
-export function entryOf(event, timeline, message, copies) {
+function entryOf(event, timeline, message, copies) {
   if (SILENT.has(event.type) && !(event.type === "Settled" && event.now === "lost")) return null;
   const sentence = say(event, timeline);
   const own = WORDS[event.type]?.(event, (node) => nameOf(timeline, node), sentence?.text);
