@@ -44,6 +44,11 @@ KINDS = {
     "gallery": "/play/",
 }
 """One page of each kind; a kind whose page is not there is left out."""
+WITH_A_CLUSTER = {
+    "playground with a cluster": "/play/kafka-user-events/",
+    "lesson with a cluster": "/lessons/partitions-keys/",
+}
+"""Their stages fetch other modules: they are weighed too."""
 
 KB = 1_000
 BUDGETS_KB = {
@@ -153,15 +158,18 @@ def first_movement_s(url: str, refused: bool) -> float:
 
 
 def weight(site: Served) -> Iterator[Figure]:
-    for kind, path in pages(site):
+    for name, path in (KINDS | WITH_A_CLUSTER).items():
+        if not site.has(path):
+            continue
+        kind = name.split()[0]
         cold, opened = bytes_of(site.url + path, kind)
         for what, goal_kb in BUDGETS_KB.get(kind, {}).items():
-            yield Figure(f"{kind}, cold: {what}", cold[what] / KB, "kB", Goal(at_most=goal_kb))
+            yield Figure(f"{name}, cold: {what}", cold[what] / KB, "kB", Goal(at_most=goal_kb))
         if kind == "gallery":
             yield Figure("gallery, cold: everything", cold["everything"] / KB, "kB")
         if opened:
-            yield Figure(f"{kind}, {opened[0]}: JavaScript", opened[1]["JavaScript"] / KB, "kB", opened[2])
-        yield Figure(f"{kind}, cold: requests", cold["requests"], "")
+            yield Figure(f"{name}, {opened[0]}: JavaScript", opened[1]["JavaScript"] / KB, "kB", opened[2])
+        yield Figure(f"{name}, cold: requests", cold["requests"], "")
 
 
 def bytes_of(url: str, kind: str) -> tuple[dict[str, float], tuple[str, dict[str, float], Goal] | None]:

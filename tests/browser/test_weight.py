@@ -26,9 +26,7 @@ def fresh(chromium: Browser, site: Any) -> Iterator[Callable[[str], Page]]:
         )
         page: Page = contexts[-1].new_page()
         page.goto(site.url + path)
-        wait(
-            page, f"{STAGE}?.drawn && ({STAGE}.furnished || {STAGE}.dataset.panels === 'later')", seconds=30
-        )
+        wait(page, f"{STAGE}?.drawn && ({STAGE}.furnished || {STAGE}.dataset.panels === 'later')", seconds=30)
         return page
 
     yield open_
@@ -97,7 +95,11 @@ def test_each_system_fetches_its_own_parts_and_none_of_the_other(fresh: Callable
     rabbitmq = fetched(fresh("/play/fan-out/")).keys()
     kafka = fetched(fresh("/play/kafka-user-events/")).keys()
     assert [name for name in rabbitmq if "kafka" in name] == []
-    assert [name for name in kafka if "rabbitmq" in name or name in ("view/layout", "view/positions", "view/nodes")] == []
+    assert [
+        name
+        for name in kafka
+        if "rabbitmq" in name or name in ("view/layout", "view/positions", "view/nodes")
+    ] == []
     assert "lazy/rabbitmq/sayings" in rabbitmq and "lazy/kafka/sayings" in kafka
 
 
