@@ -8,7 +8,7 @@ export function mark(stage, what, words = "") {
   stage.wake();
 }
 
-/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px. */
+/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px, `cell` for an offset. */
 export function boxOf(stage, id, zone) {
   const box = stage.figure.nodes.get(id);
   if (!box) return null;
@@ -26,7 +26,7 @@ function boxOfCell(stage, id, offset) {
   const row = stage.drawn.rows?.find(({ log }) => log.node === id);
   if (!row?.within(offset)) return null;
   const { cell, x, y, height } = row.box;
-  return { x: x + (offset - row.base + row.slide) * cell, y, width: cell, height };
+  return { x: x + (offset - row.base + row.slide) * cell, y, width: cell, height, cell };
 }
 
 /** Draws the frame of one kind at `box`; null takes it away. */
@@ -42,6 +42,7 @@ export function frame(stage, box, words, kind) {
     element.setAttribute("aria-hidden", "true");
     stage.parts.canvas.before(element);
   }
+  element.classList.toggle("of-cell", Boolean(box.cell));
   if (element.textContent !== words) {
     const span = document.createElement("span");
     span.textContent = words;
