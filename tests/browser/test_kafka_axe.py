@@ -26,7 +26,7 @@ themes = pytest.mark.parametrize("theme", ["light", "dark"])
 
 @themes
 @sizes
-def test_a_cluster_idle_playing_paused_and_broken(look: Any, width: int, theme: str) -> None:  # noqa: F811
+def test_a_cluster_idle_playing_paused_and_broken(look: Any, width: int, theme: str) -> None:
     # Idle: reduced motion starts nothing
     page = look(SCENARIO, width, theme, reduced_motion="reduce")
     wait(page, f"{STAGE}?.furnished && document.querySelector('[data-fault=broker]') !== null")
@@ -65,7 +65,7 @@ def test_a_cluster_idle_playing_paused_and_broken(look: Any, width: int, theme: 
 
 @themes
 @sizes
-def test_a_cluster_that_plays_and_one_whose_socket_is_refused(look: Any, width: int, theme: str) -> None:  # noqa: F811
+def test_a_cluster_that_plays_and_one_whose_socket_is_refused(look: Any, width: int, theme: str) -> None:
     page = look("about:blank", width, theme)
     page.route_web_socket("**/ws/**", lambda route: route.close(code=4003))
     page.goto(look.site + "/play/kafka-user-events/")
@@ -80,7 +80,7 @@ def test_a_cluster_that_plays_and_one_whose_socket_is_refused(look: Any, width: 
 
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 @pytest.mark.parametrize("slug", LESSONS)
-def test_a_lesson_at_each_step(open_: Callable[..., Page], slug: str, width: int, theme: str) -> None:  # noqa: F811
+def test_a_lesson_at_each_step(open_: Callable[..., Page], slug: str, width: int, theme: str) -> None:
     lesson = catalogue().lessons[slug]
     page = open_(f"/lessons/{slug}/", width, color_scheme=theme)
     found = {"predict": findings(page)}
@@ -110,7 +110,7 @@ def test_a_lesson_at_each_step(open_: Callable[..., Page], slug: str, width: int
 
 @themes
 @sizes
-def test_questions_about_cells_and_members(open_: Callable[..., Page], width: int, theme: str) -> None:  # noqa: F811
+def test_questions_about_cells_and_members(open_: Callable[..., Page], width: int, theme: str) -> None:
     page = open_("/quiz/", width, color_scheme=theme)
     base = page.url.removesuffix("/quiz/")
     found = {}

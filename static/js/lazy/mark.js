@@ -8,7 +8,10 @@ export function mark(stage, what, words = "") {
   stage.wake();
 }
 
-/** Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px, `cell` for an offset. */
+/**
+ * Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px, with `cell` for
+ * an offset.
+ */
 export function boxOf(stage, id, zone) {
   const box = stage.figure.nodes.get(id);
   if (!box) return null;

@@ -1,5 +1,5 @@
-// Which of the two you are in a room, owner or viewer, and why a button cannot be used. Fetched with the first
-// room.
+// Which of the two you are in a room, owner or viewer, and why a button cannot be used. Fetched with the
+// first room.
 
 const YOU = {
   owner: "You steer this room; whoever has its address watches.",

@@ -1,5 +1,5 @@
-// The life of one message of RabbitMQ: what each event means for it, in its own words, and why; from the events
-// held and their causes. Pure.
+// The life of one message of RabbitMQ: what each event means for it, in its own words, and why; from the
+// events held and their causes. Pure.
 
 import { say } from "mailroom/lazy/sayings.js";
 import { zoneKeys } from "mailroom/scene/reducer.js";
