@@ -9,7 +9,7 @@ export function mark(stage, what, words = "") {
 }
 
 /**
- * Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px, with `cell` for
+ * Where a node's zone (a partition's offset) is on the picture: {x, y, width, height} in its px; `cell` for
  * an offset.
  */
 export function boxOf(stage, id, zone) {
