@@ -131,8 +131,8 @@ class _Balancing:
         self.subscribers = {
             topic: [member.id for member in members if topic in member.topics] for topic in topics
         }
-        self.moves: dict[tuple[str, str, str], list[Partition]] = {}
-        """(topic, from, to) → partitions that went that way."""
+        self.moved: dict[Partition, tuple[str, str]] = {}
+        """Partition → (whose it was before all moves, who has it now) where these differ."""
 
     def assignment(self, existing: list[Partition]) -> Assignment:
         walk = sorted(existing, key=lambda p: (len(self.subscribers[p[0]]), p))
@@ -169,12 +169,16 @@ class _Balancing:
         return min(self.subscribers[partition[0]], key=lambda member: (len(self.given[member]), member))
 
     def _move(self, partition: Partition, source: str, target: str) -> None:
-        """Move it, or in its place one of the same topic that came the other way, back."""
-        back = self.moves.get((partition[0], target, source))
-        goes = back.pop(0) if back else partition
-        if not back:
-            self.moves.setdefault((partition[0], source, target), []).append(goes)
-        self.given[source].remove(goes)
+        """Move it, or in its place one of the same topic that came the other way, back
+        (`PartitionMovements`)."""
+        first = self.moved[partition][0] if partition in self.moved else source
+        back = [p for p, way in self.moved.items() if p[0] == partition[0] and way == (target, first)]
+        goes = min(back, default=partition)
+        owner = next(member for member, held in self.given.items() if goes in held)
+        first, _ = self.moved.pop(goes, (owner, owner))
+        if first != target:
+            self.moved[goes] = first, target
+        self.given[owner].remove(goes)
         self.given[target].append(goes)
 
 
