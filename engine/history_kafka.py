@@ -196,8 +196,8 @@ class Logs:
         self.ends[event.node].put(event.at_us, event.base + len(event.messages))
 
     def _gone(self, event: RecordsGone) -> Iterator[Record]:
-        truncated = event.why == "truncated"
-        for record in self._plain(event.node, event.offsets):
+        truncated, offsets = event.why == "truncated", event.offsets
+        for record in self._plain(event.node, offsets):
             cell, steps = Cell(event.node, record.offset), self.lies[record.message]
             if steps.values[-1] == cell:
                 steps.put(event.at_us, None)
@@ -206,8 +206,8 @@ class Logs:
                 for group in self.groups.values():
                     group.delivered.discard(cell)
             yield record
-        if truncated and event.offsets:
-            self.ends[event.node].put(event.at_us, min(event.offsets))
+        if truncated:
+            self.ends[event.node].put(event.at_us, offsets[0])
 
     def _delivered(self, event: RecordsDelivered) -> Iterator[Record]:
         delivered = self.groups.setdefault(event.group, Worked()).delivered

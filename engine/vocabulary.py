@@ -116,6 +116,8 @@ def _js_type(kind: Any) -> str:
             return " | ".join(dict.fromkeys(_js_type(each) for each in kind.types))
         case inspect.VarTupleType():
             return f"{_js_type(kind.item_type)}[]"
+        case inspect.TupleType():
+            return f"[{', '.join(_js_type(each) for each in kind.item_types)}]"
         case inspect.StructType():
             return str(kind.cls.__name__)
         case inspect.DictType():

@@ -189,25 +189,24 @@ class Counting:
     def _gone(self, e: RecordsGone) -> int:
         number = self.kernel.say(e)
         log = self.state.partitions[e.node]
-        truncated = e.why == "truncated"
+        truncated, offsets = e.why == "truncated", e.offsets
         if e.why in ("retention", "deleted"):
-            log.start = max(log.start, e.offsets[-1] + 1)
+            log.start = max(log.start, offsets[-1] + 1)
         seen: dict[int, None] = {}
         for by_partition in self.state.readings.values():
             reading = by_partition.get(e.node)
             if reading is not None and reading.begin >= 0:
-                owed = (o for o in e.offsets if reading.begin <= o < reading.owed_to)
+                owed = (o for o in offsets if reading.begin <= o < reading.owed_to)
                 seen.update(dict.fromkeys(owed))
-                self._gone_for(reading, e.offsets, e.why, number)
+                self._gone_for(reading, offsets, e.why, number)
         self.shares.gone(e, seen, number)
         if not truncated:
             return number
-        for offset in e.offsets:
+        for offset in offsets:
             if log.acknowledged[offset] and offset not in seen:
                 self.move(log.topic, {(NOWHERE, LOST): 1}, number)
             log.messages[offset] = log.acknowledged[offset] = 0
-        if e.offsets:
-            untransacted(log, e.offsets[0])
+        untransacted(log, offsets[0])
         return number
 
     def _gone_for(self, reading: Reading, offsets: tuple[int, ...], why: str, cause: int) -> None:

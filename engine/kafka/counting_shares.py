@@ -167,14 +167,15 @@ class ShareCounting:
 
     def gone(self, e: RecordsGone, seen: dict[int, None], cause: int) -> None:
         """The log has these no more. What was owed to a share group is `seen`."""
+        offsets = e.offsets
         for by_partition in self.counting.state.shares.values():
             shared = by_partition.get(e.node)
             if shared is None or shared.begin < 0:
                 continue
-            owed = [o for o in e.offsets if shared.begin <= o < shared.owed_to]
+            owed = [o for o in offsets if shared.begin <= o < shared.owed_to]
             seen.update(dict.fromkeys(owed))
             if e.why == "truncated":
-                self._truncated(shared, owed, e.offsets, cause)
+                self._truncated(shared, owed, offsets, cause)
                 continue
             there = (o for o in owed if shared.places[o] == READY)
             self._place(shared, ((o, DONE if shared.effects[o] else DROPPED) for o in there), cause)

@@ -77,11 +77,18 @@ class ReplicaReached(Event, frozen=True, array_like=True, tag=104, gc=False):
 
 
 class RecordsGone(Event, frozen=True, array_like=True, tag=105):
-    """These data records are no longer in the leader's log. truncated: a leader without them was elected."""
+    """These records are no longer in the leader's log. truncated: a leader without them was elected.
+    `ranges`: [first, next) of offsets at which one stood, rising. Many that lie apart come in several events,
+    what is truncated from the end backwards."""
 
     node: int
-    offsets: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
     why: Literal["retention", "deleted", "compacted", "truncated"]
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Each of them, rising."""
+        return tuple(offset for first, next_ in self.ranges for offset in range(first, next_))
 
 
 class GroupChanged(Event, frozen=True, array_like=True, tag=106):

@@ -44,6 +44,10 @@ STATED_MOST = 256
 """The most that are: of what a group has yet to read, so much as one may look at. Bounds the present."""
 
 
+GONE_RANGES = 1_000
+"""Ranges of offsets in one `RecordsGone`: with offsets of seven digits half of a frame (32 KiB)."""
+
+
 def say(cluster: Kafka, event: Event) -> None:
     """Emit it; what follows has it as its cause."""
     cluster.kernel.emit(event)
@@ -186,9 +190,10 @@ def log_changed(cluster: Kafka, partition: PartitionState, before: dict[int, Cel
     """Records are gone from the log that is shown; where it is another broker's now, others may be there."""
     log = partition.shown_log()
     now = cells(log)
-    gone = tuple(offset for offset, cell in before.items() if now.get(offset) != cell)
-    if gone:
-        say(cluster, RecordsGone(*_now(cluster), partition.node, gone, why))
+    gone = [(run[0], run[-1] + 1) for run in runs(o for o, cell in before.items() if now.get(o) != cell)]
+    parts = [tuple(gone[at : at + GONE_RANGES]) for at in range(0, len(gone), GONE_RANGES)]
+    for ranges in reversed(parts) if why == "truncated" else parts:
+        say(cluster, RecordsGone(*_now(cluster), partition.node, ranges, why))
     new = {offset for offset, cell in now.items() if before.get(offset) != cell}
     for event in _standing(partition, log, cluster.kernel.now_us, cluster.kernel.cause, new):
         say(cluster, event)

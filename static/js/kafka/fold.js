@@ -151,6 +151,17 @@ function written(chunks, base, cells, end) {
   return changed;
 }
 
+/** What of [first, next) is held and stands, be it before the log's start. */
+function standing(log, first, next) {
+  const found = [];
+  const held = (log.chunks[0]?.number ?? 0) * CHUNK;
+  for (let offset = Math.max(first, held); offset < Math.min(next, log.end); offset++) {
+    const record = recordAt(log, offset);
+    if (record) found.push(record);
+  }
+  return found;
+}
+
 /** Records of the transaction that a marker has just aborted. */
 function abort(log, pid, marker) {
   let { chunks } = log;
@@ -227,13 +238,13 @@ const ON_LOGS = {
     const log = scene.logs.get(node);
     if (log) scene.logs.set(node, { ...log, ends: { ...log.ends, [broker]: end } });
   },
-  RecordsGone(scene, { node, offsets, why, at_us }) {
+  RecordsGone(scene, { node, ranges, why, at_us }) {
     const log = scene.logs.get(node);
     if (!log) return;
-    const records = offsets.map((offset) => recordAt(log, offset)).filter(Boolean);
+    const records = ranges.flatMap(([first, next]) => standing(log, first, next));
     let { chunks, end } = log;
     for (const record of records) chunks = written(chunks, record.offset, [{ ...record, gone: why }], end);
-    if (why === "truncated") end = Math.min(end, offsets[0]);
+    if (why === "truncated") end = Math.min(end, ranges[0][0]);
     scene.logs.set(node, { ...log, chunks, end, gone: { at_us, why, records } });
   },
 };

@@ -13,8 +13,8 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
  * high_watermark: number, last_stable: number}} LogMarked */
 /** @typedef {{type: "ReplicaReached", number: number, at_us: number, cause: number, node: number, broker:
  * number, end: number}} ReplicaReached */
-/** @typedef {{type: "RecordsGone", number: number, at_us: number, cause: number, node: number, offsets:
- * number[], why: string}} RecordsGone */
+/** @typedef {{type: "RecordsGone", number: number, at_us: number, cause: number, node: number, ranges:
+ * [number, number][], why: string}} RecordsGone */
 /** @typedef {{type: "GroupChanged", number: number, at_us: number, cause: number, group: number, state:
  * string, generation: number, protocol: string}} GroupChanged */
 /** @typedef {{type: "MemberJoined", number: number, at_us: number, cause: number, group: number, node:
@@ -81,7 +81,7 @@ Object.assign(DECODERS, {
   102: (e, number) => ({ type: "RecordsAppended", number, at_us: e[1], cause: e[2], node: e[3], base: e[4], messages: e[5], pid: e[6], transactional: e[7], marker: e[8] }),
   103: (e, number) => ({ type: "LogMarked", number, at_us: e[1], cause: e[2], node: e[3], start: e[4], high_watermark: e[5], last_stable: e[6] }),
   104: (e, number) => ({ type: "ReplicaReached", number, at_us: e[1], cause: e[2], node: e[3], broker: e[4], end: e[5] }),
-  105: (e, number) => ({ type: "RecordsGone", number, at_us: e[1], cause: e[2], node: e[3], offsets: e[4], why: e[5] }),
+  105: (e, number) => ({ type: "RecordsGone", number, at_us: e[1], cause: e[2], node: e[3], ranges: e[4], why: e[5] }),
   106: (e, number) => ({ type: "GroupChanged", number, at_us: e[1], cause: e[2], group: e[3], state: e[4], generation: e[5], protocol: e[6] }),
   107: (e, number) => ({ type: "MemberJoined", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], member: e[5] }),
   108: (e, number) => ({ type: "MemberGone", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], member: e[5], why: e[6] }),

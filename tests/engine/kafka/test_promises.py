@@ -394,7 +394,7 @@ def test_what_was_acknowledged_and_truncated_before_any_group_saw_it_is_lost_at_
         k.PartitionDeclared(0, 0, partition, topic, 0, (1, 2)),
         k.RecordsAppended(0, 0, partition, 0, (1, 2), -1, False, ""),
         k.BatchAcknowledged(0, 0, 5, partition, 4, 0, 1, 10),
-        k.RecordsGone(0, 0, partition, (0, 1), "truncated"),
+        k.RecordsGone(0, 0, partition, ((0, 2),), "truncated"),
     ):
         kernel.emit(event)
     # The second one's producer has no answer: it will send it again

@@ -150,8 +150,8 @@ const WORDS = {
       return [`${life.name(group)} is set back to offset ${offset}`, "it will read it again"];
     return null;
   },
-  RecordsGone(life, { node, offsets, why }) {
-    const mine = life.within(node, 0, Infinity).some((offset) => offsets.includes(offset));
+  RecordsGone(life, { node, ranges, why }) {
+    const mine = ranges.some(([first, next]) => life.within(node, first, next).length);
     return mine ? [`Gone from ${life.name(node)}`, GONE[why]] : null;
   },
 };

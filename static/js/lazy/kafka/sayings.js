@@ -308,9 +308,8 @@ Object.assign(SENTENCES, {
   ReplicaReached: (t, e) => [0, words`${t.name(e.broker)} has ${t.name(e.node)} up to offset ${e.end}.`],
   RecordsGone(t, e) {
     const p = t.name(e.node);
-    const [first, last] = [e.offsets[0], e.offsets.at(-1)];
-    const unbroken = last - first === e.offsets.length - 1;
-    const which = unbroken ? offsets(first, last + 1) : records(e.offsets.length);
+    const count = e.ranges.reduce((sum, [first, next]) => sum + next - first, 0);
+    const which = e.ranges.length === 1 ? offsets(...e.ranges[0]) : records(count);
     if (e.why === "truncated")
       return [
         4,
