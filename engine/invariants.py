@@ -17,7 +17,7 @@ from engine.actors.kafka_producer import KafkaProducer
 from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.errors import InvariantBroken
 from engine.rabbitmq import operations as amqp
-from engine.world import POISON
+from engine.world import GIVEN_UP, ROUTED
 
 if TYPE_CHECKING:
     from engine.simulation import Simulation
@@ -113,9 +113,8 @@ def _bodies(simulation: Simulation) -> Iterator[tuple[int, int]]:
 
 def _check_messages(simulation: Simulation) -> None:
     """Every message made was routed or given up, or is on its way, or will be sent again."""
-    flags = simulation.world.flags
-    unrouted = flags.count(0) + flags.count(POISON) - 1  # place 0 is nobody's
-    on_their_way = dict.fromkeys(m for m in _unsent(simulation) if not flags[m] & ~POISON)
+    flags, unrouted = simulation.world.flags, simulation.world.unrouted()
+    on_their_way = dict.fromkeys(m for m in _unsent(simulation) if not flags[m] & (ROUTED | GIVEN_UP))
     if unrouted != len(on_their_way):
         what = f"{unrouted} messages have come to no broker, and {len(on_their_way)} are on their way"
         _broken(simulation, what)

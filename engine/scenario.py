@@ -186,6 +186,8 @@ class KafkaProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     keys: Annotated[list[Name], Meta(max_length=limits.KINDS_MAX)] = []
     draw_keys: bool = False
     poison: PoisonRule | None = None
+    tombstones: PoisonRule | None = None
+    """Which of its records have no value, said as `poison` is: a compacted topic forgets their key."""
     acks: Literal["all", 1, 0] = "all"
     idempotence: bool | None = None
     """None as Kafka has it: on where `acks` is all."""

@@ -36,6 +36,7 @@ AnyEvent = (
     | kafka.RecordsWithdrawn
     | kafka.MemberSettings | kafka.ProducerSettings | kafka.AcquisitionRenewed
     | kafka.SharePartitionMarked | kafka.ShareMemberSettings | kafka.RecordsTransformed
+    | kafka.TombstonesAppended
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

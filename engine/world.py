@@ -16,7 +16,7 @@ EndReason = Literal["length", "messages", "copies"]
 END_REASONS: tuple[EndReason, ...] = ("length", "messages", "copies")
 
 NO_KEY = 255
-POISON, ROUTED, GIVEN_UP = 1, 2, 4
+POISON, ROUTED, GIVEN_UP, TOMBSTONE = 1, 2, 4, 8
 
 SHELF_KEPT = 6
 """How many of a store's latest messages are told to who has just come: what fits beside the stage."""
@@ -75,6 +75,11 @@ class World(msgspec.Struct):
 
     def is_poison(self, message: int) -> bool:
         return bool(self.flags[message] & POISON)
+
+    def unrouted(self) -> int:
+        """How many messages have come to no broker, and may still."""
+        marks = (0, POISON, TOMBSTONE, POISON | TOMBSTONE)
+        return sum(self.flags.count(mark) for mark in marks) - 1  # place 0 is nobody's
 
     def do_effect(self, key: str, effect: str, amount: int, unit: str, message: int) -> tuple[int, int, int]:
         """Do it. `key` is "effect/destination". Returns (which time for this message and destination,

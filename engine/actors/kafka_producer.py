@@ -22,6 +22,7 @@ from engine.kafka.settings import is_idempotent, producer_settings
 from engine.kernel import Kernel, Timer
 from engine.policies.arrivals import at_rate, how_often, is_poison, next_gap_us
 from engine.scenario import KafkaProducerSpec
+from engine.world import TOMBSTONE
 
 IN_FLIGHT_MAX = 5
 """max.in.flight.requests.per.connection; kept by partition here, since each has one leader to talk to."""
@@ -316,6 +317,8 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
         kernel.cause = kernel.observer.made(
             MessageCreated(kernel.now_us, kernel.cause, message, self.node, key, poison)
         )
+        if is_poison(kernel, self._stream("tombstones"), spec.tombstones, self.made):
+            kernel.parts[0].flags[message] |= TOMBSTONE
         self.put(kernel, message, key)
 
     def put(self, kernel: Kernel, message: int, key: str) -> None:
@@ -435,8 +438,9 @@ class KafkaProducer(msgspec.Struct, tag="kafka_producer"):
                 continue
             request = batch.request
             if request is None or self._begun_anew(request):
+                marks = kernel.parts[0].flags
                 records = tuple(
-                    ops.Record(key or None, "", message)
+                    ops.Record(key or None, None if marks[message] & TOMBSTONE else "", message)
                     for key, message in zip(batch.keys, batch.messages, strict=True)
                 )
                 place = (self.spec.to.topic, partition)

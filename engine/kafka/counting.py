@@ -44,7 +44,7 @@ from engine.kafka.events import (
     RecordsWorked,
     TalliedMore,
 )
-from engine.kafka.written import Written, transacted, untransacted
+from engine.kafka.written import Written, clean, hidden, transacted, untransacted
 from engine.kernel import Kernel
 from engine.places import (
     DONE,
@@ -168,28 +168,30 @@ class Counting:
         return number
 
     def _owe(self, reading: Reading, first: int, next_: int, cause: int) -> None:
-        """The group is owed [first, next) too, but for what a transaction took back before."""
-        aborted = self.state.partitions[reading.partition].aborted
-        if reading.group in self.state.committed_only and aborted.count(1, first, next_):
+        """The group is owed [first, next) too, but for what it does not read of that."""
+        for offset in self._hidden(reading, first, next_):
             _grow(reading, next_)
-            for offset in range(first, next_):
-                if offset < len(aborted) and aborted[offset] and not reading.places[offset]:
-                    reading.places[offset] = DROPPED
+            if not reading.places[offset]:
+                reading.places[offset] = DROPPED
         self._recount(reading, first, next_, cause)
+
+    def _hidden(self, reading: Reading, first: int, next_: int) -> list[int]:
+        log = self.state.partitions[reading.partition]
+        return hidden(log, reading.group in self.state.committed_only, first, next_)
 
     def _readable(self, reading: Reading, first: int, next_: int) -> list[int]:
         """By offset, the messages that this group reads; 0 where it reads none."""
-        log = self.state.partitions[reading.partition]
-        messages = log.messages[first:next_]
-        if reading.group in self.state.committed_only and log.aborted.count(1, first, next_):
-            aborted = log.aborted[first:next_]
-            return [0 if any(aborted[place : place + 1]) else m for place, m in enumerate(messages)]
+        messages = self.state.partitions[reading.partition].messages[first:next_]
+        for offset in self._hidden(reading, first, next_):
+            messages[offset - first] = 0
         return messages
 
     def _gone(self, e: RecordsGone) -> int:
         number = self.kernel.say(e)
         log = self.state.partitions[e.node]
         truncated, offsets = e.why == "truncated", e.offsets
+        if e.why == "compacted":
+            clean(log, offsets)
         if e.why in ("retention", "deleted"):
             log.start = max(log.start, offsets[-1] + 1)
         seen: dict[int, None] = {}
@@ -220,7 +222,7 @@ class Counting:
                 continue
             was = reading.places[offset]
             now = LOST if truncated else DROPPED
-            if was in (READY, UNACKED) or (truncated and was == HELD):
+            if was == READY or (truncated and was in (UNACKED, HELD)):
                 moves[was, now] = moves.get((was, now), 0) + 1
                 reading.places[offset] = DROPPED
         if truncated and offsets:  # the offsets will be given again, to other records

@@ -32,6 +32,7 @@ from engine.kafka.events import (
     RecordsWorked,
     SharePartitionMarked,
 )
+from engine.kafka.written import hidden
 from engine.places import DEAD, DONE, DROPPED, HELD, LOST, NOWHERE, READY, UNACKED
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class ShareCounting:
         return number
 
     def _owe(self, shared: Shared, cause: int) -> None:
-        """What is visible to it by now, but for what a transaction took back before."""
+        """What is visible to it by now, but for what was taken back or removed before."""
         state = self.counting.state
         log, committed = state.partitions[shared.partition], shared.group in state.committed_only
         first, next_ = shared.owed_to, log.stable if committed else log.mark
@@ -119,10 +120,9 @@ class ShareCounting:
             return
         shared.owed_to = next_
         _grow(shared, next_)
-        count = 0
+        count, unseen = 0, dict.fromkeys(hidden(log, committed, first, next_))
         for offset in range(first, next_):
-            aborted = committed and offset < len(log.aborted) and log.aborted[offset]
-            if log.messages[offset] and not aborted:
+            if log.messages[offset] and offset not in unseen:
                 shared.places[offset] = READY
                 count += 1
         self.counting.move(shared.group, {(NOWHERE, READY): count} if count else {}, cause)

@@ -381,6 +381,14 @@ class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
     messages: tuple[int, ...]
 
 
+class TombstonesAppended(Event, frozen=True, array_like=True, tag=141, gc=False):
+    """Of what has just been appended to partition `node`, the records at `offsets` have no value: compaction
+    removes what their keys had before, and after delete.retention.ms them too."""
+
+    node: int
+    offsets: tuple[int, ...]
+
+
 class RecordsTransformed(Event, frozen=True, array_like=True, tag=140):
     """Consumer `node` produces to `topic` one record for each of `offsets` of partition `partition`, which it
     has just worked: `messages`, side by side. What is worked again is produced again, as the same message."""
@@ -399,5 +407,5 @@ KAFKA: tuple[type[Event], ...] = (
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
     MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed,
-    SharePartitionMarked, ShareMemberSettings, RecordsTransformed,
+    SharePartitionMarked, ShareMemberSettings, RecordsTransformed, TombstonesAppended,
 )  # fmt: skip

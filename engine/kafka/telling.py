@@ -26,6 +26,7 @@ from engine.kafka.events import (
     RecordsAppended,
     RecordsGone,
     ReplicaReached,
+    TombstonesAppended,
     TransactionChanged,
 )
 from engine.kafka.log import Batch, Log
@@ -155,17 +156,23 @@ def partition_changed(cluster: Kafka, partition: PartitionState) -> None:
 
 
 def appended(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
-    say(cluster, _append(cluster.kernel.now_us, cluster.kernel.cause, partition, batch, batch.offsets))
+    for event in _append(*_now(cluster), partition, batch, batch.offsets):
+        say(cluster, event)
 
 
 def _append(
     now_us: int, cause: int, partition: PartitionState, batch: Batch, offsets: tuple[int, ...]
-) -> RecordsAppended:
+) -> Iterator[Event]:
     known = dict(zip(batch.offsets, batch.messages, strict=True))
     messages = tuple(known[offset] for offset in offsets)
-    return RecordsAppended(
+    yield RecordsAppended(
         now_us, cause, partition.node, offsets[0], messages, batch.pid, batch.transactional, batch.marker
     )
+    if not batch.marker and None in batch.values:
+        empty = {offset: value is None for offset, value in zip(batch.offsets, batch.values, strict=True)}
+        tombstones = tuple(offset for offset in offsets if empty[offset])
+        if tombstones:
+            yield TombstonesAppended(now_us, cause, partition.node, tombstones)
 
 
 Cell = tuple[int, int, int]
@@ -201,14 +208,14 @@ def log_changed(cluster: Kafka, partition: PartitionState, before: dict[int, Cel
 
 def _standing(
     partition: PartitionState, log: Log, now_us: int, cause: int, only: set[int] | range
-) -> Iterator[RecordsAppended]:
+) -> Iterator[Event]:
     """What stands in a log at `only`, one event for each unbroken run of offsets of a batch."""
     for segment in log.segments:
         for batch in segment.batches:
             if type(only) is range and batch.last < only.start:
                 continue
             for run in runs(o for o in batch.offsets if o >= log.start and o in only):
-                yield _append(now_us, cause, partition, batch, run)
+                yield from _append(now_us, cause, partition, batch, run)
 
 
 def stated(log: Log, needed: int) -> range:

@@ -19,12 +19,29 @@ class Written(msgspec.Struct, array_like=True):
     """The last stable offset: what groups that read committed records only may read lies before it."""
     aborted: bytearray = msgspec.field(default_factory=bytearray)
     """By offset, what transactions took back."""
+    cleaned: bytearray = msgspec.field(default_factory=bytearray)
+    """By offset, what compaction has removed."""
     open: dict[int, list[int]] = {}
     """Producer id → the offsets of its open transaction."""
     ended: dict[int, tuple[int, list[int]]] = {}
     """Of the last markers, by offset: whose they are, and which records they ended."""
     start: int = 0
     """What lies before it is deleted."""
+
+
+def hidden(log: Written, committed_only: bool, first: int, next_: int) -> list[int]:
+    """What of [first, next) a group does not read that comes to it now: what compaction has removed, and who
+    reads committed records only what transactions took back."""
+    arrays = [log.cleaned, log.aborted] if committed_only else [log.cleaned]
+    arrays = [array for array in arrays if array.count(1, first, next_)]
+    return [o for o in range(first, next_) if any(o < len(array) and array[o] for array in arrays)]
+
+
+def clean(log: Written, offsets: tuple[int, ...]) -> None:
+    """Compaction removes these."""
+    log.cleaned.extend(bytes(max(0, offsets[-1] + 1 - len(log.cleaned))))
+    for offset in offsets:
+        log.cleaned[offset] = 1
 
 
 ENDED_KEPT = 100
@@ -58,4 +75,4 @@ def untransacted(log: Written, first: int) -> None:
         log.open[pid] = [offset for offset in log.open[pid] if offset < first]
         if not log.open[pid]:
             del log.open[pid]
-    del log.aborted[first:]
+    del log.aborted[first:], log.cleaned[first:]

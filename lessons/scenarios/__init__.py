@@ -16,12 +16,12 @@ from django.core.exceptions import ImproperlyConfigured
 from engine.errors import ScenarioError
 from engine.scenario import KafkaSystem, RabbitMQSystem, Scenario, load
 
-ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq",
-         "idempotent-payments", "traffic-spike", "order-pipeline",
-         "kafka-user-events", "kafka-keys-partitions", "kafka-photo-upload", "kafka-replay",
-         "kafka-commit-before", "kafka-poison-record", "kafka-share-group", "kafka-rebalance-eager",
-         "kafka-rebalance-cooperative", "kafka-rebalance-consumer", "kafka-duplicate",
-         "kafka-broker-crash", "kafka-retention", "kafka-transactions", "kafka-order-pipeline")  # fmt: skip
+ORDER = ("work-queue", "fair-dispatch", "fan-out", "topic-routing", "retry-dlq", "idempotent-payments",
+         "traffic-spike", "order-pipeline", "kafka-user-events", "kafka-keys-partitions",
+         "kafka-photo-upload", "kafka-replay", "kafka-commit-before", "kafka-poison-record",
+         "kafka-share-group", "kafka-rebalance-eager", "kafka-rebalance-cooperative",
+         "kafka-rebalance-consumer", "kafka-duplicate", "kafka-broker-crash", "kafka-retention",
+         "kafka-compaction", "kafka-transactions", "kafka-order-pipeline")  # fmt: skip
 """From the simplest to the whole, a system after the other; others follow by name."""
 
 SYSTEMS = {"rabbitmq": "RabbitMQ", "kafka": "Kafka"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from engine.history import History
 from engine.kafka import events as k
 from tests.lessons.test_kafka_scenarios import S, of, run, seeds, written
 
@@ -43,3 +44,56 @@ def test_transactions_markers_take_offsets_and_come_with_the_commit_of_what_was_
     assert not any(invoices[history.names[event.node]][event.base] for event in markers)
     commits = {event.at_us for event in of(history, k.OffsetCommitted, group="pricing")}
     assert commits == {event.at_us for event in markers if event.marker == "commit"}
+
+
+# -- compaction -----------------------------------------------------------------------------------------
+
+
+def removed(history: History) -> list[int]:
+    """The offsets that the cleaner has taken, in order of time."""
+    return [offset for event in of(history, k.RecordsGone, why="compacted") for offset in event.offsets]
+
+
+@seeds
+def test_compaction_leaves_gaps_and_of_each_key_the_newest_record(seed: int) -> None:
+    history = run("kafka-compaction", seed)
+    log = written(history, "user.profiles")["user.profiles-0"]
+    gone = removed(history)
+    assert len(gone) > 25 and len(set(gone)) == len(gone)
+    newest = {history.keys[message]: offset for offset, message in enumerate(log)}
+    assert not {newest[name] for name in ("ana", "ben", "cho")} & set(gone)
+    # What stays keeps its offset: between the records that are left lie gaps
+    left = sorted(set(range(max(gone))) - set(gone))
+    assert len(left) < max(gone) / 2
+
+
+@seeds
+def test_compaction_a_tombstone_takes_what_was_before_it_and_goes_after_its_time(seed: int) -> None:
+    history = run("kafka-compaction", seed)
+    log = written(history, "user.profiles")["user.profiles-0"]
+    [eva], [fay] = (event.offsets for event in of(history, k.TombstonesAppended))
+    assert [history.keys[log[offset]] for offset in (eva, fay)] == ["eva", "fay"]
+    gone_us = {o: event.at_us for event in of(history, k.RecordsGone) for o in event.offsets}
+    for name, tombstone in (("eva", eva), ("fay", fay)):
+        first = min(offset for offset, message in enumerate(log) if history.keys[message] == name)
+        # Nine seconds are between the cleaning that leaves only the tombstone and the one that takes it
+        assert gone_us[first] < gone_us[tombstone] <= 45 * S
+        assert gone_us[tombstone] - gone_us[first] >= 9 * S
+
+
+@seeds
+def test_compaction_who_comes_late_reads_the_newest_of_each_key_and_what_is_not_cleaned(seed: int) -> None:
+    history = run("kafka-compaction", seed)
+    log = written(history, "user.profiles")["user.profiles-0"]
+    begins = of(history, k.PositionSet, 45, group="late")[0]
+    assert begins.offset == 0
+    sent = of(history, k.RecordsSent, 45, 51, target="new cache")[0]
+    before = {offset for event in of(history, k.RecordsGone, 0, sent.at_us / S) for offset in event.offsets}
+    stood = [offset for offset in range(sent.next) if offset not in before]
+    assert sent.count == len(stood) < sent.next / 2
+    # Of those who deleted theirs it reads nothing, of the others what is newest
+    reads = [history.keys[log[offset]] for offset in stood]
+    assert set(reads) == {"ana", "ben", "cho"}
+    accounts = history.accounts
+    assert accounts["late"]["owed"] < accounts["search"]["owed"] / 2
+    assert accounts["late"]["dropped"] == accounts["search"]["dropped"] == 0

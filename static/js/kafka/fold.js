@@ -3,9 +3,9 @@
 //
 // logs: partition → { node, topic, number, replicas, leader, epoch, isr, elr, start, hw, lso, end,
 //   ends: { broker: its replica's end }, chunks, gone, led, synced }. Records are read with `recordAt` and
-//   `recordsFrom`: each { offset, message, pid, transactional, marker, aborted, at_us }, or null where
-//   nothing stands (any more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before is
-//   counted by its offsets alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for
+//   `recordsFrom`: each { offset, message, pid, transactional, marker, aborted, tombstone, at_us }, or null
+//   where nothing stands (any more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before
+//   is counted by its offsets alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for
 //   whoever draws it leave. `led`: the last change of the leader, { at_us, was }, and `synced` that of the
 //   ISR, { at_us, left, joined }; null where none has been seen.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
@@ -217,6 +217,7 @@ const ON_LOGS = {
       transactional,
       marker,
       aborted: false,
+      tombstone: false,
       at_us,
     }));
     const holes = log.chunks.length ? Array(Math.max(0, base - log.end)).fill(null) : [];
@@ -228,6 +229,16 @@ const ON_LOGS = {
     };
     if (marker === "abort") longer.chunks = abort(longer, pid, base);
     scene.logs.set(node, longer);
+  },
+  TombstonesAppended(scene, { node, offsets }) {
+    const log = scene.logs.get(node);
+    if (!log) return;
+    let { chunks } = log;
+    for (const offset of offsets) {
+      const record = recordAt(log, offset);
+      if (record) chunks = written(chunks, offset, [{ ...record, tombstone: true }], log.end);
+    }
+    scene.logs.set(node, { ...log, chunks });
   },
   LogMarked(scene, { node, start, high_watermark: hw, last_stable: lso }) {
     const log = scene.logs.get(node);

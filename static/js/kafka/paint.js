@@ -244,6 +244,8 @@ export function paintOver(c, { colours }, drawn) {
         c.moveTo(x - by, y + by * 0.7);
         c.lineTo(x + by, y - by * 0.7);
       });
+    for (const { x, y } of row.tombstones)
+      noValue(c, x + row.box.cell * 0.33, y - row.box.cell * 0.33, colours);
     for (const marker of row.markers) control(c, marker, row.box, colours);
     for (const { bracket } of row.done)
       if (bracket)
@@ -259,6 +261,21 @@ export function paintOver(c, { colours }, drawn) {
 }
 
 /** A control record: a small flag with what it says, no message. */
+/** The sign of a record without a value, at the corner of its cell. */
+function noValue(c, x, y, colours) {
+  c.fillStyle = colours.ink;
+  c.strokeStyle = colours.invert;
+  c.beginPath();
+  c.arc(x, y, 7.5, 0, 7);
+  c.fill();
+  c.lineWidth = 1.6;
+  c.beginPath();
+  c.arc(x, y, 3.6, 0, 7);
+  c.moveTo(x - 4.6, y + 4.6);
+  c.lineTo(x + 4.6, y - 4.6);
+  c.stroke();
+}
+
 function control(c, { x, y, what }, box, colours) {
   const half = box.cell * 0.34;
   c.fillStyle = colours.sheet;

@@ -152,6 +152,7 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     before: Math.max(0, base - log.start),
     gaps: [],
     struck: [],
+    tombstones: [],
     markers: [],
     open: [],
     done: [],
@@ -189,13 +190,14 @@ function drawRecord(seen, drawn, row, record, offset) {
       scale: box.scale,
       labelled: box.labelled,
       first: !row.begun,
-      look: record.aborted ? "replica" : "body",
+      look: record.aborted || record.tombstone ? "replica" : "body",
       aborted: record.aborted,
       since_us: record.at_us,
     }),
   );
   row.begun = true;
   if (record.aborted) row.struck.push({ x, y });
+  if (record.tombstone) row.tombstones.push({ x, y });
   if (open) row.open.push(x);
   return undefined;
 }

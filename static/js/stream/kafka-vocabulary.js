@@ -74,6 +74,8 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
 /** @typedef {{type: "RecordsTransformed", number: number, at_us: number, cause: number, group: number,
  * node: number, partition: number, offsets: number[], topic: number, messages: number[]}}
  * RecordsTransformed */
+/** @typedef {{type: "TombstonesAppended", number: number, at_us: number, cause: number, node: number,
+ * offsets: number[]}} TombstonesAppended */
 
 Object.assign(DECODERS, {
   100: (e, number) => ({ type: "PartitionDeclared", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], index: e[5], replicas: e[6] }),
@@ -108,4 +110,5 @@ Object.assign(DECODERS, {
   129: (e, number) => ({ type: "SharePartitionMarked", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], start: e[5], end: e[6] }),
   130: (e, number) => ({ type: "ShareMemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], acknowledge: e[5], acquire: e[6], max_poll_records: e[7], failed: e[8], work_us: e[9], keep: e[10] }),
   140: (e, number) => ({ type: "RecordsTransformed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offsets: e[6], topic: e[7], messages: e[8] }),
+  141: (e, number) => ({ type: "TombstonesAppended", number, at_us: e[1], cause: e[2], node: e[3], offsets: e[4] }),
 });

@@ -34,6 +34,7 @@ EXPECTED = {
     "kafka-duplicate": {"duplicated_effects", "out_of_order"},
     "kafka-rebalance-eager": {"duplicated_deliveries"},
     "kafka-transactions": {"duplicated_effects", "duplicated_deliveries"},
+    "kafka-compaction": set(),
     "kafka-user-events": set(),
 }
 """What each run of them has some of, for certain."""

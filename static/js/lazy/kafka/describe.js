@@ -33,9 +33,9 @@ function byKey(map, describe, some = () => true) {
 function describeLog(scene, { chunks: _chunks, gone: _gone, led: _led, synced: _s, ends, ...log }) {
   const from = knownFrom(scene, scene.logs.get(log.node));
   const records = recordsFrom(scene.logs.get(log.node), from).map(
-    ({ offset, message, pid, transactional, marker, aborted }) => {
+    ({ offset, message, pid, transactional, marker, aborted, tombstone }) => {
       const { key, poison, node } = scene.facts.messages.get(message) ?? {};
-      return [offset, message, key, poison, node, pid, transactional, marker, aborted].join(" ");
+      return [offset, message, key, poison, node, pid, transactional, marker, aborted, tombstone].join(" ");
     },
   );
   const reached = Object.fromEntries(Object.entries(ends).filter(([, end]) => end));

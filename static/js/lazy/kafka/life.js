@@ -9,6 +9,7 @@ const GONE = {
   retention: "the log keeps no more than its retention says",
   deleted: "an administrator deleted what lies before",
   compacted: "a newer record of its key is in the log",
+  tombstone: "delete.retention.ms is over: its key is forgotten",
   truncated: "the new leader did not have it",
 };
 
@@ -35,6 +36,7 @@ class Life {
     this.visible = new Set();
     /** "group partition offset" → how often it was handed to a member. */
     this.handed = new Map();
+    this.isTombstone = false;
     /** "group partition" → the committed offset. */
     this.committed = new Map();
   }
@@ -124,6 +126,11 @@ const WORDS = {
       repeated?.includes(offset) ? "it was done before" : `for ${life.name(group)}`,
     ];
   },
+  TombstonesAppended(life, { node, offsets }) {
+    if (!offsets.some((offset) => life.within(node, offset, offset + 1).length)) return null;
+    life.isTombstone = true;
+    return ["It has no value: a tombstone", "the cleaner removes what its key had before"];
+  },
   RecordsTransformed(life, { node, partition, offsets, topic, messages }) {
     const made = messages.indexOf(life.message);
     if (made >= 0)
@@ -152,7 +159,8 @@ const WORDS = {
   },
   RecordsGone(life, { node, ranges, why }) {
     const mine = ranges.some(([first, next]) => life.within(node, first, next).length);
-    return mine ? [`Gone from ${life.name(node)}`, GONE[why]] : null;
+    const over = why === "compacted" && life.isTombstone ? "tombstone" : why;
+    return mine ? [`Gone from ${life.name(node)}`, GONE[over]] : null;
   },
 };
 

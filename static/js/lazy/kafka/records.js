@@ -14,9 +14,9 @@ export function tableOf(stage, node, zone) {
       : (scene.readers.get(node)?.hand ?? []).flatMap((part) => part.records);
   const rows = records
     .filter(({ marker }) => !marker)
-    .map(({ offset, message }) => {
+    .map(({ offset, message, tombstone }) => {
       const { label, key } = labelOf(scene, message, stage.kinds);
-      return [offset, label, key || "none", ""];
+      return [offset, tombstone ? `${label}, no value` : label, key || "none", ""];
     });
   return { title: zone === "log" ? `Records in the log of ${name}` : `Records waiting at ${name}`, rows };
 }

@@ -306,6 +306,11 @@ Object.assign(SENTENCES, {
     words`The high watermark of ${t.name(e.node)} is ${e.high_watermark}.`,
   ],
   ReplicaReached: (t, e) => [0, words`${t.name(e.broker)} has ${t.name(e.node)} up to offset ${e.end}.`],
+  TombstonesAppended: (t, e) => [
+    2,
+    words`${capital(offsetsOf(e.offsets))} of ${t.name(e.node)}: without a value, a tombstone for the key.`,
+    words`A tombstone is appended to ${t.name(e.node)}.`,
+  ],
   RecordsGone(t, e) {
     const p = t.name(e.node);
     const count = e.ranges.reduce((sum, [first, next]) => sum + next - first, 0);
@@ -316,12 +321,24 @@ Object.assign(SENTENCES, {
         words`${capital(which)} of ${p} are cut off: the log of its leader now ends before them.`,
         words`${capital(which)} of ${p} are cut off.`,
       ];
-    if (e.why === "compacted")
+    if (e.why === "compacted") {
+      const within = (at) => e.ranges.some(([first, next]) => first <= at && at < next);
+      const dead = earlier(
+        t,
+        (b) => b.type === "TombstonesAppended" && b.node === e.node && b.offsets.some(within),
+      );
+      if (dead)
+        return [
+          3,
+          words`The cleaner removes ${which} of ${p}, a tombstone too: its time is over.`,
+          words`The cleaner removes ${which} of ${p}.`,
+        ];
       return [
         2,
         words`The cleaner removes ${which} of ${p}: later records have their keys.`,
         words`The cleaner removes ${which} of ${p}.`,
       ];
+    }
     return [
       2,
       words`${capital(GONE[e.why])} ${which} of ${p}, read or not.`,
