@@ -16,6 +16,8 @@ from tests.browser.conftest import House, wait
 from tests.browser.scripts import wire
 from tests.browser.test_layout import ABOUTS, STAGE, TOPOLOGIES, WIDTHS, WORDS, overlap
 
+LESSON = 900  # px: a lesson leaves its figure about as much
+
 # What is painted as text is what the canvas is asked to fill; cells count as far as a log reaches.
 LOOK = """() => {
   const stage = document.querySelector('queue-stage');
@@ -195,7 +197,7 @@ def stage(open_page: Callable[..., Page], house: House) -> Callable[[int], Page]
     return stage_
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [*WIDTHS, LESSON])
 def test_nothing_overlaps_and_nothing_is_cut(stage: Any, width: int) -> None:
     page = stage(width)
     wrong = {}
@@ -211,3 +213,83 @@ def test_nothing_overlaps_and_nothing_is_cut(stage: Any, width: int) -> None:
     assert rows > TOPOLOGIES * 3
     assert {"committed", "lag", "done", "event", "before", "offset"} <= said
     assert wrong == {}
+
+
+def cluster(partitions: int, groups: int = 1) -> list[Any]:
+    """Three brokers and one topic with ten records in each partition, read by groups of two."""
+    stage = Stage(0)
+    say = stage.events.append
+    brokers = [stage.node("broker", name=f"broker {n}") for n in (1, 2, 3)]
+    topic = stage.node("topic", name="orders")
+    rows = [stage.node("partition") for _ in range(partitions)]
+    for number, row in enumerate(rows):
+        say(k.PartitionDeclared(0, 0, row, topic, number, tuple(brokers)))
+        say(k.PartitionLed(0, 0, row, brokers[number % 3], 1, tuple(brokers), ()))
+        say(k.RecordsAppended(0, 0, row, 0, tuple(range(1 + 10 * number, 11 + 10 * number)), 1, False, ""))
+        say(k.LogMarked(0, 0, row, 0, 10, 10))
+    say(e.WireAdded(0, 0, stage.node("producer", name="shop"), topic, "publish", ""))
+    for number in range(groups):
+        group = stage.node("group", name=f"billing {number}")
+        for member in (stage.node("consumer"), stage.node("consumer")):
+            say(k.MemberJoined(0, 0, group, member, f"m{member}"))
+            say(k.PartitionsAssigned(0, 0, group, member, tuple(rows[member % 2 :: 2])))
+        for row in rows:
+            say(k.OffsetCommitted(0, 0, group, row, 4, 0))
+        say(k.GroupChanged(0, 0, group, "Stable", 1, "range"))
+    return stage.events
+
+
+def test_a_tall_cluster_scrolls_under_heads_with_its_offsets_and_says_that_there_is_more(stage: Any) -> None:
+    page = stage(1280, 800)
+    page.evaluate("document.body.classList.add('play')")
+    figure, edges = f"{STAGE}.parts.figure", []
+    for partitions in (1, 6, 12):
+        show(page, cluster(partitions))
+        wait(page, f"{figure}.dataset.above === 'false'")
+        hidden = page.evaluate(f"{figure}.scrollHeight - {figure}.clientHeight")
+        edges.append(hidden > 8)
+        assert page.evaluate(f"{figure}.dataset.below") == ("true" if hidden > 8 else "false")
+        heads = page.locator(".heads")
+        assert heads.is_hidden()
+        if hidden <= 8:
+            continue
+        sign = page.evaluate(f"getComputedStyle({figure}, '::after').content")
+        assert sign == '"more below ↓"'
+        page.evaluate(f"{figure}.scrollTop = 10_000")
+        wait(page, f"{figure}.dataset.above === 'true' && {figure}.dataset.below === 'false'")
+        assert heads.is_visible()
+        assert page.evaluate(f"getComputedStyle({figure}, '::after').content") == "none"
+        top = page.evaluate(f"{figure}.getBoundingClientRect().top")
+        assert page.evaluate(f"{STAGE}.querySelector('.heads').getBoundingClientRect().top") == pytest.approx(
+            top, abs=1
+        )
+        words = heads.locator("span").all_inner_texts()
+        assert words[:3] == ["producers", "topic orders", "group billing 0"]
+        # Each offset stands over its column
+        for head in heads.locator(".offset").all()[:8]:
+            box = head.bounding_box()
+            offset = int(head.inner_text())
+            x = page.evaluate(f"{STAGE}.drawn.rows[0].xOf({offset}) + {STAGE}.figure.size.cell / 2"
+                              f" + {STAGE}.parts.scroller.getBoundingClientRect().left")  # fmt: skip
+            assert box and box["x"] + box["width"] / 2 == pytest.approx(x, abs=1)
+        page.evaluate(f"{figure}.scrollTop = 0")
+    assert edges == [False, True, True]
+
+
+def test_brokers_stand_below_the_producers_where_there_is_room(stage: Any) -> None:
+    page = stage(1280)
+    for partitions, is_left in ((1, False), (6, True)):
+        nodes = show(page, cluster(partitions))["nodes"]
+        rows = [node["box"] for node in nodes if node["kind"] == "partition"]
+        brokers = [node["box"] for node in nodes if node["kind"] == "broker"]
+        assert all((box[3] <= rows[-1][3] + 60) is is_left for box in brokers)
+        assert all(box[2] < rows[0][0] for box in brokers) is is_left
+
+
+def test_what_there_is_no_row_for_is_said_in_words(stage: Any) -> None:
+    page = stage(1280)
+    look = show(page, cluster(15, groups=2))
+    assert look["rows"] == 12
+    texts = [label["text"] for label in look["labels"]]
+    assert "and 3 more partitions" in texts
+    assert texts.count("2 members, lag 90") == 2

@@ -1,8 +1,8 @@
 // Where a cluster stands: producers, topics with a row a partition, groups with their members. Pure.
 //
-// Wide: producers | rows of cells | groups, brokers below the rows. Narrow: the same from top to bottom. All
-// partitions of a topic share their columns. All numbers are CSS px of the figure; nothing here depends on
-// what lies in the logs, so that rows stay where they are.
+// Wide: producers | rows of cells | groups; brokers below the producers where there is room, else below the
+// rows. Narrow: the same from top to bottom. All partitions of a topic share their columns. All numbers are
+// CSS px of the figure; nothing here depends on what lies in the logs, so that rows stay where they are.
 
 import { path } from "mailroom/scene/tween.js";
 
@@ -15,7 +15,7 @@ const LETTER = { name: 8.2, note: 7.3, word: 6.9 };
  */
 const SIZES = [
   { most: 4, cell: 42, above: 30, below: 22, scale: 0.84, follower: 13, labelled: true },
-  { most: 8, cell: 36, above: 23, below: 20, scale: 0.78, follower: 0, labelled: true },
+  { most: 8, cell: 34, above: 21, below: 20, scale: 0.74, follower: 0, labelled: true },
   { most: Infinity, cell: 20, above: 9, below: 17, scale: 0.38, follower: 0, labelled: false },
 ];
 /** More rows than these are not drawn: a line says how many more there are. */
@@ -27,7 +27,7 @@ const BAND_MINI = 9;
 /** So high over the rails a record comes to its cell, and over what is written there; along a mini itself. */
 const RIDE = 9;
 /** What is done and not committed is said above the pointers of the second group, which stand above a row. */
-const SECOND_ABOVE = 10;
+const SECOND_ABOVE = 12;
 const NARROW_ABOVE = 20;
 const COLUMNS_MAX = 26;
 const MEMBERS = [
@@ -37,11 +37,14 @@ const MEMBERS = [
 ];
 const MEMBER_WIDTH = { min: 156, max: 290 };
 const PRODUCER = { min: 76, max: 220, height: 50, gap: 22, nose: 16 };
-const BROKER = { width: 118, height: 42, gap: 10 };
+/** From a figure of so many px on brokers may stand below the producers, so far apart from them. */
+const BROKER = { width: 118, height: 42, gap: 10, leftFrom: 1000, apart: 30 };
 const HEAD = 20;
 const OFFSETS = 20;
 const PHASES = 58;
 const PHASES_NARROW = 96;
+/** Over the rows where they are many, so that it is in sight while they scroll: in one line, or in two. */
+const PHASES_OVER = { from: 5, one: 28, two: 48, oneLine: 840 };
 const WIRES = 104;
 /** Right of the members: commits go up there, beside the words. */
 const RIM = 12;
@@ -175,36 +178,60 @@ const labelWidth = ({ brokers, topics }) =>
 
 function placeWide(parts, figure, top) {
   const { width, size } = figure;
-  const making = producerWidth(parts);
   const working = memberWidth(parts, size);
   const labels = Math.ceil(labelWidth(parts));
-  const cellsX = making + 46 + labels + 12;
-  const room = width - RIM - working - WIRES - cellsX;
-  const columns = Math.max(6, Math.min(COLUMNS_MAX, Math.floor(room / size.cell)));
+  const over = phasesOver(parts, size, width - RIM - working - 40);
+  const begin = top + 4 + (over?.height ?? 0);
+  const place = (making) => {
+    const cellsX = making + 46 + labels + 12;
+    const room = width - RIM - working - WIRES - cellsX;
+    const columns = Math.max(6, Math.min(COLUMNS_MAX, Math.floor(room / size.cell)));
+    const rowsEnd = placeTopics(parts, figure, { cellsX, columns, labels }, begin);
+    return { making, cellsX, columns, rowsEnd };
+  };
+  const rowsTop = begin + HEAD + OFFSETS + size.above;
+  let at = place(producerWidth(parts));
+  const brokersLeft = leftOfRows(parts, width, at.rowsEnd - top);
+  if (brokersLeft) at = place(Math.max(at.making, brokersLeft.width));
+  const { making, cellsX, columns, rowsEnd } = at;
   const memberX = Math.max(width - RIM - working, cellsX + columns * size.cell + WIRES);
-  const at = { cellsX, columns, labels };
-  const rowsEnd = placeTopics(parts, figure, at, top + 4);
-  const rowsTop = top + 4 + HEAD + OFFSETS + size.above;
-  placeProducers(parts, figure, making, (rowsTop + rowsEnd) / 2, top);
+  const free = brokersLeft ? rowsEnd - brokersLeft.height - BROKER.apart : rowsEnd;
+  placeProducers(parts, figure, making, (rowsTop + free) / 2, top);
   const producersEnd = longest(
     parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + PRODUCER.gap / 2),
   );
   let foot = Math.max(rowsEnd, producersEnd);
-  const phases = parts.groups.length ? { x: 0, y: foot + 6, width: memberX - 40, height: PHASES - 8 } : null;
-  if (phases) foot += PHASES;
-  foot = placeBrokers(parts, figure, 0, foot + 6, memberX - 60);
-  const groupsEnd = placeGroups(parts, figure, memberX, working, top + 4, rowsEnd);
-  const made = {
-    width: memberX + working + RIM,
-    height: Math.max(220, foot, groupsEnd) + 12,
-    phases,
-    columns,
-    cellsX,
-    memberX,
-  };
+  if (brokersLeft) placeBrokers(parts, figure, 0, rowsEnd - brokersLeft.height, 0);
+  const phases = over ?? phasesUnder(parts, foot + 6, memberX - 40);
+  if (phases && !over) foot += PHASES;
+  if (!brokersLeft) foot = placeBrokers(parts, figure, 0, foot + 6, memberX - 60);
+  const groupsEnd = placeGroups(parts, figure, memberX, working, begin, rowsEnd);
+  const height = Math.max(220, foot, groupsEnd) + 12;
   wireProducers(parts, figure, (box, row) => publishWay(box, row));
-  return made;
+  return { width: memberX + working + RIM, height, phases, columns, cellsX, memberX };
 }
+
+/** Where the phases of a rebalance are written, over or below the rows; null where there is no group. */
+function phasesOver({ groups }, { rows }, width) {
+  if (!groups.length || rows < PHASES_OVER.from) return null;
+  const lines = width >= PHASES_OVER.oneLine ? 1 : 2;
+  return { x: 0, y: 0, width, height: lines === 1 ? PHASES_OVER.one : PHASES_OVER.two, lines };
+}
+
+const phasesUnder = ({ groups }, y, width) =>
+  groups.length ? { x: 0, y, width, height: PHASES - 8, lines: 0 } : null;
+
+/** {width, height} of the brokers where they find room below the producers, so that the figure is lower. */
+function leftOfRows({ brokers, producers }, width, rowsHeight) {
+  if (width < BROKER.leftFrom || !brokers.length) return null;
+  const height = brokers.length * (BROKER.height + BROKER.gap) - BROKER.gap;
+  const making = producers.length * (PRODUCER.height + PRODUCER.gap);
+  const fits = HEAD + OFFSETS + making + BROKER.apart + height <= rowsHeight;
+  return fits ? { width: brokerWidth(brokers), height } : null;
+}
+
+const brokerWidth = (brokers) =>
+  between(BROKER.width, 210, longest(brokers.map(({ name }) => wide(name, LETTER.name) + 26)));
 
 /** Topics from top to bottom, a row a partition. Returns where they end. */
 function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
@@ -217,7 +244,7 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
       kind: "topic",
       x: narrow ? GUTTER.head : cellsX,
       y,
-      width: narrow ? figure.width - GUTTER.head - 2 : width,
+      width: narrow ? figure.width - GUTTER.head - 2 : width + WIRES - 20,
       height: HEAD,
       columns,
       cellsX,
@@ -281,7 +308,7 @@ function placeProducers({ producers }, figure, width, middle, top) {
 /** Brokers side by side, in as many lines as they need. Returns where they end. */
 function placeBrokers({ brokers }, figure, left, top, right) {
   if (!brokers.length) return top;
-  const each = between(BROKER.width, 210, longest(brokers.map(({ name }) => wide(name, LETTER.name) + 26)));
+  const each = brokerWidth(brokers);
   let [x, y] = [left, top];
   for (const node of brokers) {
     if (x + each > right && x > left) [x, y] = [left, y + BROKER.height + BROKER.gap];
@@ -345,7 +372,9 @@ function placeNarrow(parts, figure, top) {
   const cellsX = GUTTER.left;
   const columns = Math.max(4, Math.floor((width - cellsX - GUTTER.right) / size.cell));
   y = placeTopics(parts, figure, { cellsX, columns, labels: 24 }, y + 6);
-  const phases = parts.groups.length ? { x: 0, y: y + 4, width: width - 2, height: PHASES_NARROW } : null;
+  const phases = parts.groups.length
+    ? { x: 0, y: y + 4, width: width - 2, height: PHASES_NARROW, lines: 3 }
+    : null;
   if (phases) y += PHASES_NARROW + 8;
   y = placeGroups(parts, figure, 0, width - GUTTER.right - 6, y + 4, 0) + 16;
   y = placeBrokers(parts, figure, 0, y, width - 2);

@@ -3,6 +3,8 @@
 
 const TOOTH = 5;
 const LAG = 9;
+/** px: between two phases. */
+const LINK = { least: 8, most: 34 };
 
 // -- under the records --------------------------------------------------------------------------
 
@@ -320,51 +322,79 @@ function write(c, { x, y, text, count, align, size = 13, mono, bold, faint, what
 
 // -- the phases of a rebalance ------------------------------------------------------------------
 
-/** Dots with words from left to right; on a narrow stage the dots alone, and the present one's word. */
-function phaseLine(c, { words, at, name, protocol, silent }, figure, colours) {
+/**
+ * Dots with words from left to right, and below them whose rebalance it is; where there is less room the dots
+ * alone, the present one's word, and the rest in as many `lines` as there are.
+ */
+function phaseLine(c, phases, figure, colours) {
   const { x, y, width } = figure.phases;
-  line(c, colours.rule, 1, [], () => {
-    c.moveTo(x, y + 0.5);
-    c.lineTo(x + width, y + 0.5);
-  });
-  const middle = y + 22;
+  const lines = figure.phases.lines || (fits(c, phases.words, width, colours) ? 0 : 2);
+  const isUnder = y > 0;
+  if (isUnder)
+    line(c, colours.rule, 1, [], () => {
+      c.moveTo(x, y + 0.5);
+      c.lineTo(x + width, y + 0.5);
+    });
+  const middle = y + (isUnder ? 22 : 14);
   c.textBaseline = "middle";
   c.textAlign = "left";
-  c.font = `400 14px ${colours.sans}`;
-  const gap = figure.narrow ? 0 : spread(c, words, width);
-  let left = x + 10;
+  const left = dots(c, phases, { x: x + 10, middle, width, named: !lines }, colours);
+  const { words, at, name, protocol, silent, briefly } = phases;
+  const write = (text, at_x, at_y, bold) => {
+    c.font = bold ? `700 14px ${colours.sans}` : `400 13px ${colours.sans}`;
+    c.fillStyle = bold ? colours.ink : colours["ink-2"];
+    c.fillText(text, at_x, at_y + 0.5);
+    return at_x + c.measureText(text).width;
+  };
+  const group = [`group ${name}`, protocol].filter(Boolean).join(", ");
+  const all = [group, silent].filter(Boolean).join(", ");
+  if (!lines) return void write(all, x + 2, y + 44);
+  if (lines === 3) {
+    write(words[at], x + 2, y + 46, true);
+    write(group, x + 2, y + 66);
+    return void write(briefly, x + 2, y + 84);
+  }
+  const end = write(words[at], left, middle, true) + 16;
+  const from = lines === 1 ? end : x + 2;
+  c.font = `400 13px ${colours.sans}`;
+  const fitting = [all, [group, briefly].filter(Boolean).join(", "), briefly || group];
+  const said = fitting.find((text) => from + c.measureText(text).width < x + width) ?? "";
+  return void write(said, from, lines === 1 ? middle : middle + 21);
+}
+
+/** The dots with the lines between them, each `named` or none. Returns where they end. */
+function dots(c, { words, at }, { x, middle, width, named }, colours) {
+  const gap = named ? spread(c, words, width, colours) : 0;
+  let left = x;
   words.forEach((word, i) => {
     c.font = `${i === at ? 700 : 400} 14px ${colours.sans}`;
-    const wide = figure.narrow ? 20 : c.measureText(word).width;
-    if (!figure.narrow) {
+    if (named) {
       c.fillStyle = i === at ? colours.ink : colours["ink-2"];
       c.fillText(word, left + 15, middle + 0.5);
     }
-    const end = left + (figure.narrow ? 34 : 15 + wide + 8);
+    const end = named ? left + 23 + c.measureText(word).width : left + 9;
     if (i < words.length - 1)
       line(c, i < at ? colours.ink : colours["rule-strong"], 2, i < at ? [] : [3, 4], () => {
-        c.moveTo(figure.narrow ? left + 9 : end, middle);
-        c.lineTo(figure.narrow ? left + 25 : end + gap, middle);
+        c.moveTo(end, middle);
+        c.lineTo(named ? end + gap : left + 25, middle);
       });
     phaseDot(c, left, middle, i, at, colours);
-    left = figure.narrow ? left + 34 : end + gap + 10;
+    left = named ? end + gap + 10 : left + 34;
   });
-  c.font = `400 13px ${colours.sans}`;
-  c.fillStyle = colours["ink-2"];
-  const about = [`group ${name}`, protocol, silent].filter(Boolean).join(", ");
-  if (!figure.narrow) return void c.fillText(about, x + 2, y + 44);
-  c.fillText([`group ${name}`, protocol].filter(Boolean).join(", "), x + 2, y + 66);
-  c.fillText(silent, x + 2, y + 84);
-  c.font = `700 14px ${colours.sans}`;
-  c.fillStyle = colours.ink;
-  c.fillText(words[at], x + 2, y + 46);
+  return named ? left : left - 16;
 }
 
-/** How long the lines between words are, so that all fit. */
-function spread(c, words, width) {
-  const text = words.reduce((sum, word) => sum + c.measureText(word).width + 36, 0);
-  return Math.max(8, Math.min(34, (width - text) / words.length));
+/** How wide the words of the phases are with their dots. */
+function wordsWidth(c, words, colours) {
+  c.font = `700 14px ${colours.sans}`;
+  return words.reduce((sum, word) => sum + c.measureText(word).width + 36, 0);
 }
+
+const fits = (c, words, width, colours) => wordsWidth(c, words, colours) + words.length * LINK.least < width;
+
+/** How long the lines between words are, so that all fit. */
+const spread = (c, words, width, colours) =>
+  Math.max(LINK.least, Math.min(LINK.most, (width - wordsWidth(c, words, colours)) / words.length));
 
 function phaseDot(c, x, y, i, at, colours) {
   c.beginPath();

@@ -222,7 +222,7 @@ function drawGone(seen, drawn, row) {
   const stay_us = gone?.why === "truncated" ? 1_200_000 : 240_000;
   if (!gone || motion === "none" || t_us - gone.at_us >= stay_us) return;
   for (const { offset, message, marker } of gone.records) {
-    if (!row.within(offset) || marker || (gone.why === "truncated" && offset < row.log.end)) continue;
+    if (!row.within(offset + 1) || marker || (gone.why === "truncated" && offset < row.log.end)) continue;
     const x = row.xOf(offset) + row.box.cell / 2;
     const y = row.box.y + row.box.height / 2;
     drawn.tokens.push(
@@ -502,8 +502,8 @@ function drawBatch(seen, drawn, batch, part) {
 /** Over a row a record is small, to pass between the words; in its cell it is as large as those there. */
 function sizeAt(way, row, x) {
   const last = way.points[way.points.length - 1][0];
-  if (x < row.x - 8) return WIRE_SCALE;
-  const landed = Math.max(0, Math.min(1, 1 - (last - x) / row.cell));
+  if (x < row.x - 8 || x > row.x + row.width + 8) return WIRE_SCALE;
+  const landed = Math.max(0, 1 - Math.abs(last - x) / row.cell);
   return RIDE_SCALE + (row.scale - RIDE_SCALE) * landed;
 }
 

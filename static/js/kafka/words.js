@@ -86,7 +86,7 @@ function linesOf({ figure, scene }, row) {
   const at = (y, from = left) => new Line(y, from, right);
   const foot = box.y + box.height;
   const below = Array.from({ length: Math.max(1, row.pointers.length - 1) }, (_, i) =>
-    at(foot + BELOW + i * BAND, !i && isShort && !narrow ? box.x - 6 : left),
+    at(foot + BELOW + i * BAND, !narrow && (!box.labelled || (!i && isShort)) ? box.x - 6 : left),
   );
   if (!box.labelled)
     return { below: below.slice(0, 1), middle: at(box.y + box.height / 2, row.xOf(row.next)) };
@@ -101,7 +101,7 @@ function sayBefore({ figure }, lines, words, row) {
   const { box } = row;
   const word = { text: `from ${row.base}`, size: 12, mono: true, what: "before" };
   if (figure.narrow) return void lines.above?.say(words, word, [[box.x, "left"]]);
-  if (lines.above !== lines.top) lines.above.block(0, box.x - 10);
+  for (const line of [lines.top, lines.above]) line?.block(0, box.x - 10);
   words.push({ ...word, x: box.x - 12, y: box.y - (box.labelled ? 11 : 7), align: "right" });
 }
 
@@ -139,6 +139,7 @@ function sayDone({ top }, words, row, done) {
     [(left + end) / 2, "center"],
     [Math.max(left, row.box.x), "left"],
     [Math.min(end, row.box.x + row.box.width), "right"],
+    [row.box.x, "left"],
   ]);
 }
 
@@ -235,7 +236,8 @@ export function drawPhases(seen, drawn) {
     at,
     name: scene.nodes.get(group.node)?.name ?? "",
     protocol: group.protocol,
-    silent: silence(scene, group, t_us, seen.figure.narrow),
+    silent: silence(scene, group, t_us),
+    briefly: silence(scene, group, t_us, true),
   };
 }
 
