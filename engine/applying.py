@@ -330,6 +330,7 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.SeekGroup: kafka.seek_group,
     c.Seek: kafka.seek,
     c.SetAssignors: kafka.set_assignors,
+    c.SetShareMember: kafka.set_share_member,
     c.SetIdempotence: kafka.set_idempotence,
     c.BeginTransaction: kafka.begin_transaction,
     c.CommitTransaction: kafka.end_transaction,

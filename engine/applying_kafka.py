@@ -8,6 +8,7 @@ from engine import commands as c
 from engine.actors import kafka_transactions as transactions
 from engine.actors.kafka_consumer import KafkaConsumer
 from engine.actors.kafka_producer import KafkaProducer
+from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.durations import spoken
 from engine.errors import CommandError
 from engine.finding import ADMIN, cluster_of, group_member_of, kafka_consumer_of, kafka_producer_of, say
@@ -240,6 +241,25 @@ def set_assignors(simulation: Simulation, command: c.SetAssignors) -> None:
     say(simulation, command, members[0].group_node, ", ".join(command.assignors))
     for place, member in enumerate(members):
         member.set_assignors(simulation.kernel, list(command.assignors), place)
+
+
+def set_share_member(simulation: Simulation, command: c.SetShareMember) -> None:
+    consumer = group_member_of(simulation, command.consumer)
+    if not isinstance(consumer, ShareConsumer):
+        raise CommandError(f"{command.consumer} is no member of a share group")
+    given = {
+        name: value
+        for name in ("acknowledge", "failed", "max_poll_records")
+        if (value := getattr(command, name)) is not None
+    }
+    if not given:
+        raise CommandError("SetShareMember: expected acknowledge, failed or max_poll_records")
+    if command.failed and (command.acknowledge or consumer.spec.acknowledge) == "implicit":
+        raise CommandError(f"{command.consumer} accepts what it failed on: expected explicit with failed")
+    words = {"acknowledge": "", "failed": "failed: ", "max_poll_records": "at most "}
+    said = ", ".join(f"{words[name]}{value}" for name, value in given.items())
+    say(simulation, command, consumer.node, said)
+    consumer.set_sharing(simulation.kernel, given)
 
 
 def set_idempotence(simulation: Simulation, command: c.SetIdempotence) -> None:

@@ -350,6 +350,17 @@ class Seek(Command, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=limits.OFFSET_MAX)] | None = None
 
 
+class SetShareMember(Command, frozen=True):
+    """A share group's member, from its next poll on: share.acknowledgement.mode, what it says of a record
+    that its handler `failed` on (where it acknowledges explicitly), max.poll.records. What is not given
+    stays."""
+
+    consumer: Name
+    acknowledge: Literal["implicit", "explicit"] | None = None
+    failed: Literal["release", "reject"] | None = None
+    max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] | None = None
+
+
 class SetIdempotence(Command, frozen=True):
     """enable.idempotence of a producer, from its next batch on. A batch that was sent already keeps its
     sequence number, or that it has none."""
@@ -403,7 +414,7 @@ AnyCommand = (
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | DeleteQueue | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker
     | StartBroker | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
-    | SetIdempotence | BeginTransaction | CommitTransaction | AbortTransaction | Reseed
+    | SetShareMember | SetIdempotence | BeginTransaction | CommitTransaction | AbortTransaction | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}

@@ -256,6 +256,15 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
                 self._ask(kernel, ops.ShareAcknowledge(group, member, *part.partition, batches))
         kernel.schedule(kernel.now_us + spec.renew, self.owner, "renew", poll, self.life)
 
+    # -- commands -------------------------------------------------------------------------------------
+
+    def set_sharing(self, kernel: Kernel, given: dict[str, Any]) -> None:
+        """From the next record and poll on. Who accepts implicitly says nothing of what it failed on."""
+        self.spec = msgspec.structs.replace(self.spec, **given)
+        if self.spec.acknowledge == "implicit":
+            self.spec = msgspec.structs.replace(self.spec, failed="release", renew=None)
+        self.tell(kernel)
+
     # -- timers ---------------------------------------------------------------------------------------
 
     def _due(self, kernel: Kernel, what: str, a: int) -> None:

@@ -21,7 +21,7 @@ from engine.simulation import Simulation
 from tests.browser.conftest import House
 from tests.browser.scripts import post_office
 from tests.browser.test_kafka_fold import some_command
-from tests.engine.kafka.playing import BUSY, USER_EVENTS
+from tests.engine.kafka.playing import BUSY, SHARED, USER_EVENTS
 
 SAY_ALL = """async ([frame]) => {
   await import("mailroom/kafka/fold.js");
@@ -39,6 +39,7 @@ NODES = (
     "group",
     "partition",
     "leader",
+    "holder",
     "broker",
     "by",
     "destination",
@@ -97,7 +98,7 @@ def frame(raw: list[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("disturbances", [0, 30])
-@pytest.mark.parametrize("scenario", [USER_EVENTS, BUSY], ids=["user-events", "busy"])
+@pytest.mark.parametrize("scenario", [USER_EVENTS, BUSY, SHARED], ids=["user-events", "busy", "shared"])
 def test_every_id_in_a_sentence_was_told(bench: Page, scenario: Scenario, disturbances: int) -> None:
     # Given a whole run, with and without people in it
     raw = run(scenario, 5 + disturbances, disturbances)

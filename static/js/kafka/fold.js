@@ -552,12 +552,17 @@ const ON_NODES = {
 };
 
 /**
- * What the stage is laid out by: partitions, and which group a consumer is of. Returns whether that is news.
+ * What the stage is laid out by: partitions, which group a consumer is of, and which groups are share
+ * groups. Returns whether that is news.
  */
 function learn(plan, event) {
   if (event.type === "PartitionDeclared") {
     if (plan.logs.has(event.node)) return false;
     ON_LOGS.PartitionDeclared(plan, event);
+    return true;
+  }
+  if (event.type === "GroupChanged" && event.protocol === "simple" && !isShared(plan, event.group)) {
+    ON_GROUPS.GroupChanged(plan, event);
     return true;
   }
   if (event.type !== "MemberJoined" && event.type !== "PartitionsAssigned") return false;

@@ -4,6 +4,7 @@
 // rows. Narrow: the same from top to bottom. All partitions of a topic share their columns. All numbers are
 // CSS px of the figure; nothing here depends on what lies in the logs, so that rows stay where they are.
 
+import { isShared } from "mailroom/kafka/fold.js";
 import { path } from "mailroom/scene/tween.js";
 
 const NARROW = 720;
@@ -87,7 +88,7 @@ function sort(plan) {
     return { node, rows, more: all.slice(rows.length) };
   });
   const heirs = new Map();
-  const groups = of("group").map((node) => ({ node, members: [] }));
+  const groups = of("group").map((node) => ({ node, members: [], shared: isShared(plan, node.node) }));
   for (const node of of("consumer")) {
     const group = plan.readers.get(node.node)?.group ?? node.settings?.group;
     (groups.find((each) => each.node.node === group) ?? groups[0])?.members.push(node);
@@ -124,7 +125,10 @@ function sizeOf({ topics, groups }) {
   const above = size.above + (groups.length > 1 && size.labelled ? SECOND_ABOVE : 0);
   const band = size.labelled ? BAND : BAND_MINI;
   const ride = size.labelled ? RIDE + (groups.length > 1 ? BAND : 0) : 0;
-  return { ...size, above, rows, followers, band, ride, bands: Math.max(0, groups.length - 2) * band };
+  // Who has acquired which records is written in a line of its own.
+  const bands =
+    Math.max(0, groups.length - 2) + (size.labelled && groups.some(({ shared }) => shared) ? 1 : 0);
+  return { ...size, above, rows, followers, band, ride, bands: bands * band };
 }
 
 const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));

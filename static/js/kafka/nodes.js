@@ -1,7 +1,8 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
-import { lagOf } from "mailroom/kafka/fold.js";
+import { isShared, lagOf } from "mailroom/kafka/fold.js";
 import { isLong, readWay } from "mailroom/kafka/layout.js";
+import { readersOf, shareLag, shareSays } from "mailroom/kafka/shares.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
   arrow,
@@ -109,6 +110,10 @@ function reading(figure, scene, kept) {
     for (const topic of figure.topics.values())
       for (const partition of topic.rows) {
         const row = figure.nodes.get(partition);
+        if (isShared(scene, id)) {
+          shapes.push(...sharing(figure, scene, kept, { id, partition, row, index, count: groups.length }));
+          continue;
+        }
         const owner = ownerOf(scene, id, partition);
         const key = `read ${partition} ${id}`;
         if (owner && figure.nodes.has(owner.node)) {
@@ -130,6 +135,17 @@ function reading(figure, scene, kept) {
       ]),
     );
   return shapes;
+}
+
+/** From a row to each of those who read it for a share group. */
+function sharing(figure, scene, kept, { id, partition, row, index, count }) {
+  return readersOf(scene, id, partition)
+    .filter((reader) => figure.nodes.has(reader.node))
+    .flatMap((reader) => {
+      const said = `${reader.node} ${scene.nodes.get(reader.node)?.link}`;
+      const make = () => wireTo(figure, scene, row, reader, index, count);
+      return shapesOf(kept, `read ${partition} ${id} ${reader.node}`, said, make);
+    });
 }
 
 /** Whether a group has read from this partition, or one that it did read from is of the same topic. */
@@ -261,7 +277,10 @@ const WORDS = {
 };
 
 const wholeLag = (scene, group) =>
-  [...scene.logs.keys()].reduce((sum, row) => sum + lagOf(scene, group, row).lag, 0);
+  [...scene.logs.keys()].reduce(
+    (sum, row) => sum + (isShared(scene, group) ? shareLag(scene, group, row) : lagOf(scene, group, row).lag),
+    0,
+  );
 
 /** "P0, P1", with their topics where the run has several. */
 function partitionNames(scene, nodes) {
@@ -313,9 +332,10 @@ function partitionSays(scene, log) {
   const parts = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
   if (log.hw < log.end) parts.push(`readable up to ${log.hw}`);
   for (const { node } of scene.groups.values()) {
+    if (isShared(scene, node)) parts.push(shareSays(scene, node, log.node));
     const { committed, lag } = lagOf(scene, node, log.node);
     if (committed !== undefined)
       parts.push(`${scene.nodes.get(node)?.name} committed ${committed}, lag ${lag}`);
   }
-  return parts.join(", ");
+  return parts.filter(Boolean).join(", ");
 }

@@ -10,6 +10,7 @@
 import { countRecords, everAt, glided, lagOf, recordAt } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
 import { paintOver, paintUnder } from "mailroom/kafka/paint.js";
+import { drawShare } from "mailroom/kafka/shares.js";
 import { drawPhases, FRESH_US, rowWords, widthOf } from "mailroom/kafka/words.js";
 import { leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { labelOf } from "mailroom/view/tokens.js";
@@ -157,6 +158,7 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     open: [],
     done: [],
     pointers: [],
+    shares: [],
     followers: [],
     begun: false,
     isFresh: Boolean(log.led) && t_us - log.led.at_us < FRESH_US,
@@ -165,6 +167,7 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     drawRecord(seen, drawn, row, recordAt(log, offset), offset);
   drawGone(seen, drawn, row);
   seen.groups.forEach((group, place) => drawPointers(seen, row, group, place));
+  seen.groups.forEach((group, place) => drawShare(seen, row, group, place));
   drawFollowers(seen, drawn, row);
   drawn.rows.push(row);
   rowWords(seen, drawn, row);

@@ -1,7 +1,9 @@
 // What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and
 // not committed), and below them the phases of a rebalance. Pure, as positions.js is.
 
+import { isShared } from "mailroom/kafka/fold.js";
 import { BAND } from "mailroom/kafka/layout.js";
+import { sayShare } from "mailroom/kafka/shares.js";
 
 // -- lines of words ------------------------------------------------------------------------------
 
@@ -64,6 +66,7 @@ export function rowWords(seen, drawn, row) {
   const lines = linesOf(seen, row);
   if (row.before && !row.shared) sayBefore(seen, lines, words, row);
   for (const pointer of row.pointers) sayPointer(lines, words, row, pointer);
+  for (const share of row.shares) sayShare(lines, words, row, share);
   for (const done of row.done) if (done.words && done.place < 2) sayDone(lines, words, row, done);
   for (const text of eventsOf(seen, row)) sayEvent(lines, words, row, text);
   if (row.log.lso < row.log.hw && row.within(row.log.lso))
@@ -93,7 +96,8 @@ function linesOf({ figure, scene }, row) {
   row.bracketY = box.y - (row.pointers.length > 1 ? 15 : box.cell > 38 ? 8 : 5);
   const top = at(row.bracketY - (box.cell > 38 ? 11 : 9));
   if (narrow) top.block(end - box.leaderWidth, width);
-  return { top, above: row.pointers.length > 1 ? at(box.y - ABOVE) : top, below };
+  const held = row.shares.length ? at(foot + BELOW + below.length * BAND - 1) : null;
+  return { top, above: row.pointers.length > 1 ? at(box.y - ABOVE) : top, below, held };
 }
 
 /** Where the picture of a row begins that has a window of its own. */
@@ -225,7 +229,7 @@ export function drawPhases(seen, drawn) {
   const { scene, t_us, groups } = seen;
   if (!seen.figure.phases) return;
   const all = groups
-    .filter((group) => group.generation > 0)
+    .filter((group) => group.generation > 0 && !isShared(scene, group.node))
     .map((group) => rebalanceOf(scene, group, t_us))
     .filter(Boolean)
     .sort((a, b) => b.since_us - a.since_us);

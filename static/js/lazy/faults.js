@@ -7,7 +7,7 @@ export function settingsOf(stage, node) {
 }
 
 /** Whether these are the settings of a client of Kafka: a member of a group, or a producer. */
-export const isKafkas = (set) => Boolean(set && ("protocol" in set || "acks" in set));
+export const isKafkas = (set) => Boolean(set && ["protocol", "acks", "acquire"].some((one) => one in set));
 
 export const up = (node) => node.state !== "crashed" && node.state !== "stopped";
 

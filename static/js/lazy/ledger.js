@@ -13,6 +13,15 @@ const BESIDE = {
 const WORDS = { on_the_wire: "on the wire" };
 /** Of a group what is visible and not committed is its lag, read or not; `held` is committed and in work. */
 const GROUP_WORDS = { ready: "lag", held: "in work", dropped: "deleted" };
+/** Of a share group each record stands somewhere by itself. */
+const SHARE_WORDS = {
+  done: "accepted",
+  ready: "available",
+  unacked: "acquired",
+  dead: "archived",
+  held: "in work",
+  dropped: "deleted",
+};
 const BROKEN_BY = {
   nothing_lost: ["lost", "dropped", "expired"],
   nothing_dead: ["dead"],
@@ -57,12 +66,17 @@ export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us)
     .sort((a, b) => HOMES.includes(b.kind) - HOMES.includes(a.kind) || a.node - b.node);
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
-    const terms = node.kind === "group" ? ofGroup(places, stand) : ofQueue(places, stand);
+    const isShared = node.kind === "group" && scene.groups.get(node.node)?.protocol === "simple";
+    const terms = isShared
+      ? ofQueue(places, stand, SHARE_WORDS)
+      : node.kind === "group"
+        ? ofGroup(places, stand)
+        : ofQueue(places, stand);
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
     const beside = Object.entries(BESIDE)
       .filter(([place]) => place !== "duplicated_effects" || reached.has(place))
       .map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
-    if (node.kind === "group")
+    if (node.kind === "group" && !isShared)
       beside.unshift({
         place: "unacked",
         word: "read, not committed",
@@ -93,8 +107,8 @@ const nameOf = ({ kind, name }) =>
       ? `no group (${name})`
       : `no queue (${name || "default exchange"})`;
 
-const ofQueue = (places, stand) =>
-  places.map((place) => ({ place, word: WORDS[place] ?? place, count: stand[place] ?? 0 }));
+const ofQueue = (places, stand, words = WORDS) =>
+  places.map((place) => ({ place, word: words[place] ?? place, count: stand[place] ?? 0 }));
 
 const ofGroup = (places, stand) =>
   places

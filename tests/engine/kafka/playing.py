@@ -49,6 +49,10 @@ command = st.one_of(
     st.builds(c.PoisonNext, producer),
     st.builds(c.PublishNow, producer, st.sampled_from(["", "ana"]), st.integers(1, 9)),
     st.builds(c.SetRate, producer, st.sampled_from([0, 60, 900])),
+    st.builds(c.SetShareMember, member, st.sampled_from([None, "implicit", "explicit"])),
+    st.builds(
+        c.SetShareMember, member, failed=st.just("reject"), max_poll_records=st.sampled_from([None, 1, 40])
+    ),
     st.builds(c.SetIdempotence, producer, st.booleans()),
     st.builds(c.BeginTransaction, producer),
     st.builds(c.CommitTransaction, producer),

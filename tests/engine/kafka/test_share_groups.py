@@ -284,9 +284,30 @@ def test_new_partitions_are_shared_out() -> None:
     assert sorted(len(each) for each in reads(events).values()) == [2, 2]
 
 
+def test_what_a_member_takes_and_says_can_be_changed_while_it_works() -> None:
+    journal = (
+        (5 * S, c.SetShareMember("A", failed="reject")),
+        (10 * S, c.SetShareMember("A", "implicit", max_poll_records=4)),
+        (15 * S, c.PublishNow("shop", count=20)),
+    )
+    scenario = shared(sharer("A"), producer__poison={"messages": [20, 70, 120]})
+    totals, events = run(scenario, *journal)
+    # The first was released five times, the second rejected, the third accepted by the next poll
+    assert [e.why for e in of(events, k.AcquisitionEnded) if e.state == "ARCHIVED"] == ["limit", "reject"]
+    assert (totals["dead"], totals["lost"], totals["done"]) == (2, 1, totals["sent"] - 3)
+    assert max(len(e.offsets) for e in of(events, k.RecordsAcquired)) == 4
+    told = [(e.acknowledge, e.failed, e.max_poll_records) for e in of(events, k.ShareMemberSettings)]
+    assert told == [("explicit", "reject", 1), ("implicit", "release", 4)]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
+        (c.SetShareMember("A"), "SetShareMember: expected acknowledge, failed or max_poll_records"),
+        (
+            c.SetShareMember("A", "implicit", "reject"),
+            "A accepts what it failed on: expected explicit with failed",
+        ),
         (c.SetAcknowledge("A", "automatic"), "A is a member of a share group: it acknowledges each record"),
         (c.SeekGroup("log", "g", "earliest"), "g is a share group: it has no offsets to seek"),
         (c.Seek("A", "earliest"), "A is a member of a share group: this is for members of a consumer group"),

@@ -1,10 +1,13 @@
 // What can be broken of a cluster beside what every stage has: the palette learns its targets and gets its
 // buttons.
 
+import { isShared } from "mailroom/kafka/fold.js";
 import { isKafkas, settingsOf, up } from "mailroom/lazy/faults.js";
 import "mailroom/lazy/kafka/sayings-commands.js";
 
 const always = () => true;
+/** A share group has no offsets, and but one assignor. */
+const hasOffsets = (node, stage) => !isShared(stage.shownScene, node.node);
 const isMember = (node, stage) => isKafkas(settingsOf(stage, node));
 
 /** A broker's number, which is in its name: "broker 2". */
@@ -67,7 +70,7 @@ const MORE = {
     label: "Change assignor",
     icon: "M3 6h10l-3-3M17 14H7l3 3",
     kinds: ["group"],
-    may: always,
+    may: hasOffsets,
     choices(group, stage) {
       const { now, lists } = assignorsFor(stage, group);
       return lists
@@ -82,7 +85,7 @@ const MORE = {
     label: "Seek group",
     icon: "M10 4L4 10l6 6M17 4l-6 6 6 6",
     kinds: ["group"],
-    may: always,
+    may: hasOffsets,
     choices: ({ system, name: group }) =>
       ["earliest", "latest"].map((to) => [`${group}: to ${to}`, ["SeekGroup", { system, group, to }]]),
   },
@@ -131,9 +134,13 @@ export function furnishKafkaFaults(stage, faults) {
     fault.kinds.push("producer");
     fault.command = (n) => (n.kind === "producer" ? kafkas(n) : command(n));
   }
-  const more = /"transactional_id": ?"[^"]/.test(stage.dataset.workers)
-    ? { ...MORE, transaction: TRANSACTION }
-    : MORE;
+  const { assignor, seek, ...always_ } = MORE;
+  const { workers } = stage.dataset;
+  const more = {
+    ...always_,
+    ...(!/"acquire":/.test(workers) || /"protocol":/.test(workers) ? { assignor, seek } : {}),
+    ...(/"transactional_id": ?"[^"]/.test(workers) ? { transaction: TRANSACTION } : {}),
+  };
   Object.assign(faults, more);
   stage.parts.faults.append(...Object.entries(more).map(button));
 }

@@ -1,10 +1,22 @@
 // The life of one record: what happened to it in its log and in each group that reads it, when and why. From
 // the events held and, for where it lies, from the presents that were stated. Pure.
 
-import { lagOf } from "mailroom/kafka/fold.js";
+import { isShared, lagOf } from "mailroom/kafka/fold.js";
 import { say } from "mailroom/lazy/sayings.js";
 
 const ENTRIES_MAX = 300;
+/** How an acquisition of a share group ended. */
+const ENDED = {
+  accept: "its member has worked on it",
+  reject: "its member rejected it",
+  gap: "there is nothing to deliver",
+  release: "its member released it",
+  lock: "the acquisition lock ran out",
+  gone: "its member left, or its connection broke",
+  limit: "it was delivered as often as the limit allows",
+  leader: "another broker leads, and knows of no acquisition",
+  deleted: "it was deleted from the log",
+};
 const GONE = {
   retention: "the log keeps no more than its retention says",
   deleted: "an administrator deleted what lies before",
@@ -85,10 +97,16 @@ const WORDS = {
       others ? `in a batch with ${others} other${others > 1 ? "s" : ""}` : "in a batch of its own",
     ];
   },
-  RecordsAppended(life, { node, base, messages }) {
+  RecordsAppended(life, { node, base, messages, cause }) {
     const place = messages.indexOf(life.message);
     if (place < 0) return null;
     const key = life.timeline.facts.messages.get(life.message)?.key;
+    const before = cause > 0 && life.timeline.event(cause);
+    if (before?.type === "AcquisitionEnded")
+      return [
+        `Copied to ${life.name(node)} at offset ${base + place}`,
+        `the dead-letter queue of ${life.name(before.group)}`,
+      ];
     return [
       `Written to ${life.name(node)} at offset ${base + place}`,
       key ? `its key, ${key}, chose the partition` : "it has no key",
@@ -111,9 +129,10 @@ const WORDS = {
     const key = `${group} ${partition} ${offset}`;
     const before = life.handed.get(key) ?? 0;
     life.handed.set(key, before + 1);
+    const shared = isShared(life.timeline.plan, group);
     return [
-      `${life.name(node)} has it${before ? " again" : ""}`,
-      before ? `${life.name(group)} had read it and not committed it` : `for ${life.name(group)}`,
+      `${life.name(node)} has it${before && !shared ? " again" : ""}`,
+      before && !shared ? `${life.name(group)} had read it and not committed it` : `for ${life.name(group)}`,
     ];
   },
   RecordsWorked(life, { group, node, partition, first, next, failed, skipped, repeated, effect }) {
@@ -145,6 +164,22 @@ const WORDS = {
   RecordFailed(life, { node, partition, offset, attempt, why }) {
     if (!life.within(partition, offset, offset + 1).length) return null;
     return [`${life.name(node)} fails at it`, `${why || "an error"}, attempt ${attempt}`];
+  },
+  RecordsAcquired(life, { group, node, member, holder, offsets, deliveries }) {
+    const place = offsets.findIndex((offset) => life.offsets.get(node)?.has(offset));
+    if (place < 0) return null;
+    const who = holder ? life.name(holder) : member;
+    return [`${who} acquires it`, `delivery ${deliveries[place]} for ${life.name(group)}`];
+  },
+  AcquisitionEnded(life, { group, node, offsets, state, why }) {
+    if (!offsets.some((offset) => life.offsets.get(node)?.has(offset))) return null;
+    const now = { AVAILABLE: "Available again", ACKNOWLEDGED: "Accepted", ARCHIVED: "Archived" }[state];
+    return [`${now} for ${life.name(group)}`, ENDED[why]];
+  },
+  AcquisitionRenewed(life, { node, offsets }) {
+    return offsets.some((offset) => life.offsets.get(node)?.has(offset))
+      ? ["Its lock is renewed", "whoever has it works on it still"]
+      : null;
   },
   OffsetCommitted(life, { group, node, offset }) {
     const key = `${group} ${node}`;
@@ -184,6 +219,11 @@ export function standings(scene, message) {
   for (const log of scene.logs.values()) {
     for (const { offset } of lyingIn(log, message)) {
       for (const { node: group, committed } of scene.groups.values()) {
+        if (isShared(scene, group)) {
+          const stands = shareStanding(scene, group, log.node, offset);
+          if (stands) said.push([scene.nodes.get(group)?.name, stands]);
+          continue;
+        }
         const reader = [...scene.readers.values()].find((r) => r.group === group && r.owned[log.node]);
         const own = reader?.owned[log.node];
         const name = scene.nodes.get(group)?.name;
@@ -198,6 +238,20 @@ export function standings(scene, message) {
     }
   }
   return said;
+}
+
+const STANDS = { AVAILABLE: "available", ACKNOWLEDGED: "accepted", ARCHIVED: "archived" };
+
+/** How a share group has a record: "acquired by worker 2", and so on; "" where it has never read there. */
+function shareStanding(scene, group, partition, offset) {
+  const share = scene.shares.get(`${group} ${partition}`);
+  if (!share) return "";
+  if (offset < share.start) return "finished";
+  const { state = "AVAILABLE", holder, member, deliveries = 0 } = share.records.get(offset) ?? {};
+  const times = deliveries > 1 ? `, delivery ${deliveries}` : "";
+  return state === "ACQUIRED"
+    ? `acquired by ${scene.nodes.get(holder)?.name ?? member}${times}`
+    : `${STANDS[state]}${deliveries > 1 ? `, delivered ${deliveries} times` : ""}`;
 }
 
 function lyingIn(log, message) {

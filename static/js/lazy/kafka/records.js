@@ -4,6 +4,12 @@
 import { recordsFrom } from "mailroom/kafka/fold.js";
 import { labelOf } from "mailroom/view/tokens.js";
 
+/** How often a share group has delivered the record, as far as it is in flight; "" for others. */
+function deliveriesAt(scene, partition, offset) {
+  const all = [...scene.shares.values()].filter((share) => share.partition === partition);
+  return Math.max(0, ...all.map((share) => share.records.get(offset)?.deliveries ?? 0)) || "";
+}
+
 /** {title, rows} for the inspector's list; of a log what is held of it here. */
 export function tableOf(stage, node, zone) {
   const scene = stage.shownScene;
@@ -16,7 +22,8 @@ export function tableOf(stage, node, zone) {
     .filter(({ marker }) => !marker)
     .map(({ offset, message, tombstone }) => {
       const { label, key } = labelOf(scene, message, stage.kinds);
-      return [offset, tombstone ? `${label}, no value` : label, key || "none", ""];
+      const times = zone === "log" ? deliveriesAt(scene, node, offset) : "";
+      return [offset, tombstone ? `${label}, no value` : label, key || "none", times];
     });
   return { title: zone === "log" ? `Records in the log of ${name}` : `Records waiting at ${name}`, rows };
 }

@@ -31,6 +31,7 @@ Object.assign(CHANGES, {
     words`${n}: its members are restarted one after the other, to assign by ${about}.`,
     words`${n} gets other assignors.`,
   ],
+  SetShareMember: (n, about) => [2, words`${n} takes and acknowledges records otherwise: ${about}.`],
   SetIdempotence: (n, about) => [
     2,
     about === "on"

@@ -146,8 +146,16 @@ const WHY_GONE = {
   away: "is away",
 };
 
+/** Whether a group is a share group: several of its members may read one partition. */
+const isShared = (t, group) => t.timeline.plan.groups.get(group)?.protocol === "simple";
+
+/** Of a consumer, whether it is a share group's member. */
+const isSharing = (t, node) => isShared(t, t.timeline.plan.readers.get(node)?.group);
+
 function regrouped(t, e) {
   const g = t.name(e.group);
+  if (e.protocol === "simple" && e.state === "Stable")
+    return [1, words`${g} shares its partitions out anew, in epoch ${e.generation}: nobody waits for that.`];
   if (e.state === "Stable")
     return [2, words`${g} is stable in generation ${e.generation}: each member has its partitions.`];
   if (e.state === "Empty") return e.generation ? [2, words`${g} has no members: nobody reads for it.`] : null;
@@ -266,6 +274,18 @@ Object.assign(SENTENCES, {
       if (e.state === "paused") return [3, words`${n} hangs: it is up, and copies nothing.`];
       return [2, words`${n} is up again and copies what it has missed.`];
     }
+    if (e.state === "crashed" && isSharing(t, e.node))
+      return [
+        3,
+        words`${n} crashed. Its connections close: what it had acquired is released at once.`,
+        words`${n} crashed: what it had acquired is released.`,
+      ];
+    if (e.state === "paused" && isSharing(t, e.node))
+      return [
+        3,
+        words`${n} stands still: what it has acquired nobody else gets until its locks run out.`,
+        words`${n} stands still, and keeps what it has acquired.`,
+      ];
     if (e.state === "crashed" && t.timeline.plan.readers.has(e.node))
       return [
         3,
@@ -296,6 +316,13 @@ Object.assign(SENTENCES, {
     const p = t.name(e.node);
     if (e.marker) return [2, words`A marker at offset ${e.base} of ${p} ends a transaction: ${e.marker}.`];
     const at = offsets(e.base, e.base + e.messages.length);
+    const ended = t.cause("AcquisitionEnded");
+    if (ended)
+      return [
+        3,
+        words`What ${t.name(ended.group)} gives up of ${t.name(ended.node)} goes to ${p}, at ${at}.`,
+        words`${p} takes what was given up, at ${at}.`,
+      ];
     return e.messages.length === 1 && e.messages[0]
       ? [1, words`${t.message(e.messages[0])} is appended to ${p} at ${at}.`]
       : [1, words`${p} takes ${records(e.messages.length)}, ${at}.`];
@@ -362,6 +389,13 @@ Object.assign(SENTENCES, {
   PartitionsAssigned(t, e) {
     const [n, parts] = [t.name(e.node), e.partitions.map((partition) => t.name(partition))];
     if (!parts.length) return null;
+    if (isShared(t, e.group))
+      return [
+        1,
+        parts.length === 1
+          ? words`${n} reads ${parts[0]} for ${t.name(e.group)}, beside whoever does.`
+          : words`${n} reads ${parts.length} partitions for ${t.name(e.group)}.`,
+      ];
     const many = words`${n} gets ${parts.length} partitions.`;
     if (parts.length === 1) return [2, words`${n} gets ${parts[0]}.`];
     return parts.length === 2 ? [2, words`${n} gets ${parts[0]} and ${parts[1]}.`, many] : [2, many];
@@ -370,6 +404,10 @@ Object.assign(SENTENCES, {
     const [n, parts] = [t.name(e.node), e.partitions.map((partition) => t.name(partition))];
     if (!parts.length) return null;
     const what = parts.length === 1 ? parts[0] : `${parts.length} partitions`;
+    if (isShared(t, e.group))
+      return e.why === "crashed"
+        ? null
+        : [1, words`${n} reads ${what} no more; what it has acquired it keeps.`];
     if (e.why === "crashed")
       return [
         2,
@@ -412,6 +450,12 @@ Object.assign(SENTENCES, {
   RecordsWorked: worked,
   RecordFailed(t, e) {
     const [n, p] = [t.name(e.node), t.name(e.partition)];
+    if (isShared(t, e.group))
+      return [
+        2,
+        words`${n} fails at offset ${e.offset} of ${p} (${e.why}), at its ${nth(e.attempt)} delivery.`,
+        words`${n} fails at offset ${e.offset}: delivery ${e.attempt}.`,
+      ];
     const then = e.until_us ? "what lies behind it waits" : "it goes on without it";
     return [
       2,

@@ -1,8 +1,10 @@
 // What can be changed of each kind of node of a cluster, in Kafka's words with what follows from it, and the
 // command for it. Pure.
 
+import { isShared } from "mailroom/kafka/fold.js";
 import { settingsOf } from "mailroom/lazy/faults.js";
 import { assignorsFor, brokerOf, isOpen, partitionsOf } from "mailroom/lazy/kafka/faults.js";
+import { shareGroupRows, shareMemberRows } from "mailroom/lazy/kafka/share-rows.js";
 import {
   LINKS,
   STATES,
@@ -38,6 +40,7 @@ const COMMITS = {
 function memberRows(node, scene, stage) {
   const consumer = node.name;
   const set = settingsOf(stage, node);
+  if (set.acquire) return shareMemberRows(node, set);
   const paused = node.state === "paused";
   const link = LINKS[node.link] ?? "";
   const refused = node.about.startsWith("refused") ? `, ${node.about}` : "";
@@ -93,6 +96,7 @@ function memberRows(node, scene, stage) {
 }
 
 function groupRows(node, scene, stage) {
+  if (isShared(scene, node.node)) return shareGroupRows(node, scene);
   const { system, name: group } = node;
   const known = scene.groups.get(node.node);
   const members = known?.members.size ?? 0;
