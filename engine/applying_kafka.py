@@ -11,7 +11,15 @@ from engine.actors.kafka_producer import KafkaProducer
 from engine.actors.kafka_share_consumer import ShareConsumer
 from engine.durations import spoken
 from engine.errors import CommandError
-from engine.finding import ADMIN, cluster_of, group_member_of, kafka_consumer_of, kafka_producer_of, say
+from engine.finding import (
+    ADMIN,
+    actor_of,
+    cluster_of,
+    group_member_of,
+    kafka_consumer_of,
+    kafka_producer_of,
+    say,
+)
 from engine.kafka import operations as ops
 from engine.kafka.settings import is_idempotent
 
@@ -296,6 +304,25 @@ def begin_transaction(simulation: Simulation, command: c.BeginTransaction) -> No
 
 
 def end_transaction(simulation: Simulation, command: c.CommitTransaction | c.AbortTransaction) -> None:
+    named = actor_of(simulation, command.producer, object)
+    if isinstance(named, KafkaConsumer) and isinstance(command, c.AbortTransaction):
+        _abort_of_member(simulation, command)
+        return
     producer = _transactional(simulation, command.producer, True)
     say(simulation, command, producer.node, producer.spec.transactional_id)
     transactions.end(producer, simulation.kernel, commit=isinstance(command, c.CommitTransaction))
+
+
+def _abort_of_member(simulation: Simulation, command: c.AbortTransaction) -> None:
+    """Its application takes it back as soon as it can. Raises `CommandError`."""
+    member = kafka_consumer_of(simulation, command.producer)
+    if not member.transactional or member.output is None:
+        raise CommandError(f"{command.producer} has no transactional.id: it writes without transactions")
+    if member.state != "up":
+        raise CommandError(f"{command.producer} is {member.state}: this needs it up")
+    if member.output.ending:
+        raise CommandError(f"{command.producer} is about to {member.output.ending} its transaction already")
+    if not member.output.library.open:
+        raise CommandError(f"{command.producer} has no transaction open")
+    say(simulation, command, member.node, member.output.spec.transactional_id)
+    member.abort()

@@ -382,7 +382,8 @@ class CommitTransaction(Command, frozen=True):
 
 
 class AbortTransaction(Command, frozen=True):
-    """A transactional producer takes back what it has written since it began."""
+    """A transactional producer takes back what it has written since it began; or a member that produces in
+    transactions does, and reads again from where that one began."""
 
     producer: Name
 

@@ -205,6 +205,11 @@ class Processor(GroupMember):
             self.finishing = "commit"
             transactions.end(output, kernel, commit=True)
 
+    def abort(self) -> None:
+        """By hand: with its next call its application aborts."""
+        assert self.output is not None
+        self.output.library.failed("aborted by hand")
+
     def _abort(self, kernel: Kernel) -> None:
         """abortTransaction: what was produced does not count."""
         assert self.output is not None

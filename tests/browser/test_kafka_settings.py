@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from engine import commands as c
-from engine.scenario import from_data
+from engine.scenario import from_data, load
 from engine.simulation import Simulation
 from engine.wire import decode
 from playground.stage import workers_of
@@ -19,6 +20,7 @@ from tests.browser.mocked import STAGE, in_room
 from tests.browser.test_node_settings import pressed, row, said
 
 S = 1_000_000
+LESSONS = Path(__file__).parents[2] / "lessons"
 
 
 def member(name: str, group: str, **changes: Any) -> dict[str, Any]:
@@ -126,6 +128,23 @@ def test_what_was_done_is_undone_from_the_same_button(server: Any, house: House)
         expect(pressed_).to_be_focused()
     palette(page).get_by_role("button", name="Idempotence off", exact=True).click()
     assert said(server, page)[0] == ("SetIdempotence", {"producer": "shop", "on": True})
+
+
+def test_who_produces_in_transactions_is_told_to_abort_the_open_one(server: Any, house: House) -> None:
+    scenario = load(LESSONS / "scenarios" / "kafka-transactions.toml")
+    simulation = Simulation(scenario, 1)
+    while not simulation.advance(20 * S):
+        pass
+    assert simulation.ticks is not None
+    events = [event for tick in simulation.ticks.take() for event in decode(tick.events)]
+    page = in_room(server, house, events, int(17.9 * S), workers=json.dumps(workers_of(scenario)),
+                   systems="kafka", kinds=json.dumps(scenario.kinds))  # fmt: skip
+    wait(page, "!!document.querySelector('[data-fault=transaction]')")
+    sheet = open_settings(page, "pricing 1")
+    row(sheet, "Produces").get_by_role("button", name="Abort", exact=True).click()
+    palette(page).get_by_role("button", name="Transaction", exact=True).click()
+    wanted = ("AbortTransaction", {"producer": "pricing 1"})
+    assert said(server, page, 2) == [wanted, wanted]
 
 
 def test_a_stage_without_a_cluster_has_the_six_buttons_alone(server: Any, house: House) -> None:

@@ -56,7 +56,7 @@ command = st.one_of(
     st.builds(c.SetIdempotence, producer, st.booleans()),
     st.builds(c.BeginTransaction, producer),
     st.builds(c.CommitTransaction, producer),
-    st.builds(c.AbortTransaction, producer),
+    st.builds(c.AbortTransaction, actor),
     st.builds(c.AddProducer, producer),
     st.builds(c.RemoveProducer, producer),
     st.builds(c.DropNextAck, actor),

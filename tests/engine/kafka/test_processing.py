@@ -285,3 +285,34 @@ def test_what_does_not_go_together_is_refused(to: dict[str, Any], changes: dict[
     with pytest.raises(ScenarioError) as caught:
         room(to, **changes)
     assert said in caught.value.problems
+
+
+def test_an_abort_by_hand_has_it_read_again_from_where_the_transaction_began() -> None:
+    simulation = Simulation(room(EXACTLY, work={"constant": "300ms"}), 1)
+    a = next(actor for actor in simulation.actors if actor.spec.name == "A")
+    simulation.advance(5 * S, 1 << 40)
+    while not (a.output.library.tried and a.hand):  # type: ignore[union-attr]
+        simulation.advance(simulation.now_us + 1_000, 1 << 40)
+    simulation.apply_at(simulation.now_us + 20_000, c.AbortTransaction("A"), 1)
+    simulation.advance(simulation.now_us + 2 * S, 1 << 40)
+    simulation.advance(60 * S, 1 << 40)
+    events = told(simulation)
+    [aborted] = [event for event in of(events, k.TransactionChanged) if event.state == "CompleteAbort"]
+    began = min(event.at_us for event in of(events, k.PositionSet) if event.at_us >= aborted.at_us)
+    assert began == aborted.at_us + 10_000
+    counts = by_group(simulation)
+    assert counts["committed"]["done"] == counts["committed"]["owed"] < counts["all"]["owed"]
+    assert not simulation.totals()["lost"]
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ({}, r"A has no transactional\.id: it writes without transactions"),
+        (EXACTLY, "A has no transaction open"),
+    ],
+)
+def test_an_abort_needs_a_transaction(to: dict[str, Any], said: str) -> None:
+    simulation = Simulation(room(to), 1)
+    with pytest.raises(CommandError, match=said):
+        simulation.apply_at(0, c.AbortTransaction("A"), 1)

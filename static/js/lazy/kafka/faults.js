@@ -109,14 +109,21 @@ const MORE = {
 const TRANSACTION = {
   label: "Transaction",
   icon: "M7 3H4v14h3M13 3h3v14h-3M7 10h6",
-  kinds: ["producer"],
-  may: (n, stage) => up(n) && Boolean(settingsOf(stage, n)?.transactional_id),
-  choices: ({ name: producer, ...node }, stage) =>
-    (isOpen(stage, { ...node, name: producer }) ? ["Commit", "Abort"] : ["Begin"]).map((word) => [
-      `${producer}: ${word.toLowerCase()}`,
-      [`${word}Transaction`, { producer }],
+  kinds: ["producer", "consumer"],
+  may: (n, stage) =>
+    up(n) && Boolean(settingsOf(stage, n)?.transactional_id) && (n.kind === "producer" || isOpen(stage, n)),
+  choices: (node, stage) =>
+    endsOf(stage, node).map((word) => [
+      `${node.name}: ${word.toLowerCase()}`,
+      [`${word}Transaction`, { producer: node.name }],
     ]),
 };
+
+/** A member begins and commits its transactions by itself: people can only have it abort one. */
+function endsOf(stage, node) {
+  if (node.kind === "consumer") return ["Abort"];
+  return isOpen(stage, node) ? ["Commit", "Abort"] : ["Begin"];
+}
 
 /** Whether the coordinator knows that the producer has written into a transaction which is not over. */
 export const isOpen = (stage, node) =>

@@ -58,6 +58,7 @@ function memberRows(node, scene, stage) {
         ),
       },
       ...workRows(consumer, set, node, "its partitions lag"),
+      ...outputRows(node, set, stage),
       {
         label: "Seek",
         says: "It reads on from there after its poll. Nothing is committed by that alone.",
@@ -93,6 +94,25 @@ function memberRows(node, scene, stage) {
       },
     ],
   };
+}
+
+/** Of a member that produces of what it reads. */
+function outputRows(node, { topic, transactional_id: id }, stage) {
+  if (!topic) return [];
+  const abort = act(
+    "Abort",
+    ["AbortTransaction", { producer: node.name }],
+    !isOpen(stage, node) || !alive(node),
+  );
+  return [
+    {
+      label: "Produces",
+      says: id
+        ? `To ${topic}, in the same transaction as the offsets of what it read: both count, or neither does.`
+        : `To ${topic}. It commits what it read after that: a crash in between has it produced again.`,
+      controls: id ? [abort] : [],
+    },
+  ];
 }
 
 function groupRows(node, scene, stage) {
