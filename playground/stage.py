@@ -89,8 +89,10 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
 
 
 def systems_of(scenario: Scenario) -> str:
-    """The kinds of its systems, each once, with a space between: a stage fetches what it needs for them."""
-    return " ".join(dict.fromkeys(kind_of(system) for system in scenario.system))
+    """The kinds of its systems, each once, with a space between, and whether a cluster has a share group: a
+    stage fetches what it needs for them."""
+    kinds = [kind_of(system) for system in scenario.system]
+    return " ".join(dict.fromkeys([*kinds, *(["share-group"] if scenario.share_consumers else [])]))
 
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from engine.kafka import events as k
 from engine.scenario import load
 from engine.simulation import Simulation
 from engine.wire import decode
-from playground.stage import workers_of
+from playground.stage import systems_of, workers_of
 from tests.browser.conftest import House, wait
 from tests.browser.mocked import STAGE, in_room
 from tests.browser.test_kafka_layout import LOOK, faults_of
@@ -34,6 +34,7 @@ UNTIL_US = 50 * S
 def show(open_page: Callable[..., Page], house: House) -> Callable[[int], tuple[Page, list[Any]]]:
     def show_(width: int = 1280) -> tuple[Page, list[Any]]:
         events, stage = run(SLUG, UNTIL_US)
+        stage["systems"] = systems_of(SCENARIO)
         page = open_page(house.show(events, chunks=5, **stage))
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(f"{STAGE}.pause()")
@@ -182,7 +183,7 @@ def room(server: Any, house: House) -> Page:
         pass
     assert simulation.ticks is not None
     events = [event for tick in simulation.ticks.take() for event in decode(tick.events)]
-    shown = in_room(server, house, events, 12 * S, workers=json.dumps(workers_of(SCENARIO)), systems="kafka",
+    shown = in_room(server, house, events, 12 * S, workers=json.dumps(workers_of(SCENARIO)), systems=systems_of(SCENARIO),
                     kinds=json.dumps(SCENARIO.kinds))  # fmt: skip
     wait(shown, "!!document.querySelector('[data-fault=broker]')")
     return shown

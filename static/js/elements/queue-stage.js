@@ -29,8 +29,12 @@ const VIEWS = {
     ]),
 };
 
-/** {layout, positions, drawNodes, drawWires} of the one that draws `systems`: "kafka" or "rabbitmq". */
+/**
+ * {layout, positions, drawNodes, drawWires} of the one that draws `systems`: "kafka" or "rabbitmq", and
+ * "share-group" where a cluster has one.
+ */
 export async function viewOf(systems) {
+  if (/\bshare-group\b/.test(systems)) await import("mailroom/lazy/kafka/shares.js");
   const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();
   return Object.assign({}, ...parts);
 }
@@ -120,7 +124,7 @@ export class QueueStage extends HTMLElement {
 
   /** The kinds of systems that the run has: "kafka", "rabbitmq". */
   get systems() {
-    return (this.dataset.systems || "rabbitmq").split(" ");
+    return (this.dataset.systems || "rabbitmq").split(" ").filter((system) => system in VIEWS);
   }
 
   draws(system) {

@@ -1,8 +1,7 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
-import { isShared, lagOf } from "mailroom/kafka/fold.js";
+import { isShared, lagOf, sharing } from "mailroom/kafka/fold.js";
 import { isLong, readWay } from "mailroom/kafka/layout.js";
-import { readersOf, shareLag, shareSays } from "mailroom/kafka/shares.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
   arrow,
@@ -111,7 +110,9 @@ function reading(figure, scene, kept) {
       for (const partition of topic.rows) {
         const row = figure.nodes.get(partition);
         if (isShared(scene, id)) {
-          shapes.push(...sharing(figure, scene, kept, { id, partition, row, index, count: groups.length }));
+          shapes.push(
+            ...sharedWires(figure, scene, kept, { id, partition, row, index, count: groups.length }),
+          );
           continue;
         }
         const owner = ownerOf(scene, id, partition);
@@ -138,8 +139,8 @@ function reading(figure, scene, kept) {
 }
 
 /** From a row to each of those who read it for a share group. */
-function sharing(figure, scene, kept, { id, partition, row, index, count }) {
-  return readersOf(scene, id, partition)
+function sharedWires(figure, scene, kept, { id, partition, row, index, count }) {
+  return (sharing.readersOf?.(scene, id, partition) ?? [])
     .filter((reader) => figure.nodes.has(reader.node))
     .flatMap((reader) => {
       const said = `${reader.node} ${scene.nodes.get(reader.node)?.link}`;
@@ -278,7 +279,9 @@ const WORDS = {
 
 const wholeLag = (scene, group) =>
   [...scene.logs.keys()].reduce(
-    (sum, row) => sum + (isShared(scene, group) ? shareLag(scene, group, row) : lagOf(scene, group, row).lag),
+    (sum, row) =>
+      sum +
+      (isShared(scene, group) ? (sharing.shareLag?.(scene, group, row) ?? 0) : lagOf(scene, group, row).lag),
     0,
   );
 
@@ -332,7 +335,7 @@ function partitionSays(scene, log) {
   const parts = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
   if (log.hw < log.end) parts.push(`readable up to ${log.hw}`);
   for (const { node } of scene.groups.values()) {
-    if (isShared(scene, node)) parts.push(shareSays(scene, node, log.node));
+    if (isShared(scene, node)) parts.push(sharing.shareSays?.(scene, node, log.node) ?? "");
     const { committed, lag } = lagOf(scene, node, log.node);
     if (committed !== undefined)
       parts.push(`${scene.nodes.get(node)?.name} committed ${committed}, lag ${lag}`);

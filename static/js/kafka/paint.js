@@ -1,7 +1,7 @@
 // Paints the rows of a cluster onto the one canvas: what lies under the records (beds, rails, pointers,
 // lag) and what lies over them (words, brackets, strokes). What it paints, positions.js says.
 
-import { paintShare, paintShareOver } from "mailroom/kafka/shares.js";
+import { sharing } from "mailroom/kafka/fold.js";
 
 const TOOTH = 5;
 const LAG = 9;
@@ -17,7 +17,7 @@ export function paintUnder(c, atlas, drawn, figure) {
     bed(c, row, colours);
     for (const follower of row.followers) followerRow(c, row, follower, colours);
     for (const pointer of row.pointers) lagBar(c, row, pointer, colours);
-    for (const share of row.shares) paintShare(c, row, share, colours, hatch);
+    for (const share of row.shares) sharing.paintShare(c, row, share, colours, hatch);
   }
   if (drawn.phases) phaseLine(c, drawn.phases, figure, colours);
 }
@@ -251,7 +251,7 @@ export function paintOver(c, { colours }, drawn) {
       });
     for (const { x, y } of row.tombstones)
       noValue(c, x + row.box.cell * 0.33, y - row.box.cell * 0.33, colours);
-    for (const share of row.shares) paintShareOver(c, row, share, colours);
+    for (const share of row.shares) sharing.paintShareOver(c, row, share, colours);
     for (const marker of row.markers) control(c, marker, row.box, colours);
     for (const { bracket } of row.done)
       if (bracket)

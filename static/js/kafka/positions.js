@@ -7,10 +7,9 @@
 // An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js;
 // a row (drawn.rows) is what paint.js needs of one partition.
 
-import { countRecords, everAt, glided, lagOf, recordAt } from "mailroom/kafka/fold.js";
+import { countRecords, everAt, glided, lagOf, recordAt, sharing } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
 import { paintOver, paintUnder } from "mailroom/kafka/paint.js";
-import { drawShare } from "mailroom/kafka/shares.js";
 import { drawPhases, FRESH_US, rowWords, widthOf } from "mailroom/kafka/words.js";
 import { leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { labelOf } from "mailroom/view/tokens.js";
@@ -167,7 +166,7 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     drawRecord(seen, drawn, row, recordAt(log, offset), offset);
   drawGone(seen, drawn, row);
   seen.groups.forEach((group, place) => drawPointers(seen, row, group, place));
-  seen.groups.forEach((group, place) => drawShare(seen, row, group, place));
+  seen.groups.forEach((group, place) => sharing.drawShare?.(seen, row, group, place));
   drawFollowers(seen, drawn, row);
   drawn.rows.push(row);
   rowWords(seen, drawn, row);

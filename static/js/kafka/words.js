@@ -1,9 +1,8 @@
 // What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and
 // not committed), and below them the phases of a rebalance. Pure, as positions.js is.
 
-import { isShared } from "mailroom/kafka/fold.js";
+import { isShared, sharing } from "mailroom/kafka/fold.js";
 import { BAND } from "mailroom/kafka/layout.js";
-import { sayShare } from "mailroom/kafka/shares.js";
 
 // -- lines of words ------------------------------------------------------------------------------
 
@@ -66,7 +65,7 @@ export function rowWords(seen, drawn, row) {
   const lines = linesOf(seen, row);
   if (row.before && !row.shared) sayBefore(seen, lines, words, row);
   for (const pointer of row.pointers) sayPointer(lines, words, row, pointer);
-  for (const share of row.shares) sayShare(lines, words, row, share);
+  for (const share of row.shares) sharing.sayShare(lines, words, row, share);
   for (const done of row.done) if (done.words && done.place < 2) sayDone(lines, words, row, done);
   for (const text of eventsOf(seen, row)) sayEvent(lines, words, row, text);
   if (row.log.lso < row.log.hw && row.within(row.log.lso))
