@@ -86,7 +86,7 @@ def test_a_lesson_at_each_step(open_: Callable[..., Page], slug: str, width: int
     found = {"predict": findings(page)}
     page.get_by_role("radio").first.check()
     page.get_by_role("button", name="Keep my prediction and run").click()
-    wait(page, "!document.querySelector('[data-running]').hidden", 20)
+    wait(page, "document.querySelector('[data-running]')?.hidden === false", 20)
     found["run"] = findings(page)
     token = page.locator("[name=csrfmiddlewaretoken]").first.input_value()
     base = page.url.split("?")[0]

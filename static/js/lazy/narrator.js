@@ -1,6 +1,7 @@
 // One sentence about what has just happened: at most one every 1.5 s, the weightiest first, ordinary ones
 // more seldom. When somebody steps: the moment that was stepped to, whatever it is.
 
+import { TICK_US } from "mailroom/scene/timeline.js";
 import { say, words } from "mailroom/lazy/sayings.js";
 import { isFirstToWait, waitsOf } from "mailroom/lazy/waiting.js";
 
@@ -36,11 +37,14 @@ class Narrator {
 
   follow() {
     const { timeline, shown_us } = this.stage;
+    // The first command opens a room: what it does has happened before its events are here.
+    if (timeline.retold_us <= this.heard_us) this.heard_us = timeline.retold_us - 1;
+    timeline.retold_us = Infinity;
     const passed_us = shown_us - this.heard_us;
     if (passed_us < 0 || passed_us > JUMP_US * Math.max(1, this.stage.clock.rate) || !this.stage.playing)
       this.recall(shown_us);
     else if (passed_us > 0) this.listen(timeline.between(this.heard_us, shown_us));
-    this.heard_us = shown_us;
+    this.heard_us = Math.min(shown_us, Math.max(this.heard_us, timeline.reachTick * TICK_US - 1));
     this.showTime(shown_us);
   }
 

@@ -31,6 +31,8 @@ export class Timeline {
     this.destinations = new Set();
     this.last = false;
     this.planIsOld = false;
+    /** From here on the events that were held have been replaced, or are about to be; Infinity when not. */
+    this.retold_us = Infinity;
     this.version += 1;
   }
 
@@ -172,6 +174,7 @@ export class Timeline {
   }
 
   cut(segment, tick) {
+    this.retold_us = Math.min(this.retold_us, tick * TICK_US);
     const kept = this.upTo(segment, tick * TICK_US - 1);
     const gone = segment.events.splice(kept);
     for (const event of gone) this.unlearn(event);

@@ -105,7 +105,7 @@ const MORE = {
   },
 };
 
-/** Only where somebody writes in transactions. */
+/** Only where a producer writes in transactions; a member that does begins and ends them by itself. */
 const TRANSACTION = {
   label: "Transaction",
   icon: "M7 3H4v14h3M13 3h3v14h-3M7 10h6",
@@ -143,10 +143,11 @@ export function furnishKafkaFaults(stage, faults) {
   }
   const { assignor, seek, ...always_ } = MORE;
   const { workers } = stage.dataset;
+  const byHand = Object.values(JSON.parse(workers || "{}")).some((set) => set.acks && set.transactional_id);
   const more = {
     ...always_,
     ...(!/"acquire":/.test(workers) || /"protocol":/.test(workers) ? { assignor, seek } : {}),
-    ...(/"transactional_id": ?"[^"]/.test(workers) ? { transaction: TRANSACTION } : {}),
+    ...(byHand ? { transaction: TRANSACTION } : {}),
   };
   Object.assign(faults, more);
   stage.parts.faults.append(...Object.entries(more).map(button));
