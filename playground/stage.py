@@ -81,7 +81,7 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
         "workers": json.dumps(workers_of(scenario), ensure_ascii=False),
         "length_us": scenario.length_us,
         "strips": len({consumer.from_.queue for consumer in scenario.amqp_consumers}),
-        "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.consumer),
+        "slips": any(consumer.effect.unit or consumer.idempotency for consumer in scenario.amqp_consumers),
         "epoch": 0,
         "rules": RULES,
         "open_url": reverse("open-room"),

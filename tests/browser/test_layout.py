@@ -141,11 +141,12 @@ def test_nothing_overlaps_and_nothing_is_cut(
     assert wrong == {}
 
 
-def test_five_lanes_fit_on_a_screen_and_more_scroll_under_fixed_heads(
-    open_page: Callable[..., Page], house: House
+def test_five_lanes_fit_on_a_screen_with_the_ledger_and_more_scroll_under_fixed_heads(
+    visit: Callable[..., Page],
 ) -> None:
-    page = open_page(house.show(post_office()))
+    page = visit("/play/work-queue/")
     page.set_viewport_size({"width": 1280, "height": 800})
+    wait(page, f"{STAGE}.furnished")
     page.evaluate(f"{STAGE}.pause()")
     for lanes, scrolls in ((5, False), (9, True)):
         events: list[Any] = [
@@ -157,14 +158,21 @@ def test_five_lanes_fit_on_a_screen_and_more_scroll_under_fixed_heads(
                        e.WireAdded(0, 0, 1, i, "binding", "")]  # fmt: skip
             events += [e.NodeAdded(0, 0, 20 + i, "consumer", f"worker {i}", "broker", "1 s each"),
                        e.WireAdded(0, 0, i, 20 + i, "consume", ""),
-                       r.ConsumerRegistered(0, 0, 20 + i, i, 2, 0, False, False)]  # fmt: skip
+                       r.ConsumerRegistered(0, 0, 20 + i, i, 2, 0, False, False),
+                       e.Settled(0, 0, (100 + i,), i, "", "ready")]  # fmt: skip
         frame = {"epoch": 0, "tick": 0, "seq": 0, "first": 1, "events": wire(events), "digest": ""}
         page.evaluate(
             f"(frame) => {{ const s = {STAGE}; s.timeline.reset(frame); s.layoutKey = ''; s.seek(0); s.draw(); }}",
             frame,
         )
+        wait(page, f"{STAGE}.parts.ledger.children.length === {lanes}")
+        page.evaluate(f"{STAGE}.draw()")
         figure = f"{STAGE}.parts.figure"
         assert page.evaluate(f"{figure}.scrollHeight > {figure}.clientHeight") is scrolls
+        # The whole picture stands above the narrator, and the ledger is on the screen.
+        foot = f"{STAGE}.parts.steering.getBoundingClientRect()"
+        assert page.evaluate(f"{figure}.getBoundingClientRect().bottom <= {foot}.top + 1")
+        assert page.evaluate(f"{foot}.bottom") == pytest.approx(800, abs=1)
         page.evaluate(f"{figure}.scrollTop = 200")
         head, top = (
             page.evaluate(f"{x}.getBoundingClientRect().top")

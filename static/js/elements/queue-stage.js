@@ -9,6 +9,8 @@ import { Atlas, fitCanvas, paint } from "mailroom/view/tokens.js";
 const PANE_MARGIN = 240;
 /** px of the figure that may be out of sight without a word. */
 const EDGE = 8;
+/** However low the screen is, this much of a figure is seen. (stage.css) */
+const ROOM_MIN = 300;
 
 /**
  * How each system is drawn: where everything stands, what is drawn at a moment, nodes and wires. A page
@@ -105,6 +107,12 @@ export class QueueStage extends HTMLElement {
     };
     document.addEventListener("scroll", () => this.scrolled(), { capture: true, passive: true });
     new ResizeObserver(redraw).observe(this.parts.figure);
+    const refit = () => {
+      this.figureRoom = 0;
+      this.wake();
+    };
+    new ResizeObserver(refit).observe(this.parts.steering);
+    addEventListener("resize", refit);
     new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
       matchMedia(query).addEventListener("change", redraw);
@@ -321,15 +329,18 @@ export class QueueStage extends HTMLElement {
   /** Lays the figure out anew when its width or what is on the stage has changed. */
   arrange() {
     const width = this.figureWidth || (this.figureWidth = this.parts.figure.clientWidth);
-    const key = `${width} ${this.timeline.planVersion}`;
+    const room = (this.figureRoom ||= this.roomForFigure());
+    const key = `${width} ${room} ${this.timeline.planVersion}`;
     const ratio = Math.min(3, devicePixelRatio || 1);
     if (this.layoutKey !== key) {
       this.layoutKey = key;
-      this.figure = view.layout(this.timeline.plan, Math.max(width, 320));
+      this.figure = view.layout(this.timeline.plan, Math.max(width, 320), { room });
       this.drawnVersion = "";
       this.pane = null;
       this.parts.figure.classList.toggle("narrow", this.figure.narrow);
       this.parts.scroller.style.height = `${this.figure.height}px`;
+      this.parts.figure.classList.toggle("fitted", room < Infinity);
+      this.parts.figure.style.setProperty("--room", `${room}px`);
     }
     if (this.dressed !== ratio) this.atlas.dress(this, ratio);
     this.dressed = ratio;
@@ -338,6 +349,20 @@ export class QueueStage extends HTMLElement {
       this.tellEdges();
     }
     fitCanvas(this.parts.canvas, this.figure, ratio, this.pane);
+  }
+
+  /**
+   * How high the figure may be between what is above it and what sticks to the foot of the screen (narrator,
+   * transport, ledger); Infinity where nothing does. It is measured when the window or the foot becomes
+   * another, not when a row of targets or a sheet of settings opens: the picture does not jump then.
+   */
+  roomForFigure() {
+    const { figure, steering } = this.parts;
+    if (getComputedStyle(steering).position !== "sticky") return Infinity;
+    const topOf = (element) => element.getBoundingClientRect().top;
+    const host = getComputedStyle(this).position === "sticky" ? this.parentElement : this;
+    const top = topOf(figure) - topOf(this) + topOf(host) + scrollY;
+    return Math.max(ROOM_MIN, Math.floor(innerHeight - top - steering.offsetHeight));
   }
 
   /**

@@ -53,9 +53,9 @@ const GUTTER = { left: 46, right: 18, head: 20 };
 
 /**
  * @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map, topics: Map, groups: Map,
- * phases}}
+ * phases}} places of `plan`'s nodes in `width`, from `top` on.
  */
-export function layout(plan, width, top = 0) {
+export function layout(plan, width, { top = 0 } = {}) {
   const parts = sort(plan);
   const narrow = width < NARROW;
   const figure = {

@@ -30,6 +30,9 @@ const BROKEN_BY = {
 };
 
 const PLAYING_MS = 250;
+/** How wide a letter of a word is, in px, and how many destinations are seen at once (stage.css). */
+const LETTER = 7.2;
+const IN_SIGHT = 3;
 
 export function furnishLedger(stage) {
   const box = stage.parts.ledger;
@@ -130,6 +133,11 @@ function markOf(scene, destination, { place, count }) {
 function build(box, rows, shape) {
   box.shape = shape;
   box.cells = [];
+  const columns = rows[0]?.terms.map(({ word }) => `${Math.max(52, Math.round(word.length * LETTER))}px`);
+  box.style.setProperty("--columns", columns?.join(" ") ?? "");
+  // Who has only a keyboard can move what is longer than its place.
+  if (rows.length > IN_SIGHT) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
   box.replaceChildren(
     ...rows.map((row) => {
       const list = document.createElement("dl");

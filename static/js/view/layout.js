@@ -1,8 +1,9 @@
 // Where everything stands: automatic lanes in fixed columns, from what the run has on its stage. Pure.
 //
 // Wide: producers | exchanges | queues | consumers. Narrow: the same order from top to bottom, lanes keep
-// their direction (tail left, head right). All numbers are CSS px of the figure. Up to three lanes are roomy;
-// more are close, so that five fit on a screen.
+// their direction (tail left, head right). All numbers are CSS px of the figure. Up to three lanes are roomy,
+// or a little less where the screen is low; more are close, so that five fit, or
+// tight.
 
 import { path } from "mailroom/scene/tween.js";
 
@@ -13,14 +14,28 @@ const ROOMY = {
   row: 12,
   scale: 0.95,
 };
+const MIDDLE = {
+  lane: { cell: 50, height: 54, above: 52, below: 14 },
+  consumer: { height: 66, above: 26, gap: 12 },
+  row: 4,
+  scale: 0.88,
+};
+/** Name and note of a lane stand in one line. */
 const CLOSE = {
   lane: { cell: 46, height: 46, above: 30, below: 12 },
   consumer: { height: 54, above: 21, gap: 7 },
   row: 0,
   scale: 0.82,
 };
+const TIGHT = {
+  lane: { cell: 44, height: 42, above: 30, below: 8 },
+  consumer: { height: 46, above: 21, gap: 4 },
+  row: 0,
+  scale: 0.78,
+};
 const ROOMY_LANES_MAX = 3;
-const ROOMY_HEIGHT_MAX = 520;
+/** Where nothing says how high a figure may be (a thumbnail, a phone), and on a high screen. */
+const ROOM_MAX = 520;
 const CONSUMER_WIDTH = { min: 162, max: 340 };
 const PRODUCER = { min: 126, max: 364, height: 58, gap: 26 };
 const EXCHANGE = { radius: 33, below: 44 };
@@ -35,21 +50,21 @@ const READY = { least: 4, comfortable: 6, most: 12 };
 const RECEIPTS = { unlimited: 4, most: 6 };
 const LANE_WIDTH_MIN = 330;
 const NOTE_BELOW = 24;
+/** Over the highest lane are the heads of the columns. */
+const HEAD = 34;
 /** Between the lowest box and the line under the figure. */
 const FOOT = 12;
 
 /**
  * @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map}} places of `plan`'s nodes in
- * `width`.
+ * `width`; `room` is how high the figure may be on the screen.
  */
-export function layout(plan, width) {
+export function layout(plan, width, { room = Infinity } = {}) {
   const parts = sort(plan);
   const narrow = width < NARROW;
-  const nodes = new Map();
-  const close = !narrow && isClose(parts);
-  const place = narrow
-    ? placeNarrow(parts, width, nodes)
-    : placeWide(parts, width, nodes, close ? CLOSE : ROOMY);
+  const { nodes, close, ...place } = narrow
+    ? placeNarrow(parts, width)
+    : placeToFit(parts, width, Math.min(room, ROOM_MAX));
   for (const [node, first] of parts.heirs) nodes.set(node, nodes.get(first));
   const figure = { width, narrow, close, nodes, ...place };
   figure.wires = new Map(
@@ -58,19 +73,14 @@ export function layout(plan, width) {
   return figure;
 }
 
-/** Whether the lanes would not fit on a screen when they are roomy. */
-function isClose({ queues }) {
-  const {
-    lane: { above, height, below },
-    consumer: each,
-    row,
-  } = ROOMY;
-  const worker = each.above + each.height + each.gap;
-  const tall = queues.reduce(
-    (sum, { settled }) => sum + row + Math.max(above + height + below, settled * worker),
-    0,
-  );
-  return queues.length > ROOMY_LANES_MAX || tall > ROOMY_HEIGHT_MAX;
+/** In the largest size in which the lanes, with those who were there at first, fit into `room`. */
+function placeToFit(parts, width, room) {
+  const sizes = parts.queues.length > ROOMY_LANES_MAX ? [CLOSE, TIGHT] : [ROOMY, MIDDLE, CLOSE, TIGHT];
+  for (const size of sizes) {
+    const { settled, ...place } = placeWide(parts, width, size);
+    const close = size === CLOSE || size === TIGHT;
+    if (settled <= room || size === TIGHT) return { ...place, close };
+  }
 }
 
 /** Nodes by kind in order of appearance, consumers under the queue they have (or had). */
@@ -180,15 +190,12 @@ const keyRoom = ({ wires, exchanges }) =>
 
 // -- wide ---------------------------------------------------------------------------------------
 
-function placeWide(parts, width, nodes, size) {
+function placeWide(parts, width, size) {
+  const nodes = new Map();
   const { exchangeX, making, ...columns } = columnsOf(parts, width, size.lane.cell);
   const { laneX, consumerX, working, cell } = columns;
-  const y = placeRows(
-    parts,
-    nodes,
-    roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns),
-    columns,
-  );
+  const roomy = roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns);
+  const y = placeRows(parts, nodes, roomy, columns);
   const wish = (node) =>
     mean(
       parts.wires
@@ -215,7 +222,7 @@ function placeWide(parts, width, nodes, size) {
     })),
     (node, middle) => nodes.set(node.node, producer(1, Math.round(middle - PRODUCER.height / 2), making)),
   );
-  const height = Math.max(220, y, exchangeEnd, producerEnd) + FOOT + (returns(parts) ? 28 : 0);
+  const foot = FOOT + (returns(parts) ? 28 : 0);
   const heads = [
     ["producer", 0],
     ["exchange", exchangeX - EXCHANGE.radius],
@@ -223,8 +230,10 @@ function placeWide(parts, width, nodes, size) {
     ["consumer", consumerX],
   ];
   return {
+    nodes,
     width: consumerX + working + 2,
-    height,
+    height: Math.max(220, y, exchangeEnd, producerEnd) + foot,
+    settled: parts.queues.reduce((sum, row) => sum + rowHeight(row, roomy) + roomy.row, HEAD) + foot,
     heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })),
   };
 }
@@ -263,7 +272,7 @@ function share(laneWidth, asked, cellMax) {
 function roomFor(parts, size, { working, laneWidth, receipts }) {
   const { lane, consumer: each } = size;
   const long = parts.consumers.some((node) => isLong(node.name, node.about ?? "", working));
-  const sameLine = lane.above < ROOMY.lane.above;
+  const sameLine = lane.above < MIDDLE.lane.above;
   const low = parts.queues.some(({ node }) =>
     isLow(node.name, queueNote(node), laneWidth - receipts * lane.cell - 3, sameLine),
   );
@@ -274,14 +283,21 @@ function roomFor(parts, size, { working, laneWidth, receipts }) {
   };
 }
 
+const stackHeight = ({ settled }, each) => settled * (each.above + each.height + each.gap) - each.gap;
+
+/** A lane with the workers that were there at first. */
+function rowHeight(row, { lane: { above, height, below }, consumer: each }) {
+  const workers = row.consumers.length ? stackHeight(row, each) + each.note + 8 : 0;
+  return Math.max(above + height + below, workers);
+}
+
 /** Lanes from top to bottom, each with its workers beside it. Returns where they end. */
 function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, receipts }) {
   const each = size.consumer;
-  let y = 34;
+  let y = HEAD;
   for (const row of parts.queues) {
-    const stack = row.settled * (each.above + each.height + each.gap) - each.gap;
-    const own = size.lane.above + size.lane.height + size.lane.below;
-    const height = Math.max(own, row.consumers.length ? stack + each.note + 8 : 0);
+    const stack = stackHeight(row, each);
+    const height = rowHeight(row, size);
     const middle = Math.round(
       y + Math.max(size.lane.above + size.lane.height / 2, (height - each.note + each.above) / 2),
     );
@@ -339,7 +355,8 @@ const returns = (parts) =>
 
 const GUTTER = 48;
 
-function placeNarrow(parts, width, nodes) {
+function placeNarrow(parts, width) {
+  const nodes = new Map();
   const making = Math.min(producerWidth(parts), width - 4);
   const half = Math.max(EXCHANGE.radius, exchangeHalf(parts));
   const exchangeX = Math.min(
@@ -368,7 +385,7 @@ function placeNarrow(parts, width, nodes) {
     y += size.lane.above + size.lane.height + 36;
     y = placeWorkers(row, width, nodes, size, y) + 14;
   }
-  return { height: y + 4, heads: [] };
+  return { nodes, close: false, height: y + 4, heads: [] };
 }
 
 /** Workers below their lane, two beside each other. Returns where they end. */
