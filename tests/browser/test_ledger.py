@@ -63,8 +63,8 @@ def test_a_group_s_row_is_what_it_is_owed_in_kafka_s_words(
         row = page.get_by_label("Ledger of feed").locator("div.term")
         said = dict(
             zip(
-                row.locator("dt").all_inner_texts(),
-                map(int, row.locator("dd").all_inner_texts()),
+                row.locator("dt").all_text_contents(),
+                map(int, row.locator("dd").all_text_contents()),
                 strict=True,
             )
         )

@@ -196,6 +196,7 @@ function placeWide(parts, width, size) {
   const { laneX, consumerX, working, cell } = columns;
   const roomy = roomFor(parts, { ...size, lane: { ...size.lane, cell } }, columns);
   const y = placeRows(parts, nodes, roomy, columns);
+  const settledEnd = placeRows(atFirst(parts), new Map(), roomy, columns);
   const wish = (node) =>
     mean(
       parts.wires
@@ -233,7 +234,7 @@ function placeWide(parts, width, size) {
     nodes,
     width: consumerX + working + 2,
     height: Math.max(220, y, exchangeEnd, producerEnd) + foot,
-    settled: parts.queues.reduce((sum, row) => sum + rowHeight(row, roomy) + roomy.row, HEAD) + foot,
+    settled: Math.max(220, settledEnd, exchangeEnd, producerEnd) + foot,
     heads: heads.map(([kind, x]) => ({ kind, x, count: parts[`${kind}s`].length })),
   };
 }
@@ -283,21 +284,19 @@ function roomFor(parts, size, { working, laneWidth, receipts }) {
   };
 }
 
-const stackHeight = ({ settled }, each) => settled * (each.above + each.height + each.gap) - each.gap;
-
-/** A lane with the workers that were there at first. */
-function rowHeight(row, { lane: { above, height, below }, consumer: each }) {
-  const workers = row.consumers.length ? stackHeight(row, each) + each.note + 8 : 0;
-  return Math.max(above + height + below, workers);
-}
+/** `parts` without the workers who come later. */
+const atFirst = ({ queues }) => ({
+  queues: queues.map((row) => ({ ...row, consumers: row.consumers.slice(0, row.settled) })),
+});
 
 /** Lanes from top to bottom, each with its workers beside it. Returns where they end. */
 function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, receipts }) {
   const each = size.consumer;
   let y = HEAD;
   for (const row of parts.queues) {
-    const stack = stackHeight(row, each);
-    const height = rowHeight(row, size);
+    const stack = row.settled * (each.above + each.height + each.gap) - each.gap;
+    const own = size.lane.above + size.lane.height + size.lane.below;
+    const height = Math.max(own, row.consumers.length ? stack + each.note + 8 : 0);
     const middle = Math.round(
       y + Math.max(size.lane.above + size.lane.height / 2, (height - each.note + each.above) / 2),
     );
