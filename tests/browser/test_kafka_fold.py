@@ -15,7 +15,7 @@ from engine.scenario import Scenario
 from tests.browser.conftest import House
 from tests.browser.scripts import TICK_US, post_office
 from tests.browser.test_scene_equality import COMPARE, moments_of
-from tests.engine.kafka.playing import BUSY, SHARED, USER_EVENTS
+from tests.engine.kafka.playing import BUSY, PROCESSING, SHARED, USER_EVENTS
 
 SETUP = """async () => {
   const { describeKafka } = await import("mailroom/lazy/kafka/describe.js");
@@ -53,7 +53,9 @@ def some_command(scenario: Scenario, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("disturbances", [0, 12, 40])
-@pytest.mark.parametrize("scenario", [USER_EVENTS, BUSY, SHARED], ids=["user-events", "busy", "shared"])
+@pytest.mark.parametrize(
+    "scenario", [USER_EVENTS, BUSY, SHARED, PROCESSING], ids=["user-events", "busy", "shared", "processing"]
+)
 def test_the_stated_present_is_the_fold_of_the_past(
     bench: Page, scenario: Scenario, disturbances: int
 ) -> None:

@@ -89,3 +89,21 @@ def test_what_was_not_committed_when_its_reader_died_is_read_again_and_the_life_
     assert again.count() == 1
     assert "had read it and not committed it" in again.inner_text()
     assert page.locator(".life li", has_text="it was done before").count() == 1
+
+
+def produced_twice(events: list[Event]) -> int:
+    made = [message for e in events if isinstance(e, k.RecordsTransformed) for message in e.messages]
+    return next(message for message in made if made.count(message) > 1)
+
+
+def test_what_a_member_produces_says_of_which_record_and_that_its_first_attempt_was_aborted(
+    inspect: Any,
+) -> None:
+    page, events = inspect("kafka-transactions", 30_000_000, produced_twice)
+    called, message = names(events), produced_twice(events)
+    first = next(e for e in events if isinstance(e, k.RecordsTransformed) and message in e.messages)
+    said = page.locator(".life li").all_inner_texts()
+    produced = [each for each in said if "pricing 1 produces it to invoices" in each]
+    assert len(produced) == sum("Written to" in each for each in said) == 2
+    offset = first.offsets[first.messages.index(message)]
+    assert f"of offset {offset} of {called[first.partition]}" in produced[0]
