@@ -53,7 +53,7 @@ def held(modules: dict[str, int], most_kb: float) -> None:
 
 @pytest.mark.parametrize(
     ("path", "cold_kb", "opened_kb"),
-    [("/play/fan-out/", 52, 69), ("/play/kafka-user-events/", 66, 84)],
+    [("/play/fan-out/", 52, 69), ("/play/kafka-user-events/", 69, 88)],
 )
 def test_a_stage(fresh: Callable[[str], Page], path: str, cold_kb: float, opened_kb: float) -> None:
     # Given a stage that has played for five seconds, untouched
@@ -80,7 +80,7 @@ def test_a_stage(fresh: Callable[[str], Page], path: str, cold_kb: float, opened
 
 @pytest.mark.parametrize(
     ("path", "cold_kb", "answered_kb"),
-    [("/lessons/point-to-point/", 30, 53), ("/lessons/partitions-keys/", 43, 71)],
+    [("/lessons/point-to-point/", 30, 53), ("/lessons/partitions-keys/", 46, 74)],
 )
 def test_a_lesson(fresh: Callable[[str], Page], path: str, cold_kb: float, answered_kb: float) -> None:
     page = fresh(path)
