@@ -124,6 +124,7 @@ export class QueueStage extends HTMLElement {
     if (this.calm) this.obeyCalm();
     document.fonts?.ready.then(() => {
       this.atlas.theme = "";
+      this.figureRoom = 0; // a heading may have become another line
       redraw();
     });
     document.addEventListener("visibilitychange", () => this.hiddenChanged());
@@ -341,6 +342,7 @@ export class QueueStage extends HTMLElement {
       this.parts.scroller.style.height = `${this.figure.height}px`;
       this.parts.figure.classList.toggle("fitted", room < Infinity);
       this.parts.figure.style.setProperty("--room", `${room}px`);
+      this.tellEdges();
     }
     if (this.dressed !== ratio) this.atlas.dress(this, ratio);
     this.dressed = ratio;

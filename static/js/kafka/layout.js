@@ -10,6 +10,8 @@ import { path } from "mailroom/scene/tween.js";
 const NARROW = 720;
 const LETTER = { name: 8.2, note: 7.3, word: 6.9 };
 
+/** Where four rows would not fit on the screen. */
+const CLOSER = { cell: 36, above: 24, below: 20, scale: 0.76, follower: 10, labelled: true };
 /**
  * Up to so many rows: cell (px), room above and below a row's rails, scale of a record, height of a
  * follower.
@@ -53,23 +55,24 @@ const GUTTER = { left: 46, right: 18, head: 20 };
 
 /**
  * @returns {{width, height, narrow, close, heads, nodes: Map, wires: Map, topics: Map, groups: Map,
- * phases}} places of `plan`'s nodes in `width`, from `top` on.
+ * phases}} places of `plan`'s nodes in `width`, from `top` on; `room` is how high the figure may be on the
+ * screen.
  */
-export function layout(plan, width, { top = 0 } = {}) {
+export function layout(plan, width, { top = 0, room = Infinity } = {}) {
   const parts = sort(plan);
   const narrow = width < NARROW;
-  const figure = {
-    width,
-    narrow,
-    close: false,
-    heads: [],
-    nodes: new Map(),
-    wires: new Map(),
-    topics: new Map(),
-    groups: new Map(),
-    size: sizeOf(parts),
+  const [size, closer = size] = sizesFor(parts);
+  const placed = (size) => {
+    const places = { nodes: new Map(), wires: new Map(), topics: new Map(), groups: new Map() };
+    const figure = { width, narrow, close: false, heads: [], ...places, size };
+    return Object.assign(figure, narrow ? placeNarrow(parts, figure, top) : placeWide(parts, figure, top));
   };
-  Object.assign(figure, narrow ? placeNarrow(parts, figure, top) : placeWide(parts, figure, top));
+  let figure = placed(size);
+  // Not by its height: a member that comes later would make all rows smaller.
+  if (!narrow && closer !== size && figure.rowsHeight > room) {
+    const lower = placed(closer);
+    if (lower.rowsHeight < figure.rowsHeight) figure = lower;
+  }
   for (const [node, first] of parts.heirs) figure.nodes.set(node, figure.nodes.get(first));
   return figure;
 }
@@ -117,9 +120,14 @@ function inPlaces(nodes, heirs) {
   return places.map((place) => place.node);
 }
 
-function sizeOf({ topics, groups }) {
-  const rows = topics.reduce((sum, topic) => sum + topic.rows.length, 0);
+/** The sizes that so many rows may have, the largest first. */
+function sizesFor(parts) {
+  const rows = parts.topics.reduce((sum, topic) => sum + topic.rows.length, 0);
   const size = SIZES.find(({ most }) => rows <= most);
+  return (size === SIZES[0] ? [size, CLOSER] : [size]).map((each) => sizeOf(parts, each, rows));
+}
+
+function sizeOf({ topics, groups }, size, rows) {
   const replicas = Math.max(1, ...topics.flatMap((topic) => topic.rows.map((log) => log.replicas.length)));
   const followers = size.follower && rows * (replicas - 1) <= FOLLOWERS_MAX ? replicas - 1 : 0;
   const above = size.above + (groups.length > 1 && size.labelled ? SECOND_ABOVE : 0);
@@ -212,7 +220,8 @@ function placeWide(parts, figure, top) {
   const groupsEnd = placeGroups(parts, figure, memberX, working, begin, rowsEnd);
   const height = Math.max(220, foot, groupsEnd) + 12;
   wireProducers(parts, figure, (box, row) => publishWay(box, row));
-  return { width: memberX + working + RIM, height, phases, columns, cellsX, memberX };
+  const rowsHeight = foot + 12;
+  return { width: memberX + working + RIM, height, rowsHeight, phases, columns, cellsX, memberX };
 }
 
 /** Where the phases of a rebalance are written, over or below the rows; null where there is no group. */
