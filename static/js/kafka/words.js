@@ -41,7 +41,9 @@ class Line {
       const isFree = this.taken.every(([from, to]) => left > to + GAP || from > left + width + GAP);
       if (!isFree || left < this.left || left + width > this.right) continue;
       this.block(left, left + width);
-      words.push({ ...word, x, y: this.y, align });
+      // A word with a count is painted from its left end.
+      const at = word.count === undefined ? { x, align } : { x: left, align: "left" };
+      words.push({ ...word, y: this.y, ...at });
       return true;
     }
     return false;
