@@ -111,7 +111,9 @@ export class QueueStage extends HTMLElement {
       this.figureRoom = 0;
       this.wake();
     };
-    new ResizeObserver(refit).observe(this.parts.steering);
+    const [above, foot] = [this.querySelector(".stage-bar"), this.parts.steering];
+    const rows = new ResizeObserver(() => this.parts.targets.hidden && refit());
+    for (const part of [above, foot]) if (part) rows.observe(part);
     addEventListener("resize", refit);
     new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
@@ -124,7 +126,6 @@ export class QueueStage extends HTMLElement {
     if (this.calm) this.obeyCalm();
     document.fonts?.ready.then(() => {
       this.atlas.theme = "";
-      this.figureRoom = 0; // a heading may have become another line
       redraw();
     });
     document.addEventListener("visibilitychange", () => this.hiddenChanged());
@@ -355,8 +356,8 @@ export class QueueStage extends HTMLElement {
 
   /**
    * How high the figure may be between what is above it and what sticks to the foot of the screen (narrator,
-   * transport, ledger); Infinity where nothing does. It is measured when the window or the foot becomes
-   * another, not when a row of targets or a sheet of settings opens: the picture does not jump then.
+   * transport, ledger); Infinity where nothing does. It is measured when the window, the bar or the foot
+   * becomes another, not when a row of targets or a sheet of settings opens: the picture does not jump then.
    */
   roomForFigure() {
     const { figure, steering } = this.parts;
