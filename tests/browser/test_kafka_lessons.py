@@ -1,4 +1,4 @@
-"""Lessons on Kafka, each from its first word to its goal on the real server: by keys alone."""
+"""Lessons on Kafka, each from its first word to its goal on the real server: by keys alone, and by the mouse. Picks of cells."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from lessons.answers import right_answer
 from lessons.catalogue import catalogue
-from lessons.learning import true_guess
+from lessons.learning import seen_order, true_guess
 from tests.browser.conftest import wait
 from tests.browser.test_axe import STAGE
-from tests.browser.test_lessons import (  # noqa: F401 -- the fixture
+from tests.browser.test_lessons import (
     FOCUSED,
+    answered,
     choose,
     open_,
     plain,
     say_what_was_seen,
     tab_to,
 )
+
+__all__ = ["open_"]
 
 Act = tuple[str, float, str]
 """Whose settings, from which second of the run on, and what is pressed there."""
@@ -39,7 +43,7 @@ def stands_at(page: Page, at_us: int, seconds: int = 40) -> None:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_a_lesson_is_played_to_its_goal_with_the_keyboard_alone(
-    open_: Callable[..., Page],  # noqa: F811
+    open_: Callable[..., Page],
     slug: str,
 ) -> None:
     lesson = catalogue().lessons[slug]
@@ -91,3 +95,107 @@ def test_a_lesson_is_played_to_its_goal_with_the_keyboard_alone(
     page.keyboard.press("Enter")
     wait(page, "document.querySelector('.verdict') !== null", 60)
     expect(page.locator(".verdict")).to_contain_text(said)
+
+
+# -- by the mouse ---------------------------------------------------------------------------------
+
+
+def click(page: Page, name: str) -> None:
+    page.locator(f'.transport button:text-is("{name}"), .transport [aria-label="{name}"]').click()
+
+
+def click_node(page: Page, name: str) -> None:
+    """On its corner: in its middle a record may lie."""
+    node = page.get_by_role("button", name=f"Change {name}", exact=True)
+    node.scroll_into_view_if_needed()
+    box = node.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 5, box["y"] + 5)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_lesson_is_played_to_its_goal_with_the_mouse(open_: Callable[..., Page], slug: str) -> None:
+    lesson = catalogue().lessons[slug]
+    page = open_(f"/lessons/{slug}/")
+    page.get_by_text(plain(true_guess(lesson).text), exact=True).click()
+    page.get_by_role("button", name="Keep my prediction and run").click()
+    for n, stop in enumerate(lesson.segment):
+        if n == 0:
+            page.locator(".transport").wait_for()
+            click(page, "4")
+        stands_at(page, stop.at)
+        if n < len(lesson.segment) - 1:
+            page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_role("button", name="What did you see?").click()
+    page.get_by_role("button", name="This is the order").wait_for()
+    for place, label in enumerate(plain(label) for label in seen_order(lesson)):
+        shown = page.locator("[data-order] .order-label").all_inner_texts()
+        for _ in range(shown.index(label) - place):
+            page.get_by_role("button", name=f"Earlier: {label}", exact=True).click()
+    page.get_by_role("button", name="This is the order").click()
+    expect(page.get_by_text("You saw the order as it was.")).to_be_visible()
+    page.get_by_role("button", name="To the goal").click()
+    wait(page, f"{STAGE}?.furnished")
+    acts, said = GOALS[slug]
+    for n, (node, after_s, action) in enumerate(acts):
+        if after_s:
+            click(page, "4")
+            click(page, "Play")
+            wait(page, f"{STAGE}.now >= {int(after_s * 1e6)}", 30)
+            click(page, "Pause")
+            wait(page, f"!{STAGE}.playing")
+        sheet = page.get_by_role("region", name=f"Settings of {node}", exact=True)
+        if not sheet.is_visible():
+            click_node(page, node)
+        sheet.get_by_role("button", name=action, exact=True).click()
+        if n == 0:
+            page.wait_for_url(f"**/lessons/{slug}/?room=*")
+            wait(page, f"{STAGE}?.furnished && {STAGE}.room !== null")
+    click(page, "8")
+    click(page, "Play")
+    wait(page, "document.querySelector('.verdict') !== null", 60)
+    expect(page.locator(".verdict")).to_contain_text(said)
+
+
+# -- cells as answers -----------------------------------------------------------------------------
+
+CELL = f"""([name, offset]) => {{
+  const stage = {STAGE}, row = stage.drawn.rows.find(({{ log }}) => stage.shownScene.nodes.get(log.node).name === name);
+  const {{ x, y }} = stage.parts.scroller.getBoundingClientRect(), {{ cell }} = row.box;
+  return [x + row.box.x + (offset - row.base + 0.5) * cell, y + row.box.y + row.box.height / 2, y + row.box.y];
+}}"""
+"""The middle of an offset's cell in the window, and its upper edge."""
+
+
+def question(open_: Callable[..., Page], name: str, **options: int) -> tuple[Page, str]:
+    """The page of a question, and its right answer."""
+    item = catalogue().items[name]
+    page = open_(f"/quiz/{item.id}/{item.seed}/", **options)
+    wait(page, f"{STAGE}?.drawn?.rows?.length > 1")
+    return page, str(right_answer(item, item.seed))
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_click_on_a_cell_is_an_answer(open_: Callable[..., Page], width: int) -> None:
+    page, right = question(open_, "next-cell-of-a-key", width=width)
+    partition, _, offset = right.rpartition(" ")
+    page.locator("queue-stage").scroll_into_view_if_needed()
+    x, y, top = page.evaluate(CELL, [partition, int(offset)])
+    page.mouse.click(x, y)
+    # Then the list says the same, and the picture has it framed, its words beside the row's own
+    assert page.locator("input[name=answer]:checked").get_attribute("value") == right
+    words = page.locator(".frame.pick span")
+    expect(words).to_have_text("your pick")
+    box = words.bounding_box()
+    assert box and box["y"] + box["height"] <= top + 12
+    page.get_by_role("button", name="Check my answer").click()
+    expect(page.locator("[data-said] h2")).to_have_text("Right.")
+    # And it plays on until the record lies there
+    wait(page, f"!{STAGE}.playing && document.querySelector('.frame.pointed') !== null", 30)
+
+
+def test_a_cell_is_chosen_by_keys(open_: Callable[..., Page]) -> None:
+    page, right = question(open_, "where-the-next-one-goes")
+    choose(page, page.locator(f'label:has([value="{right}"])').inner_text().strip())
+    expect(page.locator(".frame.pick.of-cell")).to_contain_text("your pick")
+    assert answered(page) == "Right."
