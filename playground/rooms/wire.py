@@ -27,7 +27,9 @@ Whole = Annotated[int, Meta(ge=0, lt=1 << 53)]
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Word = Annotated[str, Meta(min_length=1, max_length=40)]
 Hex = Annotated[str, Meta(max_length=128, pattern="^[0-9a-f]*$")]
-Arguments = dict[Word, str | int | bool | None]
+Words = Annotated[list[Word], Meta(max_length=8)]
+"""Names in order, such as the assignors that a group's members are given."""
+Arguments = dict[Word, str | int | bool | Words | None]
 
 HEAD_BYTES = 512
 """What a frame has beside its events, amply."""

@@ -90,3 +90,16 @@ def test_what_is_as_agreed_is_decoded() -> None:
     )
     text = '{"t":"command","v":1,"id":"a","cmd":"CrashConsumer","args":{"consumer":"[[[{{{ worker"}}'
     assert wire.decode(text) == Said(v=1, id="a", cmd="CrashConsumer", args={"consumer": "[[[{{{ worker"})
+
+
+def test_a_command_may_have_a_list_of_names_and_no_other_list() -> None:
+    def said(names: object) -> str:
+        return json.dumps(
+            {"t": "command", "v": 1, "id": "a", "cmd": "SetAssignors", "args": {"assignors": names}}
+        )
+
+    frame = wire.decode(said(["range", "cooperative-sticky"]))
+    assert isinstance(frame, Said) and frame.args == {"assignors": ["range", "cooperative-sticky"]}
+    for wrong in (["range"] * 9, ["x" * 41], [""], [1], [["range"]]):
+        with pytest.raises(BadFrame, match="not as agreed"):
+            wire.decode(said(wrong))
