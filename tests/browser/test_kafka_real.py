@@ -99,6 +99,30 @@ def test_a_member_paused_past_its_session_timeout_loses_its_partitions(
     wait(page, f"{OWNED}('billing 3').length > 0", 40)
 
 
+def test_another_assignor_by_a_rolling_restart(play: Callable[[str, int], Page]) -> None:
+    page = play("kafka-rebalance-eager", 6_000_000)
+    generation = page.evaluate(f"{GROUP}('billing').generation")
+    pressed_us = page.evaluate(f"{STAGE}.now")
+    press(page, "Change assignor", "billing: cooperative-sticky")
+    speed(page, 8)
+    wait(
+        page,
+        f"['billing 1', 'billing 3'].every((name) => String({NODE}(name).settings?.assignors) === 'cooperative-sticky')",
+        40,
+    )
+    wait(
+        page,
+        f"{GROUP}('billing').generation > {generation} && {GROUP}('billing').protocol === 'cooperative-sticky'",
+        40,
+    )
+    # And the narrator has said what came of it for the group
+    wait(
+        page,
+        f"{STAGE}.narrator.told.some(({{ text, at_us }}) => at_us > {pressed_us} && /billing/.test(text))",
+        20,
+    )
+
+
 def test_a_groups_offsets_are_reset_once_it_has_no_members(play: Callable[[str, int], Page]) -> None:
     page = play("kafka-replay", 11_000_000)
     assert page.evaluate(f"Object.values({GROUP}('books').committed).some((offset) => offset > 0)")
