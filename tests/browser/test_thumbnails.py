@@ -48,6 +48,32 @@ def test_pictures_of_both_systems_move_and_only_those_in_view_are_fetched(galler
     assert "/play/" in page.url and not page.url.endswith("/play/")
 
 
+def test_a_small_picture_has_no_words_that_nobody_could_read(chromium: Browser, site: Any) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    # Whatever is written into a picture is written on its canvas, or stands in its drawing
+    page.add_init_script("""const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+        if (this.canvas.closest?.('.thumb')) (window.written ??= []).push(text);
+        return fillText.call(this, text, ...at); };""")
+    page.goto(site.url + "/play/")
+    drawn = page.locator("[data-thumb][data-systems~=kafka]")
+    drawn.first.scroll_into_view_if_needed()
+    number = page.locator("[data-thumb]").evaluate_all(
+        "(all) => all.findIndex((one) => one.dataset.systems.startsWith('kafka'))"
+    )
+    wait(page, f"({INK})({number}) > 0", 15)
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("(window.written ?? []).filter((text) => !/^[+][0-9]+$/.test(text))") == []
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('.thumb text')].filter((e) => e.checkVisibility()).length"
+        )
+        == 0
+    )
+    context.close()
+
+
 def test_with_reduced_motion_the_pictures_stand(gallery: Any) -> None:
     page, _ = gallery(reduced_motion="reduce")
     page.wait_for_timeout(300)

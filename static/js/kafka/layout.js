@@ -82,7 +82,7 @@ export function layout(plan, width, { top = 0, room = Infinity } = {}) {
 function sort(plan) {
   const nodes = [...plan.nodes.values()];
   const of = (kind) => nodes.filter((node) => node.kind === kind);
-  const logs = [...plan.logs.values()].filter((log) => plan.nodes.has(log.node));
+  const logs = [...plan.logs.values()].filter((log) => plan.nodes.get(log.node)?.kind === "partition");
   let free = ROWS_MAX;
   const topics = of("topic").map((node) => {
     const all = logs.filter((log) => log.topic === node.node).sort((a, b) => a.number - b.number);
@@ -449,10 +449,13 @@ function outputWay(figure, member, row, lanes) {
   return path([...curve([member.x - 1, member.y + member.height - 7], [end[0] + 9, y1]), end]);
 }
 
+/** Where at a row's right end the wire of the `index`-th of `count` groups begins, or is cut. */
+export const laneOf = (row, index, count) =>
+  middleOf(row) + (index - (count - 1) / 2) * Math.min(9, (row.height - 8) / Math.max(1, count));
+
 /** From a row to whoever owns it for the `index`-th of `count` groups. */
 export function readWay(figure, row, member, index, count) {
-  const shift = (index - (count - 1) / 2) * Math.min(9, (row.height - 8) / Math.max(1, count));
-  const y0 = middleOf(row) + shift;
+  const y0 = laneOf(row, index, count);
   if (figure.narrow) {
     const x = figure.width - 4 - index * 3;
     const inner = member.x + member.width;

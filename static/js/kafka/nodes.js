@@ -1,7 +1,7 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
 import { isShared, lagOf, sharing } from "mailroom/kafka/fold.js";
-import { isLong, readWay } from "mailroom/kafka/layout.js";
+import { isLong, laneOf, readWay } from "mailroom/kafka/layout.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
   arrow,
@@ -102,10 +102,11 @@ function publishing(figure, scene, kept) {
 function reading(figure, scene, kept) {
   const shapes = [];
   const groups = [...figure.groups.keys()];
-  let word = null;
+  const words = [];
   groups.forEach((id, index) => {
     const group = scene.groups.get(id);
     if (!group || (group.state === "Empty" && !group.generation)) return;
+    let isSaid = false;
     for (const topic of figure.topics.values())
       for (const partition of topic.rows) {
         const row = figure.nodes.get(partition);
@@ -124,17 +125,16 @@ function reading(figure, scene, kept) {
         } else if (reads(scene, id, partition)) {
           const stub = rowStub(figure, row, index, groups.length);
           shapes.push(...shapesOf(kept, key, "cut", () => stub.shapes));
-          if (group.free[partition]) word ??= stub;
+          if (group.free[partition] && !isSaid) isSaid = words.push(revoked(stub, index, groups.length)) > 0;
         }
       }
     shapes.push(...memberStubs(figure, scene, group, kept));
   });
-  if (word && !figure.narrow)
-    shapes.push(
-      ...shapesOf(kept, "revoked", `${word.y}`, () => [
-        ["text", { class: "wire-word", x: word.x + STUB / 2 + 12, y: word.y - 18, text: "revoked" }],
-      ]),
-    );
+  if (figure.narrow) return shapes;
+  for (const [i, word] of words.entries()) {
+    if (words.slice(0, i).some(({ y }) => Math.abs(y - word.y) < 16)) continue;
+    shapes.push(...shapesOf(kept, `revoked ${word.y}`, word.y, () => [["text", word]]));
+  }
   return shapes;
 }
 
@@ -148,6 +148,14 @@ function sharedWires(figure, scene, kept, { id, partition, row, index, count }) 
       return shapesOf(kept, `read ${partition} ${id} ${reader.node}`, said, make);
     });
 }
+
+/** The word at a group's first stub: above it, or below it where another group's lie above. */
+const revoked = (stub, index, count) => ({
+  class: "wire-word",
+  x: stub.x + STUB / 2 + 12,
+  y: stub.y + (index > (count - 1) / 2 ? 22 : -14),
+  text: "revoked",
+});
 
 /** Whether a group has read from this partition, or one that it did read from is of the same topic. */
 function reads(scene, id, partition) {
@@ -165,8 +173,7 @@ function wireTo(figure, scene, row, owner, index, count) {
 }
 
 function rowStub(figure, row, index, count) {
-  const y =
-    row.y + row.height / 2 + (index - (count - 1) / 2) * Math.min(9, (row.height - 8) / Math.max(1, count));
+  const y = laneOf(row, index, count);
   const x = row.x + row.width + (figure.narrow ? 4 : 10);
   const end = x + (figure.narrow ? 9 : STUB);
   const half = count > 1 ? 4 : BAR;

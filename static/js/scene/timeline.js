@@ -25,7 +25,8 @@ export class Timeline {
     this.cursor = null;
     this.facts = emptyFacts();
     this.plan = emptyScene(this.facts);
-    this.planVersion = 0;
+    // Never a number that it has had: a figure that was laid out for another run is known by it.
+    this.planVersion = (this.planVersion ?? 0) + 1;
     this.digests = new Map();
     this.reached = new Set();
     this.destinations = new Set();
