@@ -141,13 +141,22 @@ def test_nothing_overlaps_and_nothing_is_cut(
     assert wrong == {}
 
 
+HEAD_PX = 140
+"""What stands over the figure on a scenario's page: the site's head, title and palette (1280 px, two lines)."""
+
+
 def test_five_lanes_fit_on_a_screen_with_the_ledger_and_more_scroll_under_fixed_heads(
-    visit: Callable[..., Page],
+    open_page: Callable[..., Page], house: House
 ) -> None:
-    page = visit("/play/work-queue/")
+    page = open_page(house.show(post_office()))
     page.set_viewport_size({"width": 1280, "height": 800})
-    wait(page, f"{STAGE}.furnished")
     page.evaluate(f"{STAGE}.pause()")
+    wait(page, f"{STAGE}.furnished")
+    page.evaluate("document.body.classList.add('page', 'play')")
+    page.evaluate(f"{STAGE}.parts.connection.remove()")  # there is none here, which is not what this is about
+    above = page.evaluate(f"{STAGE}.parts.figure.getBoundingClientRect().top + scrollY")
+    height = 800 - HEAD_PX + round(above)
+    page.set_viewport_size({"width": 1280, "height": height})
     for lanes, scrolls in ((5, False), (9, True)):
         events: list[Any] = [
             e.NodeAdded(0, 0, 1, "exchange", "orders", "broker", ""),
@@ -166,13 +175,12 @@ def test_five_lanes_fit_on_a_screen_with_the_ledger_and_more_scroll_under_fixed_
             frame,
         )
         wait(page, f"{STAGE}.parts.ledger.children.length === {lanes}")
-        page.evaluate(f"{STAGE}.draw()")
         figure = f"{STAGE}.parts.figure"
-        assert page.evaluate(f"{figure}.scrollHeight > {figure}.clientHeight") is scrolls
+        wait(page, f"({figure}.scrollHeight > {figure}.clientHeight) === {str(scrolls).lower()}")
         # The whole picture stands above the narrator, and the ledger is on the screen.
         foot = f"{STAGE}.parts.steering.getBoundingClientRect()"
         assert page.evaluate(f"{figure}.getBoundingClientRect().bottom <= {foot}.top + 1")
-        assert page.evaluate(f"{foot}.bottom") == pytest.approx(800, abs=1)
+        assert page.evaluate(f"{foot}.bottom") == pytest.approx(height, abs=1)
         page.evaluate(f"{figure}.scrollTop = 200")
         head, top = (
             page.evaluate(f"{x}.getBoundingClientRect().top")

@@ -360,12 +360,14 @@ export class QueueStage extends HTMLElement {
    * becomes another, not when a row of targets or a sheet of settings opens: the picture does not jump then.
    */
   roomForFigure() {
-    const { figure, steering } = this.parts;
+    const { figure, steering, connection } = this.parts;
     if (getComputedStyle(steering).position !== "sticky") return Infinity;
     const topOf = (element) => element.getBoundingClientRect().top;
     const host = getComputedStyle(this).position === "sticky" ? this.parentElement : this;
     const top = topOf(figure) - topOf(this) + topOf(host) + scrollY;
-    return Math.max(ROOM_MIN, Math.floor(innerHeight - top - steering.offsetHeight));
+    // What is said of a lost connection covers the figure's foot: lanes do not move for it.
+    const foot = steering.offsetHeight - connection.offsetHeight;
+    return Math.max(ROOM_MIN, Math.floor(innerHeight - top - foot));
   }
 
   /**

@@ -73,9 +73,10 @@ export function layout(plan, width, { room = Infinity } = {}) {
   return figure;
 }
 
-/** In the largest size in which the lanes, with those who were there at first, fit into `room`. */
+/** In the largest size in which what was there at first fits into `room`: who comes later moves no lane. */
 function placeToFit(parts, width, room) {
-  const sizes = parts.queues.length > ROOMY_LANES_MAX ? [CLOSE, TIGHT] : [ROOMY, MIDDLE, CLOSE, TIGHT];
+  const sizes =
+    atFirst(parts).queues.length > ROOMY_LANES_MAX ? [CLOSE, TIGHT] : [ROOMY, MIDDLE, CLOSE, TIGHT];
   for (const size of sizes) {
     const { settled, ...place } = placeWide(parts, width, size);
     const close = size === CLOSE || size === TIGHT;
@@ -111,6 +112,7 @@ function sort(plan) {
       heirs,
     );
     // A lane stands in the middle of those who were there at first: who comes later moves nobody.
+    row.atFirst = (row.node.from_us ?? 0) <= since_us;
     row.settled =
       row.consumers.filter((node) => (node.from_us ?? 0) <= since_us).length || row.consumers.length;
   }
@@ -284,10 +286,16 @@ function roomFor(parts, size, { working, laneWidth, receipts }) {
   };
 }
 
-/** `parts` without the workers who come later. */
-const atFirst = ({ queues }) => ({
-  queues: queues.map((row) => ({ ...row, consumers: row.consumers.slice(0, row.settled) })),
-});
+/** `parts` without the lanes and workers that come later. */
+function atFirst({ queues }) {
+  const first = queues.filter((row) => row.atFirst);
+  return {
+    queues: (first.length ? first : queues).map((row) => ({
+      ...row,
+      consumers: row.consumers.slice(0, row.settled),
+    })),
+  };
+}
 
 /** Lanes from top to bottom, each with its workers beside it. Returns where they end. */
 function placeRows(parts, nodes, size, { laneX, laneWidth, consumerX, working, receipts }) {
