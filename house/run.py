@@ -49,7 +49,7 @@ def run(host: str, port_text: str) -> int:
 
 def var() -> Path:
     """The folder for everything that running leaves behind. MAILROOM_VAR moves it."""
-    return Path(os.environ.get("MAILROOM_VAR", ROOT / "var"))
+    return Path(os.environ.get("MAILROOM_VAR") or ROOT / "var")
 
 
 def _port(text: str) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("MAILROOM_VAR", BASE_DIR / "var"))
+VAR_DIR = Path(os.environ.get("MAILROOM_VAR") or BASE_DIR / "var")
 PRODUCTION = os.environ.get("MAILROOM_PRODUCTION") == "1"
 
 

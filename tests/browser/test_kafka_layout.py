@@ -13,8 +13,9 @@ from playwright.sync_api import Page
 from engine import events as e
 from engine.kafka import events as k
 from tests.browser.conftest import House, wait
+from tests.browser.overlaps import faults_of
 from tests.browser.scripts import wire
-from tests.browser.test_layout import ABOUTS, STAGE, TOPOLOGIES, WIDTHS, WORDS, overlap
+from tests.browser.test_layout import ABOUTS, STAGE, TOPOLOGIES, WIDTHS, WORDS
 
 LESSON = 900  # px: a lesson leaves its figure about as much
 
@@ -139,30 +140,8 @@ def group_of(stage: Stage, rows: list[int], ends: dict[int, int]) -> None:
         say(k.PartitionsRevoked(0, 0, group, members[0], tuple(rows[:: len(members)]), "crashed"))
 
 
-def faults_of(look: dict[str, Any]) -> list[str]:
-    """What is wrong with a picture, in words."""
-    nodes, labels = look["nodes"], look["labels"]
-    wrong = [
-        f"nodes {a['id']} and {b['id']} overlap"
-        for i, a in enumerate(nodes)
-        for b in nodes[:i]
-        if overlap(a["box"], b["box"])
-    ]
-    for i, label in enumerate(labels):
-        left, top, right, bottom = label["box"]
-        if label["cut"] or left < -1 or top < -1 or right > look["width"] + 1 or bottom > look["height"] + 1:
-            wrong.append(f"{label['text']!r} is cut: {label['box']}")
-        wrong += [
-            f"{label['text']!r} and {other['text']!r} overlap {label['box']} {other['box']}"
-            for other in labels[:i]
-            if overlap(label["box"], other["box"], 2)
-        ]
-        wrong += [
-            f"{label['text']!r} covers node {n['id']} ({n['kind']})"
-            for n in nodes
-            if n["id"] != label["id"] and overlap(label["box"], n["box"], 2) and not is_inside(label, n)
-        ]
-    return wrong
+def may_cover(label: dict[str, Any], node: dict[str, Any]) -> bool:
+    return bool(node["id"] == label["id"] or is_inside(label, node))
 
 
 def is_inside(label: dict[str, Any], node: dict[str, Any]) -> bool:
@@ -208,7 +187,7 @@ def test_nothing_overlaps_and_nothing_is_cut(stage: Any, width: int) -> None:
         rows += look["rows"]
         said |= set(look["said"])
         assert look["narrow"] is (width < 720)
-        if bad := faults_of(look):
+        if bad := faults_of(look, may_cover, 2):
             wrong[seed] = bad
     assert rows > TOPOLOGIES * 3
     assert {"committed", "lag", "done", "event", "before", "offset"} <= said
