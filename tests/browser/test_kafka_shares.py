@@ -19,7 +19,8 @@ from engine.wire import decode
 from playground.stage import systems_of, workers_of
 from tests.browser.conftest import House, wait
 from tests.browser.mocked import STAGE, in_room
-from tests.browser.test_kafka_layout import LOOK, faults_of
+from tests.browser.overlaps import faults_of
+from tests.browser.test_kafka_layout import LOOK, may_cover
 from tests.browser.test_kafka_motion import at, run
 from tests.browser.test_kafka_settings import open_settings
 from tests.browser.test_node_settings import pressed, row, said
@@ -140,7 +141,7 @@ def test_nothing_that_is_written_touches_anything(show: Any, width: int) -> None
         look = page.evaluate(LOOK)
         # How often a record was delivered stands in its cell
         look["labels"] = [label for label in look["labels"] if not label["text"].startswith("×")]
-        if bad := faults_of(look):
+        if bad := faults_of(look, may_cover, 2):
             wrong[t_us] = bad
     assert wrong == {}
 
