@@ -62,6 +62,8 @@ class DatabaseJournal:
         self.steady = steady or (lambda: time.monotonic_ns() // 1000)
         self.offset_us: int | None = None
         self.lock = threading.Lock()
+        self.stamped_us = limits.NEVER_US
+        """When the transaction that is under way in this process was stamped, or a moment before."""
         self.writing = ThreadPoolExecutor(1, "journal")
         self.reading = ThreadPoolExecutor(1, "journal-reads")
         self.marking = ThreadPoolExecutor(1, "journal-marks")
@@ -73,6 +75,9 @@ class DatabaseJournal:
     def now_us(self) -> int:
         """The wall time as the database has it, as far as it has been asked."""
         return self.host() if self.offset_us is None else self.steady() + self.offset_us
+
+    def known_us(self, wall_us: int) -> int:
+        return min(wall_us, self.stamped_us)
 
     def _wall(self) -> int:
         """The wall time now, asked after the lock was taken."""
@@ -144,18 +149,22 @@ class DatabaseJournal:
 
     def _transact(self, code: str, asked: Asked | None, act: Callable[[Room, int], T]) -> T:
         """One transaction. What `act` has changed is stored also where it refuses: time has passed."""
-        with transaction.atomic():
-            row = models.Room.objects.select_for_update().filter(pk=code).first()
-            if row is None:
-                raise no_room()
-            room = _load(row, asked)
-            refusal, result = None, None
-            try:
-                result = act(room, self._wall())
-            except Refused as problem:
-                refusal = problem
-            models.Room.objects.filter(pk=code).update(**_row(room))
-            _write(room)
+        try:
+            with transaction.atomic():
+                row = models.Room.objects.select_for_update().filter(pk=code).first()
+                if row is None:
+                    raise no_room()
+                room = _load(row, asked)
+                refusal, result = None, None
+                self.stamped_us = self.now_us()
+                try:
+                    result = act(room, self._wall())
+                except Refused as problem:
+                    refusal = problem
+                models.Room.objects.filter(pk=code).update(**_row(room))
+                _write(room)
+        finally:
+            self.stamped_us = limits.NEVER_US
         if refusal is not None:
             raise refusal
         return result  # type: ignore[return-value]

@@ -84,9 +84,13 @@ class Hub:
         self.task: asyncio.Task[None] | None = None
         self.hinted = asyncio.Event()
         self.hints: RedisHints | None = None
-        self.asking: asyncio.Task[None] | None = None
+        self.asking: asyncio.Task[int] | None = None
         self.marking: asyncio.Task[None] | None = None
         self.answered = steady()
+        self.known_us = 0
+        """The wall time by which frontiers are found: up to it, whatever was done is known here. By a later
+        one, what was done since could happen in ticks that are told already, and a screen that is not told
+        better in time, because this process is busy or gone, would show a past that never was."""
         self.gone: dict[str, str] = {}
         """What cannot be reached just now, and the sentence about it."""
         self.driven = True
@@ -163,17 +167,20 @@ class Hub:
         if self.asking is None:
             self.asking = asyncio.get_running_loop().create_task(self._read_all())
         await asyncio.wait({self.asking}, timeout=limits.ANSWER_S)
-        if self.asking.done():
-            asking, self.asking = self.asking, None
+        self.known_us, asked = self.wall(), self.asking
+        if asked.done():
+            self.asking = None
             try:
-                asking.result()
+                self.known_us = asked.result()
                 self.answered = self.steady()
             except JournalGone as problem:
                 log.debug("the journal does not answer: %s", problem)
         silent = self.steady() - self.answered > limits.SILENT_US
         self.is_gone("journal", JOURNAL_GONE if silent else "")
 
-    async def _read_all(self) -> None:
+    async def _read_all(self) -> int:
+        """Returns up to which wall time what was done is known now."""
+        known_us = self.journal.known_us(self.wall())
         watched = [code for code, room in self.rooms.items() if room.viewers and not room.broken]
         for head in await self.journal.heads(watched):
             room = self.rooms.get(head.code)
@@ -182,6 +189,7 @@ class Hub:
                     await self._read(room, head)
                 except ReplicaBroken as problem:
                     self._distrust(room, problem)
+        return known_us
 
     def is_gone(self, part: str, text: str) -> None:
         """`part` cannot be reached (`text` says so), or can (""). Everybody is told when that changes."""
@@ -236,7 +244,8 @@ class Hub:
         if room.broken or not room.lineage:
             return True
         try:
-            done = room.replica.work(room.frontier_tick(self.wall()), time.monotonic() + limits.SLICE_S)
+            frontier = room.frontier_tick(min(self.known_us, self.wall()))
+            done = room.replica.work(frontier, time.monotonic() + limits.SLICE_S)
             return done and await self._deliver(room)
         except ReplicaBroken as problem:
             self._distrust(room, problem)

@@ -224,6 +224,10 @@ class Journal(Protocol):
     def now_us(self) -> int:
         """The wall time that transactions are stamped by."""
 
+    def known_us(self, wall_us: int) -> int:
+        """Up to which moment a reading that begins at `wall_us` knows all that was done: earlier than that
+        where a transaction is stamped and not yet stored."""
+
     async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
         """A new room with its first command, and True; or the room that this very asking has opened
         before, and False. `asked.seat` is the owner's hash."""

@@ -36,6 +36,9 @@ class MemoryJournal:
     def now_us(self) -> int:
         return self.wall()
 
+    def known_us(self, wall_us: int) -> int:
+        return wall_us
+
     async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
         known = self.asked.get((asked.seat, asked.id))
         if known is not None:

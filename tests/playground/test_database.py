@@ -12,6 +12,7 @@ from playground import models
 from playground.rooms import limits
 from playground.rooms.database import DatabaseJournal
 from playground.rooms.journal import Asked, Facts, NewRoom, Refused, Turn
+from playground.rooms.room import Room
 from tests.playground.fakes import Wall
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,6 +43,24 @@ async def test_the_same_asking_opens_one_room_with_its_command_in_it_once(journa
     assert (first, is_new, is_new_again) == (again, True, False)
     assert other.code != first.code
     assert [entry.command for entry in await journal.entries(first.code, 0, 0)] == [CRASH]
+
+
+async def test_what_is_stamped_and_not_yet_stored_is_not_known(journal: DatabaseJournal, wall: Wall) -> None:
+    facts = await opened(journal)
+    stamped = wall()
+    known = []
+
+    def act(room: Room, now_us: int) -> None:
+        assert now_us == stamped
+        wall.pass_ms(60)
+        known.append(journal.known_us(wall()))
+
+    await journal._act(facts.code, None, act)
+    assert known == [stamped]
+    assert journal.known_us(wall()) == wall() == stamped + 60_000
+    with pytest.raises(Refused):
+        await journal.turn("NONE", asked("1"), Turn("Pause"))
+    assert journal.known_us(wall()) == wall()
 
 
 async def test_another_process_reads_what_this_one_has_answered(journal: DatabaseJournal, wall: Wall) -> None:

@@ -110,6 +110,33 @@ async def test_a_command_while_it_runs_comes_a_third_of_a_second_later_and_revis
     assert not [frame for frame in browser.frames if frame["t"] == "revise"]
 
 
+async def test_what_is_done_while_a_batch_is_late_happens_in_no_tick_that_it_tells(
+    hub: Hub, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever never hears of it, because the process ends right then, has still been shown nothing wrong."""
+    facts = await new_room(hub)
+    browser = await sit(hub, facts.code)
+    await go(hub, wall, 2, browser)
+    heads, done = hub.journal.heads, {}
+
+    async def slow(watched: Any) -> Any:
+        found = await heads(watched)
+        wall.pass_ms(5)
+        done.update(await command(hub, browser, "PauseProducer", producer="shop"))
+        wall.pass_ms(190)
+        return found
+
+    monkeypatch.setattr(hub.journal, "heads", slow)
+    wall.pass_ms(100)
+    await hub.batch()
+    browser.take()
+    assert browser.next * TICK_US <= done["at_us"]
+    monkeypatch.undo()
+    await go(hub, wall, 1, browser)
+    assert len(events_at(browser, COMMANDED)) == 1
+    assert not [frame for frame in browser.frames if frame["t"] == "revise"]
+
+
 async def test_step_shows_the_next_event_and_a_command_then_comes_after_it(hub: Hub, wall: Wall) -> None:
     facts = await new_room(hub)
     browser = await sit(hub, facts.code)
