@@ -331,6 +331,8 @@ APPLY: dict[type[c.Command], Callable[[Simulation, Any], None]] = {
     c.Seek: kafka.seek,
     c.SetAssignors: kafka.set_assignors,
     c.SetShareMember: kafka.set_share_member,
+    c.RejectNext: kafka.refuse_next,
+    c.ReleaseNext: kafka.refuse_next,
     c.SetIdempotence: kafka.set_idempotence,
     c.BeginTransaction: kafka.begin_transaction,
     c.CommitTransaction: kafka.end_transaction,

@@ -251,10 +251,26 @@ def set_assignors(simulation: Simulation, command: c.SetAssignors) -> None:
         member.set_assignors(simulation.kernel, list(command.assignors), place)
 
 
-def set_share_member(simulation: Simulation, command: c.SetShareMember) -> None:
-    consumer = group_member_of(simulation, command.consumer)
+def _share_member(simulation: Simulation, name: str) -> ShareConsumer:
+    """Raises `CommandError`."""
+    consumer = group_member_of(simulation, name)
     if not isinstance(consumer, ShareConsumer):
-        raise CommandError(f"{command.consumer} is no member of a share group")
+        raise CommandError(f"{name} is no member of a share group")
+    return consumer
+
+
+def refuse_next(simulation: Simulation, command: c.RejectNext | c.ReleaseNext) -> None:
+    consumer = _share_member(simulation, command.consumer)
+    if consumer.state != "up":
+        raise CommandError(f"{command.consumer} is {consumer.state}: this needs it up")
+    if consumer.spec.acknowledge == "implicit":
+        raise CommandError(f"{command.consumer} accepts all that it is given: expected explicit for that")
+    say(simulation, command, consumer.node)
+    consumer.refuse_next("reject" if isinstance(command, c.RejectNext) else "release")
+
+
+def set_share_member(simulation: Simulation, command: c.SetShareMember) -> None:
+    consumer = _share_member(simulation, command.consumer)
     given = {
         name: value
         for name in ("acknowledge", "failed", "max_poll_records")

@@ -361,6 +361,21 @@ class SetShareMember(Command, frozen=True):
     max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] | None = None
 
 
+class RejectNext(Command, frozen=True):
+    """A share group's member that acknowledges explicitly rejects (AcknowledgeType.REJECT) the record that it
+    works on, else the next one that it acquires, whatever its handler would have made of it: the effect does
+    not happen, and the record is archived. `ReleaseNext` replaces it as long as it waits."""
+
+    consumer: Name
+
+
+class ReleaseNext(Command, frozen=True):
+    """As `RejectNext`, with AcknowledgeType.RELEASE: any member may acquire the record again, until it was
+    delivered as often as the group's limit allows."""
+
+    consumer: Name
+
+
 class SetIdempotence(Command, frozen=True):
     """enable.idempotence of a producer, from its next batch on. A batch that was sent already keeps its
     sequence number, or that it has none."""
@@ -415,7 +430,8 @@ AnyCommand = (
     | RemoveConsumer | AddProducer | RemoveProducer | DeclareQueue | BindQueue | UnbindQueue
     | DeleteQueue | PurgeQueue | Redrive | PauseConsumer | ResumeConsumer | KillBroker | StopBroker
     | StartBroker | HangBroker | ResumeBroker | AddPartitions | SeekGroup | Seek | SetAssignors
-    | SetShareMember | SetIdempotence | BeginTransaction | CommitTransaction | AbortTransaction | Reseed
+    | SetShareMember | RejectNext | ReleaseNext | SetIdempotence | BeginTransaction | CommitTransaction
+    | AbortTransaction | Reseed
 )  # fmt: skip
 
 COMMANDS: dict[str, type[Command]] = {c.__name__: c for c in Command.__subclasses__()}
@@ -478,6 +494,10 @@ def of_fault(fault: Fault, actors: dict[str, Literal["producer", "consumer"]], s
             return ResumeBroker(name, fault.broker or 1)
         case "add partitions":
             return AddPartitions(system, name, fault.partitions or 1)
+        case "reject next":
+            return RejectNext(name)
+        case "release next":
+            return ReleaseNext(name)
         case "stop":
             return StopConsumer(name)
         case "purge":

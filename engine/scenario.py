@@ -409,7 +409,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
         "crash", "restart", "slow", "poison next", "drop ack", "cut network", "restore network",
         "set prefetch", "set rate", "pause", "resume", "purge", "stop",
         "kill broker", "stop broker", "start broker", "hang broker", "resume broker",
-        "add partitions",
+        "add partitions", "reject next", "release next",
     ]  # fmt: skip
     target: Name
     factor: Annotated[int, Meta(ge=1, le=100)] | None = None

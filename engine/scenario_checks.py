@@ -333,6 +333,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     consumers = [c.name for c in scenario.consumer]
     frozen = [c.name for c in scenario.consumer if not isinstance(c, ConsumerSpec)]
     subscribers = [c.name for c in scenario.amqp_consumers]
+    explicit = [c.name for c in scenario.share_consumers if c.acknowledge == "explicit"]
     queues = [q.name for s in scenario.rabbitmq for q in s.queues]
     clusters = [s.name for s in scenario.system if isinstance(s, KafkaSystem)]
     topics = [topic.name for system in scenario.kafka for topic in system.topics]
@@ -348,6 +349,7 @@ def _faults(scenario: Scenario) -> Iterator[str]:
             else [*producers, *frozen] if fault.do in ("pause", "resume")
             else subscribers if fault.do == "set prefetch"
             else producers if fault.do in ON_PRODUCERS
+            else explicit if fault.do in ("reject next", "release next")
             else consumers if fault.do in ON_CONSUMERS
             else [*producers, *consumers]
         )  # fmt: skip

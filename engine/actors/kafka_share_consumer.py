@@ -34,6 +34,8 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
     """The fetch whose records' locks it renews while it works."""
     answers: list[tuple[Partition, int, ops.ShareAnswer]] = []
     """(partition, offset, what becomes of it) of what is worked and not yet said."""
+    refused: tuple[int, ops.ShareAnswer] | None = None
+    """The offset in the chunk at hand that a command had it refuse, and what it says of it."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -57,7 +59,8 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
         owned, self.owned, had = self.owned, [], bool(self.hand)
         self.hand, self.answers, self.frozen, self.frozen_said = [], [], [], []
         self.epoch = self.fetching = self.chunk = self.attempt = 0
-        self.failed = None
+        self.failed = self.refused = None
+        self.refuses = ""
         self.paused = self.expired = self.stopping = False
         self.quiet_until_us = 0
         if owned or had:
@@ -234,10 +237,15 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
         explicit = self.spec.acknowledge == "explicit"
         for offset in part.offsets[since : part.at]:
             answer: ops.ShareAnswer = self.spec.failed if explicit and offset in failed else "accept"
+            if self.refused is not None and self.refused[0] == offset:
+                answer = self.refused[1]
             self.answers.append((part.partition, offset, answer))
+        self.refused = None
 
     def _failed(self, kernel: Kernel, part: Fetched, why: str) -> bool:
         """It goes on without: who tries again is the group."""
+        if self.refuses:
+            self.refused, self.refuses = (part.offsets[part.at], self.refuses), ""
         self.attempt = part.deliveries[part.at]
         self._say_failed(kernel, part, why, 0)
         return False
@@ -263,7 +271,12 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
         self.spec = msgspec.structs.replace(self.spec, **given)
         if self.spec.acknowledge == "implicit":
             self.spec = msgspec.structs.replace(self.spec, failed="release", renew=None)
+            self.refuses = ""
         self.tell(kernel)
+
+    def refuse_next(self, answer: Literal["release", "reject"]) -> None:
+        """Of the next record that its handler ends with it says `answer`, and its effect does not happen."""
+        self.refuses = answer
 
     # -- timers ---------------------------------------------------------------------------------------
 

@@ -89,6 +89,8 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
     """Failures in a row on the record that is next."""
     failed: RecordFailed | None = None
     """The last of these, as an event told of it."""
+    refuses: Literal["", "release", "reject"] = ""
+    """What a command has it say of the next record instead of working on it; of a share group's member."""
     polled_us: int = 0
     expired: bool = False
     """It has not polled for too long, and has left its group by itself."""
@@ -224,8 +226,8 @@ class KafkaWorker(msgspec.Struct, Generic[Spec]):
         may_fail, effect, waits = spec.fail is not None, spec.effect, False
         for place in range(self.chunk):
             message = part.messages[part.at]
-            why = ""
-            if may_fail or world.flags[message] & POISON:
+            why = f"told to {self.refuses}" if self.refuses else ""
+            if not why and (may_fail or world.flags[message] & POISON):
                 why = failure(
                     kernel, f"{spec.name}/failure", spec.fail, world.key(message), world.is_poison(message)
                 )

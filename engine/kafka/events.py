@@ -284,7 +284,8 @@ class RecordsWorked(Event, frozen=True, array_like=True, tag=120):
 
 class RecordFailed(Event, frozen=True, array_like=True, tag=121, gc=False):
     """The handler has failed on this record, for the `attempt`-th time in a row. `until_us`: when it tries
-    again, and all that lies behind it in the partition waits; 0 when it goes on without."""
+    again, and all that lies behind it in the partition waits; 0 when it goes on without. `why`: "poison",
+    "key K", "chance", "outage", or of a share group's member "told to reject" or "told to release"."""
 
     group: int
     node: int

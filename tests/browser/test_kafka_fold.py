@@ -46,8 +46,9 @@ def some_command(scenario: Scenario, chance: random.Random) -> Any:
         c.SetIdempotency(member, chance.choice(["none", "with the effect", "check then act"])),
         c.CrashProducer(producer), c.RestartProducer(producer), c.PoisonNext(producer), c.AddProducer(producer),
         c.PublishNow(producer, "ana", 7), c.SetRate(producer, chance.choice([60, 900])), c.RemoveProducer(producer),
-        c.DropNextAck(chance.choice([member, producer])), c.CutLink(member), c.RestoreLink(member), c.CutLink(producer),
-        c.RestoreLink(producer), c.KillBroker("log", broker), c.StopBroker("log", broker), c.StartBroker("log", broker),
+        c.DropNextAck(chance.choice([member, producer])), c.RejectNext(member), c.ReleaseNext(member),
+        c.CutLink(member), c.RestoreLink(member), c.CutLink(producer), c.RestoreLink(producer),
+        c.KillBroker("log", broker), c.StopBroker("log", broker), c.StartBroker("log", broker),
         c.AddPartitions("log", topic, chance.randrange(3, 6)), c.SeekGroup("log", group, chance.choice(["earliest", "latest"])),
     ])  # fmt: skip
 

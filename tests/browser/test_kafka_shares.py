@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from engine import commands as c
 from engine.kafka import events as k
@@ -20,8 +20,10 @@ from playground.stage import systems_of, workers_of
 from tests.browser.conftest import House, wait
 from tests.browser.mocked import STAGE, in_room
 from tests.browser.overlaps import faults_of
+from tests.browser.scripts import post_office
 from tests.browser.test_kafka_layout import LOOK, may_cover
 from tests.browser.test_kafka_motion import at, run
+from tests.browser.test_kafka_narrator import SAY_ALL, frame
 from tests.browser.test_kafka_settings import open_settings
 from tests.browser.test_node_settings import pressed, row, said
 
@@ -29,6 +31,24 @@ SLUG = "kafka-share-group"
 SCENARIO = load(Path(__file__).parents[2] / "lessons/scenarios" / f"{SLUG}.toml")
 S = 1_000_000
 UNTIL_US = 50 * S
+
+LIFE = """async ([frame, message]) => {
+  await import("mailroom/kafka/fold.js");
+  const [{ Timeline }, { lifeOf }] = await Promise.all([import("mailroom/scene/timeline.js"), import("mailroom/lazy/kafka/life.js")]);
+  const timeline = new Timeline();
+  timeline.append(frame);
+  return lifeOf(message, timeline).map(({ what, why }) => [what, why]);
+}"""
+
+
+@pytest.fixture
+def bench(chromium: Browser, house: House) -> Any:
+    """A page with the site's modules."""
+    context = chromium.new_context(bypass_csp=True)
+    page = context.new_page()
+    page.goto(house.show(post_office()))
+    yield page
+    context.close()
 
 
 @pytest.fixture
@@ -180,6 +200,7 @@ def test_the_poison_records_life_is_told_to_its_copy_in_the_dead_letter_queue(sh
 def room(server: Any, house: House) -> Page:
     simulation = Simulation(SCENARIO, 1)
     simulation.apply_at(5 * S, c.SetShareMember("worker 2", failed="reject"), 1)
+    simulation.apply_at(5 * S, c.SetShareMember("worker 3", acknowledge="implicit"), 2)
     while not simulation.advance(20 * S):
         pass
     assert simulation.ticks is not None
@@ -201,23 +222,77 @@ def test_the_palette_offers_what_a_share_group_has(server: Any, house: House) ->
     assert said(server, page) == [("PauseConsumer", {"consumer": "worker 3"})]
 
 
+@pytest.mark.parametrize("command", ["RejectNext", "ReleaseNext"])
+def test_what_a_member_is_to_refuse_next_is_pressed_with_keys_alone(
+    server: Any, house: House, command: str
+) -> None:
+    page = room(server, house)
+    label = command.replace("Next", " next")
+    palette = page.get_by_role("group", name="Break it", exact=True)
+    palette.get_by_role("button", name=label, exact=True).focus()
+    page.keyboard.press("Enter")
+    offered = page.locator(".targets button:not(.never-mind)")
+    # Only who acknowledges explicitly can say so
+    expect(offered).to_have_text(["worker 1", "worker 2", "worker 4"])
+    page.locator(".targets").get_by_role("button", name="worker 4", exact=True).press("Enter")
+    assert said(server, page) == [(command, {"consumer": "worker 4"})]
+    c.decode(command, {"consumer": "worker 4"})
+    expect(palette.get_by_role("button", name=label, exact=True)).to_be_focused()
+
+
+def test_a_refused_record_is_told_where_people_read(bench: Page) -> None:
+    simulation = Simulation(SCENARIO, 1)
+    simulation.apply_at(9 * S, c.ReleaseNext("worker 1"), 1)
+    simulation.apply_at(15 * S, c.RejectNext("worker 1"), 2)
+    while not simulation.advance(20 * S):
+        pass
+    assert simulation.ticks is not None
+    raw = [event for tick in simulation.ticks.take() for event in json.loads(tick.events)]
+    told = [each["text"] for each in bench.evaluate(SAY_ALL, [frame(raw)])]
+    assert "worker 1 will release the record that it finishes next: any member may get it." in told
+    assert "worker 1 will reject the record that it finishes next: nobody gets it again." in told
+    refused = [
+        e for e in decode(json.dumps(raw).encode()) if isinstance(e, k.RecordFailed) and "told" in e.why
+    ]
+    (released, rejected) = refused
+    assert (
+        f"worker 1 was told to reject a record, and does not work on offset {rejected.offset} of "
+        in " ".join(told)
+    )
+    message = next(
+        e.messages[released.offset - e.base]
+        for e in decode(json.dumps(raw).encode())
+        if isinstance(e, k.RecordsAppended) and e.node == released.partition
+        and e.base <= released.offset < e.base + len(e.messages)
+    )  # fmt: skip
+    life = bench.evaluate(LIFE, [frame(raw), message])
+    at = next(n for n, (what, _) in enumerate(life) if what == "worker 1 does not work on it")
+    assert life[at][1] == "it was told to release it"
+    assert life[at + 1] == ["Available again for thumbnails", "its member released it"]
+    again = f"delivery {released.attempt + 1} for thumbnails"
+    assert any(what.endswith("acquires it") and why == again for what, why in life[at + 2 :])
+
+
 @pytest.mark.parametrize(
     ("label", "button", "arguments"),
     [
         ("Acknowledges", "implicit", {"acknowledge": "implicit"}),
         ("What it failed on", "reject", {"failed": "reject"}),
         ("Takes at most", "50", {"max_poll_records": 50}),
+        ("Next record", "Reject next", None),
+        ("Next record", "Release next", None),
     ],
 )
 def test_a_members_settings_give_their_command(
-    server: Any, house: House, label: str, button: str, arguments: dict[str, Any]
+    server: Any, house: House, label: str, button: str, arguments: dict[str, Any] | None
 ) -> None:
     page = room(server, house)
     sheet = open_settings(page, "worker 1")
     row(sheet, label).get_by_role("button", name=button, exact=True).click()
-    command = {"consumer": "worker 1", **arguments}
-    assert said(server, page) == [("SetShareMember", command)]
-    c.decode("SetShareMember", command)
+    command = {"consumer": "worker 1", **(arguments or {})}
+    name = "SetShareMember" if arguments else button.replace(" next", "Next")
+    assert said(server, page) == [(name, command)]
+    c.decode(name, command)
 
 
 def test_what_is_set_is_what_the_scenario_says_until_somebody_changes_it(server: Any, house: House) -> None:

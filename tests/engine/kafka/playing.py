@@ -53,6 +53,8 @@ command = st.one_of(
     st.builds(
         c.SetShareMember, member, failed=st.just("reject"), max_poll_records=st.sampled_from([None, 1, 40])
     ),
+    st.builds(c.RejectNext, member),
+    st.builds(c.ReleaseNext, member),
     st.builds(c.SetIdempotence, producer, st.booleans()),
     st.builds(c.BeginTransaction, producer),
     st.builds(c.CommitTransaction, producer),

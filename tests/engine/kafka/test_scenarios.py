@@ -114,6 +114,7 @@ def test_brokers_and_clusters_are_two_scenarios() -> None:
          'fault[0].target: expected one of log, got "broker"'),
         ("fault", [{"at": "1s", "do": "set prefetch", "target": "A", "prefetch": 1}],
          'fault[0].target: expected one of B, got "A"'),
+        ("fault", [{"at": "1s", "do": "reject next", "target": "A"}], 'fault[0].target: expected one of none, got "A"'),
     ],
 )  # fmt: skip
 def test_an_error_names_the_path_and_what_would_be_right(path: str, value: Any, said: str) -> None:

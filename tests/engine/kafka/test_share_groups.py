@@ -301,6 +301,61 @@ def test_what_a_member_takes_and_says_can_be_changed_while_it_works() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "state", "deliveries"),
+    [(c.RejectNext("A"), "ARCHIVED", 1), (c.ReleaseNext("A"), "AVAILABLE", 2)],
+)
+def test_a_member_that_is_told_to_refuses_the_record_at_hand_and_no_other(
+    command: Any, state: str, deliveries: int
+) -> None:
+    scenario = shared(sharer("A", max_poll_records=5, work={"constant": "80ms"}))
+    totals, events = run(scenario, (5 * S, command))
+    (failed,) = of(events, k.RecordFailed)
+    (end,) = [e for e in of(events, k.AcquisitionEnded) if e.why in ("reject", "release")]
+    assert (end.offsets, end.state, end.deliveries) == ((failed.offset,), state, (1,))
+    # It is the one that it worked on when it was told: its work ends within its 80 ms
+    assert 5 * S < failed.at_us <= 5.08 * S
+    # Its effect did not happen; a released record comes again, to be worked by whoever has it
+    acquired = [e for e in of(events, k.RecordsAcquired) if failed.offset in e.offsets and e.node == end.node]
+    assert len(acquired) == deliveries
+    assert totals["dead"] == (state == "ARCHIVED")
+    assert totals["done"] == totals["sent"] - totals["dead"] and totals["lost"] == 0
+    assert totals["duplicated_effects"] == 0
+
+
+def test_a_member_that_has_nothing_refuses_what_it_acquires_next_in_its_scenario_too() -> None:
+    scenario = shared(
+        sharer("A"),
+        producer__arrivals={"every": "5s"},
+        producer__count=4,
+        fault=[{"at": "7s", "do": "reject next", "target": "A"}],
+    )
+    totals, events = run(scenario)
+    (failed,) = of(events, k.RecordFailed)
+    assert failed.at_us > 10 * S and failed.why == "told to reject"
+    assert (totals["done"], totals["dead"]) == (3, 1)
+
+
+def test_what_a_member_was_told_last_holds_and_its_process_takes_it_along() -> None:
+    journal = (
+        (6 * S, c.RejectNext("A")), (6 * S, c.ReleaseNext("A")), (6 * S, c.ReleaseNext("A")),
+        (12 * S, c.RejectNext("A")), (13 * S, c.CrashConsumer("A")), (14 * S, c.RestartConsumer("A")),
+        (16 * S, c.RejectNext("A")), (17 * S, c.SetShareMember("A", "implicit")),
+    )  # fmt: skip
+    scenario = shared(sharer("A"), producer__arrivals={"every": "5s"}, producer__count=4)
+    totals, events = run(scenario, *journal)
+    assert [e.why for e in of(events, k.RecordFailed)] == ["told to release"]
+    assert (totals["done"], totals["dead"]) == (4, 0)
+
+
+def test_a_rejected_record_is_copied_to_the_dead_letter_queue() -> None:
+    config = {"errors.deadletterqueue.topic.name": "dlq.g"}
+    _, events = run(shared(sharer("A"), config=config), (5 * S, c.RejectNext("A")))
+    (rejected,) = ended(events, "reject")
+    buried = [e for e in of(events, k.RecordsAppended) if events[e.cause - 1] is rejected]
+    assert [len(e.messages) for e in buried] == [1]
+
+
+@pytest.mark.parametrize(
     ("command", "said"),
     [
         (c.SetShareMember("A"), "SetShareMember: expected acknowledge, failed or max_poll_records"),
@@ -313,10 +368,15 @@ def test_what_a_member_takes_and_says_can_be_changed_while_it_works() -> None:
         (c.Seek("A", "earliest"), "A is a member of a share group: this is for members of a consumer group"),
         (c.SetAssignors("log", "g", ("range",)), "'g' in log has no members; there is g"),
         (c.SetPrefetch("A", 3), "A reads topics: this is for consumers of queues"),
+        (c.RejectNext("B"), "B accepts all that it is given: expected explicit for that"),
+        (c.ReleaseNext("C"), "C is stopped: this needs it up"),
     ],
 )
 def test_what_a_share_group_has_not_is_refused_in_words(command: Any, said: str) -> None:
-    simulation = Simulation(shared(sharer("A")), 1)
+    members = sharer("A"), sharer("B", acknowledge="implicit"), sharer("C")
+    simulation = Simulation(shared(*members), 1)
+    simulation.advance(4 * S, 1 << 40)
+    simulation.apply_at(4 * S, c.StopConsumer("C"), 0)
     simulation.advance(5 * S, 1 << 40)
     with pytest.raises(CommandError) as refused:
         simulation.apply_at(5 * S, command, 1)

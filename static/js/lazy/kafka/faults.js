@@ -105,6 +105,20 @@ const MORE = {
   },
 };
 
+/** What a share group's member says of the record that it works on, or acquires next. */
+const refusal = (command, icon) => ({
+  label: command.replace("Next", " next"),
+  icon,
+  kinds: ["consumer"],
+  may: (n, stage) =>
+    up(n) && settingsOf(stage, n)?.acquire && settingsOf(stage, n).acknowledge === "explicit",
+  command: (n) => [command, { consumer: n.name }],
+});
+const REFUSALS = {
+  reject: refusal("RejectNext", "M3 7h14v10H3zM7 10l6 4M13 10l-6 4M10 1v4"),
+  release: refusal("ReleaseNext", "M3 9h14v8H3zM10 13V2M6 6l4-4 4 4"),
+};
+
 /** Only where a producer writes in transactions; a member that does begins and ends them by itself. */
 const TRANSACTION = {
   label: "Transaction",
@@ -147,6 +161,7 @@ export function furnishKafkaFaults(stage, faults) {
   const more = {
     ...always_,
     ...(!/"acquire":/.test(workers) || /"protocol":/.test(workers) ? { assignor, seek } : {}),
+    ...(/"acquire":/.test(workers) ? REFUSALS : {}),
     ...(byHand ? { transaction: TRANSACTION } : {}),
   };
   Object.assign(faults, more);

@@ -138,6 +138,8 @@ const WORDS = {
   RecordsWorked(life, { group, node, partition, first, next, failed, skipped, repeated, effect }) {
     const [offset] = life.within(partition, first, next);
     if (offset === undefined) return null;
+    // What a share group's member failed on is told as its failure, and by how its acquisition ended
+    if (failed.includes(offset) && isShared(life.timeline.plan, group)) return null;
     if (failed.includes(offset)) return [`${life.name(node)} gives up on it`, `for ${life.name(group)}`];
     if (skipped.includes(offset)) return [`${life.name(node)} skips it`, "its store remembers it"];
     return [
@@ -163,6 +165,7 @@ const WORDS = {
   },
   RecordFailed(life, { node, partition, offset, attempt, why }) {
     if (!life.within(partition, offset, offset + 1).length) return null;
+    if (why.startsWith("told to")) return [`${life.name(node)} does not work on it`, `it was ${why} it`];
     return [`${life.name(node)} fails at it`, `${why || "an error"}, attempt ${attempt}`];
   },
   RecordsAcquired(life, { group, node, member, holder, offsets, deliveries }) {

@@ -32,6 +32,16 @@ Object.assign(CHANGES, {
     words`${n} gets other assignors.`,
   ],
   SetShareMember: (n, about) => [2, words`${n} takes and acknowledges records otherwise: ${about}.`],
+  RejectNext: (n) => [
+    2,
+    words`${n} will reject the record that it finishes next: nobody gets it again.`,
+    words`${n} will reject its next record.`,
+  ],
+  ReleaseNext: (n) => [
+    2,
+    words`${n} will release the record that it finishes next: any member may get it.`,
+    words`${n} will release its next record.`,
+  ],
   SetIdempotence: (n, about) => [
     2,
     about === "on"

@@ -450,6 +450,12 @@ Object.assign(SENTENCES, {
   RecordsWorked: worked,
   RecordFailed(t, e) {
     const [n, p] = [t.name(e.node), t.name(e.partition)];
+    if (e.why.startsWith("told to"))
+      return [
+        2,
+        words`${n} was ${e.why} a record, and does not work on offset ${e.offset} of ${p}.`,
+        words`${n} was ${e.why} offset ${e.offset}.`,
+      ];
     if (isShared(t, e.group))
       return [
         2,

@@ -43,6 +43,16 @@ export function shareMemberRows(node, set) {
         ).map((control) => ({ ...control, off: !isExplicit })),
       },
       {
+        label: "Next record",
+        says: isExplicit
+          ? "It does not work on the record that it finishes next, and says this of it."
+          : "Who accepts implicitly can say nothing else.",
+        controls: [
+          act("Reject next", ["RejectNext", { consumer }], !isExplicit || !alive(node)),
+          act("Release next", ["ReleaseNext", { consumer }], !isExplicit || !alive(node)),
+        ],
+      },
+      {
         label: "Takes at most",
         says:
           set.acquire === "record_limit"
