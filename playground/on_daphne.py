@@ -20,6 +20,10 @@ from playground.rooms.limits import HTTP_TIMEOUT_S, OUTBOX_BYTES_MAX, SOCKET_MES
 REASON_BYTES_MAX = 123
 """What a close frame has room for. Our reasons are ASCII, so a cut hits no character."""
 
+CLOSE_ANSWER_S = 5
+"""How long the other end may take to answer a close frame before the connection is cut. Autobahn's second is
+less than a phone behind a slow network needs, and whoever is cut off may not have read the code."""
+
 
 class Socket(WebSocketProtocol):
     """Daphne's socket, able to close with the codes that servers may use (1009, 1012) and with a reason
@@ -37,6 +41,7 @@ class Socket(WebSocketProtocol):
         self.transport.unregisterProducer()  # the HTTP request's, which this connection began as
         self.transport.registerProducer(self, True)
         self.failByDrop = False  # say 1009 when a message is too large, do not just hang up
+        self.closeHandshakeTimeout = CLOSE_ANSWER_S
         super().onOpen()
 
     def pauseProducing(self) -> None:
@@ -52,11 +57,20 @@ class Socket(WebSocketProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """An acknowledgement that comes alone is dealt with at once; all else is Autobahn's."""
+        if self.wasMaxFramePayloadSizeExceeded or self.wasMaxMessagePayloadSizeExceeded:
+            return
         if self.state == self.STATE_OPEN and not self.data and self.current_frame is None:
             text = unmasked(data)
             if text is not None and self.direct.take(text):
                 return
         super().dataReceived(data)
+
+    def _max_message_size_exceeded(self, *args: Any) -> None:
+        """Autobahn has said 1009 and would hang up at the message's next piece: whoever is still sending it then
+        fails to send, and may never read why. So our side ends here, and theirs is thrown away until they
+        have read it and end it too, or have not for `CLOSE_ANSWER_S`."""
+        super()._max_message_size_exceeded(*args)
+        self.transport.loseWriteConnection()
 
     def write(self, text: str) -> bool:
         """Writes `text` at once, if the socket takes it now."""

@@ -131,6 +131,30 @@ async def test_what_is_too_large_is_closed_with_1009(site: Site) -> None:
             assert caught.value.rcvd.code == 1009
 
 
+async def test_whoever_sends_too_much_in_pieces_and_reads_late_still_reads_why(own_site: Site) -> None:
+    """Hung up on while it sends, a client fails at sending and throws away what it has not read yet. (uvicorn's
+    sockets, those of websockets, do hang up.)"""
+    site = own_site
+    if site.environment["MAILROOM_SERVER"] != "daphne":
+        return
+    host, port = site.socket_url.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"GET /ws/play/{SLUG}/ HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {site.url}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    writer.write(bytes([0x81, 0x80 | 126]) + (60_000).to_bytes(2, "big") + b"mask")
+    for _ in range(6):
+        writer.write(b"x" * 10_000)
+        await writer.drain()
+        await asyncio.sleep(0.3)
+    said = await asyncio.wait_for(reader.read(), 30)
+    assert (1009).to_bytes(2, "big") in said
+    writer.close()
+
+
 async def test_a_frame_of_ours_may_be_larger_than_one_that_comes_in(site: Site) -> None:
     code, cookies = open_room(site)
     async with socket_to(site, f"/ws/room/{code}/", cookies) as page:
