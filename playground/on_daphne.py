@@ -66,9 +66,9 @@ class Socket(WebSocketProtocol):
         super().dataReceived(data)
 
     def _max_message_size_exceeded(self, *args: Any) -> None:
-        """Autobahn has said 1009 and would hang up at the message's next piece: whoever is still sending it then
-        fails to send, and may never read why. So our side ends here, and theirs is thrown away until they
-        have read it and end it too, or have not for `CLOSE_ANSWER_S`."""
+        """Autobahn has said 1009 and would hang up at the message's next piece: whoever is still sending it
+        then fails to send, and may never read why. So our side ends here, and theirs is thrown away until
+        they have read it and end it too, or have not for `CLOSE_ANSWER_S`."""
         super()._max_message_size_exceeded(*args)
         self.transport.loseWriteConnection()
 
