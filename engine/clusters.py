@@ -41,6 +41,9 @@ def build_cluster(simulation: Simulation, path: str, system: KafkaSystem) -> Kaf
     for i, topic in enumerate(system.topics):
         config = {key: written(value) for key, value in topic.config.items()}
         config["replication.factor"] = str(topic.replication)
+        small = config.pop("segment.bytes", "")
+        if small:  # a stage may have segments smaller than a broker takes
+            config["internal.segment.bytes"] = small
         answer = cluster.execute(kernel, ADMIN, ops.CreateTopic(topic.name, topic.partitions, config))
         assert isinstance(answer, ops.Answer)
         if answer.error:

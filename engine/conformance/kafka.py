@@ -160,6 +160,8 @@ class KafkaPlayer:
         acks: Any = {"all": -1, "-1": -1, "1": 1, "0": 0}[str(given.get("acks", "all"))]
         timeout_us = int(given["timeout_ms"]) * 1_000 if "timeout_ms" in given else REQUEST_TIMEOUT_US
         results, timed_out = [], []
+        if producer.cannot_write():
+            return {"error": producer.cannot_write()}
         for key, value, *placed in given["records"]:
             counts = self.counts(given["topic"])
             number = placed[0] if placed else producer.place(key, counts) if counts else 0
@@ -218,6 +220,8 @@ class KafkaPlayer:
 
     def offsets(self, given: dict[str, Any]) -> Observed:
         place = self._place(given)
+        if place.error:
+            return {"error": place.error}
         return {
             "log_start": place.log_start, "high_watermark": place.high_watermark,
             "last_stable": place.last_stable,
@@ -430,6 +434,8 @@ class KafkaPlayer:
     def txn_send_offsets(self, given: dict[str, Any]) -> Observed:
         producer = self.producers[given["producer"]]
         told = tuple((partition_named(p), offset) for p, offset in given["offsets"].items())
+        if producer.cannot_write():
+            return {"error": producer.cannot_write()}
         answer = self.ask(producer.send_offsets(given["group"], told))
         producer.failed(answer.error)
         return said(answer.error)
@@ -455,6 +461,8 @@ class KafkaPlayer:
     def txn_state(self, given: dict[str, Any]) -> Observed:
         name = given["transactional_id"]
         answer = self.ask(ops.DescribeTransaction(name))
+        if answer.error:
+            return {"error": answer.error}
         first = self.pids.setdefault(name, answer.pid)
         return {"state": answer.state, "epoch": answer.epoch, "same_producer_id": answer.pid == first}
 

@@ -9,6 +9,7 @@ from engine.kafka import consumer_coordinator, share_groups, sharing, telling
 from engine.kafka import operations as ops
 from engine.kafka.errors import KafkaError
 from engine.kafka.producing import answer_waiting, leader_gone, mark_moved, replicate, write_owed_markers
+from engine.kafka.topic_config import check_config, check_name
 from engine.kafka.topics import (
     OFFLINE,
     PartitionState,
@@ -36,12 +37,14 @@ CLEANER_BACKOFF_MS = 15_000
 
 def create_topic(cluster: Kafka, client: str, asked: ops.CreateTopic) -> Reply:
     """Raises `KafkaError`."""
+    check_name(asked.topic)
     if asked.topic in cluster.topics:
         raise KafkaError("TOPIC_ALREADY_EXISTS")
     if asked.partitions < 1:
         raise KafkaError("INVALID_PARTITIONS")
     if any(broker not in cluster.brokers for broker in asked.replicas):
         raise KafkaError("INVALID_REPLICA_ASSIGNMENT")
+    check_config(asked.config)
     topic = Topic(asked.topic, dict(asked.config), [], asked.node)
     cluster.topics[asked.topic] = topic
     telling.topic_added(cluster, topic)
@@ -91,8 +94,11 @@ def describe_partition(cluster: Kafka, client: str, asked: ops.DescribePartition
 
 
 def delete_records(cluster: Kafka, client: str, asked: ops.DeleteRecords) -> Reply:
-    """Moves the log start forward, never back. Raises `KafkaError`."""
+    """Moves the log start forward, never back. A log that is only compacted keeps its records. Raises
+    `KafkaError`."""
     partition = cluster.led(asked.topic, asked.partition)
+    if "delete" not in cluster.topics[asked.topic].setting("cleanup.policy"):
+        raise KafkaError("POLICY_VIOLATION")
     before = partition.high_watermark() if asked.before == -1 else asked.before
     if not 0 <= before <= partition.high_watermark():
         raise KafkaError("OFFSET_OUT_OF_RANGE")

@@ -127,13 +127,14 @@ class Log(msgspec.Struct, array_like=True):
         return next((first for later, first in self.epochs if later > epoch), self.end())
 
     def last_stable(self, high_watermark: int) -> int:
-        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet."""
+        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet, but
+        never before the log's start."""
         unstable = [state.transaction for state in self.producers.values() if state.transaction >= 0]
         for ended in reversed(self.ended):
             if ended.last < high_watermark:
                 break
             unstable.append(ended.first)
-        return min([high_watermark, *unstable])
+        return min([high_watermark, *(max(self.start, first) for first in unstable)])
 
     def batches_from(self, offset: int) -> Iterator[Batch]:
         """The batches that hold `offset` or come after it."""

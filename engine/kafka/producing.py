@@ -9,6 +9,7 @@ from engine.kafka import operations as ops
 from engine.kafka import reading, share_fetching, telling
 from engine.kafka.errors import KafkaError
 from engine.kafka.log import NO_PID, Batch, Marker, last_sequence
+from engine.kafka.record_format import batch_bytes
 from engine.kafka.topics import PartitionState, Waiting, advance_mark, follow
 from engine.kafka.transactions import Transactional
 
@@ -28,6 +29,10 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
         raise KafkaError("NOT_ENOUGH_REPLICAS")
     if "compact" in topic.setting("cleanup.policy") and any(r.key is None for r in asked.records):
         raise KafkaError("INVALID_RECORD")
+    if (asked.size or batch_bytes((r.key, r.value) for r in asked.records)) > topic.number(
+        "max.message.bytes"
+    ):
+        raise KafkaError("MESSAGE_TOO_LARGE")
     if asked.transactional_id and asked.verify:
         _join_transaction(cluster, asked)
     log = partition.log()
@@ -61,7 +66,7 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
 def append(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
     """The leader writes it, and whoever follows at once has it too."""
     topic = cluster.topics[partition.topic]
-    partition.log().append(batch, topic.number("segment.bytes"), topic.number("segment.ms") * 1_000)
+    partition.log().append(batch, topic.segment_bytes(), topic.number("segment.ms") * 1_000)
     telling.appended(cluster, partition, batch)
     replicate(cluster, partition)
 
@@ -310,5 +315,8 @@ def write_marker(cluster: Kafka, client: str, asked: ops.WriteMarker) -> Reply:
 
 
 def describe_transaction(cluster: Kafka, client: str, asked: ops.DescribeTransaction) -> Reply:
-    known = _transaction(cluster, asked.transactional_id)
+    """Raises `KafkaError`."""
+    known = cluster.transactions.get(asked.transactional_id)
+    if known is None:
+        raise KafkaError("TRANSACTIONAL_ID_NOT_FOUND")
     return ops.TransactionDescribed("", known.state, known.pid, known.epoch)

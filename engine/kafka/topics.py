@@ -23,6 +23,7 @@ DEFAULTS = {
     "delete.retention.ms": "86400000",
     "segment.bytes": "1073741824",
     "segment.ms": "604800000",
+    "max.message.bytes": "1048588",
     "min.cleanable.dirty.ratio": "0.5",
     "min.insync.replicas": "1",
     "unclean.leader.election.enable": "false",
@@ -105,6 +106,10 @@ class Topic(msgspec.Struct, array_like=True):
 
     def number(self, key: str) -> int:
         return int(self.setting(key))
+
+    def segment_bytes(self) -> int:
+        """How large a segment may grow."""
+        return int(self.config.get("internal.segment.bytes", self.setting("segment.bytes")))
 
     def min_in_sync(self, partition: PartitionState) -> int:
         """min.insync.replicas; above the number of replicas it counts as that number."""

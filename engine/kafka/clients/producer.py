@@ -55,15 +55,28 @@ class Producer(msgspec.Struct):
             self.transactional_id if self.open else "", timeout_us,
         )  # fmt: skip
 
+    def cannot_write(self) -> str:
+        """Why it may write nothing now, "" where it may: under a transactional id nothing is written outside
+        a transaction, nor inside one that has failed."""
+        if self.fenced:
+            return "PRODUCER_FENCED"
+        if self.transactional_id and not self.open:
+            return "ILLEGAL_STATE"
+        return self.error
+
     def failed(self, error: str) -> None:
-        """A write of the open transaction was refused."""
-        if self.open:
+        """A write of the open transaction was refused. Who was told that it is fenced is so for good."""
+        if error == "PRODUCER_FENCED":
+            self.fenced = True
+        elif self.open:
             self.error = error
 
     def begin(self) -> str:
         """The error, "" when a transaction is open now. Nobody is asked."""
         if self.fenced:
             return "PRODUCER_FENCED"
+        if self.open:
+            return self.error or "ILLEGAL_STATE"
         self.open, self.tried, self.error = True, False, ""
         return ""
 
@@ -71,6 +84,8 @@ class Producer(msgspec.Struct):
         """The request that ends it; or "" when there is nothing to end, or the error."""
         if self.fenced:
             return "PRODUCER_FENCED"
+        if not self.open:
+            return "ILLEGAL_STATE"
         if commit and self.error:
             return self.error
         if not commit and self.error == "INVALID_PRODUCER_EPOCH":
