@@ -89,10 +89,18 @@ def _of_scenario(shipped: Shipped) -> dict[str, Any]:
 
 
 def systems_of(scenario: Scenario) -> str:
-    """The kinds of its systems, each once, with a space between, and whether a cluster has a share group: a
-    stage fetches what it needs for them."""
+    """The kinds of its systems, each once, with a space between, and whether a cluster has a share group and
+    transactions: a stage fetches what it needs for them before its first picture."""
     kinds = [kind_of(system) for system in scenario.system]
-    return " ".join(dict.fromkeys([*kinds, *(["share-group"] if scenario.share_consumers else [])]))
+    shared = ["share-group"] if scenario.share_consumers else []
+    begun = ["transactions"] if has_transactions(scenario) else []
+    return " ".join(dict.fromkeys([*kinds, *shared, *begun]))
+
+
+def has_transactions(scenario: Scenario) -> bool:
+    """Whether somebody writes in transactions without being told to by a command."""
+    producing = any(isinstance(each, KafkaProducerSpec) and each.transaction for each in scenario.producer)
+    return producing or any(each.to and each.to.transactional_id for each in scenario.kafka_consumers)
 
 
 def workers_of(scenario: Scenario) -> dict[str, dict[str, Any]]:

@@ -28,17 +28,19 @@ const VIEWS = {
       import("mailroom/kafka/layout.js"),
       import("mailroom/kafka/positions.js"),
       import("mailroom/kafka/nodes.js"),
+      import("mailroom/kafka/parts.js"),
     ]),
 };
 
 /**
  * {layout, positions, drawNodes, drawWires} of the one that draws `systems`: "kafka" or "rabbitmq", and
- * "share-group" where a cluster has one.
+ * what a cluster has that not each one has: "share-group", "transactions".
  */
 export async function viewOf(systems) {
-  if (/\bshare-group\b/.test(systems)) await import("mailroom/lazy/kafka/shares.js");
   const parts = await VIEWS[/\bkafka\b/.test(systems) ? "kafka" : "rabbitmq"]();
-  return Object.assign({}, ...parts);
+  const made = Object.assign({}, ...parts);
+  await made.prepare?.(systems);
+  return made;
 }
 
 const stage = document.querySelector("queue-stage");
@@ -61,6 +63,7 @@ export class QueueStage extends HTMLElement {
     this.furnishing ??= Promise.all([
       import("mailroom/lazy/panels.js"),
       ...this.systems.map((system) => import(`mailroom/lazy/${system}/sayings.js`)),
+      view.prepareMore?.(),
     ]).then(([{ furnish }]) => furnish(this));
     return this.furnishing;
   }
@@ -81,6 +84,7 @@ export class QueueStage extends HTMLElement {
     this.limit_us = Infinity;
     this.atlas = new Atlas();
     this.memo = new Map();
+    this.awaited = new WeakSet();
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)");
     /**
      * Whether whoever looks wants nothing to travel. (Who asks in each frame is not told of a change any
@@ -321,11 +325,22 @@ export class QueueStage extends HTMLElement {
     this.arrange();
     const motion = this.calm ? "none" : this.stepping ? "travel" : "all";
     this.drawn = view.positions(this.shownScene, this.shown_us, this.figure, this.kinds, motion, this.memo);
+    for (const part of this.drawn.lacks ?? []) this.drawWith(part);
     if (this.calm) this.soothe?.();
     paint(this.parts.canvas, this.drawn, this.figure, this.atlas, this.selected, this.pane);
     this.tellChanges();
     if (before !== this.shown_us) this.dispatchEvent(new Event("moment"));
     this.stopAtEnd();
+  }
+
+  /** Draws again when `part` of how it is drawn has come. */
+  drawWith(part) {
+    if (this.awaited.has(part)) return;
+    this.awaited.add(part);
+    part.then(() => {
+      this.drawnVersion = "";
+      this.wake();
+    });
   }
 
   /** Lays the figure out anew when its width or what is on the stage has changed. */

@@ -326,9 +326,6 @@ function reader(scene, { node, group, at_us }, with_) {
   scene.readers.set(node, changed);
 }
 
-/** How share groups are drawn, on stages that have one: lazy/kafka/shares.js puts it here. */
-export const sharing = {};
-
 /** A share group: its members have no positions, and keep what they have acquired wherever they read. */
 export const isShared = (scene, group) => scene.groups.get(group)?.protocol === "simple";
 

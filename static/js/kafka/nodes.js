@@ -1,7 +1,8 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
-import { isShared, lagOf, sharing } from "mailroom/kafka/fold.js";
+import { isShared, lagOf } from "mailroom/kafka/fold.js";
 import { isLong, laneOf, readWay } from "mailroom/kafka/layout.js";
+import { parts } from "mailroom/kafka/parts.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
   arrow,
@@ -140,7 +141,7 @@ function reading(figure, scene, kept) {
 
 /** From a row to each of those who read it for a share group. */
 function sharedWires(figure, scene, kept, { id, partition, row, index, count }) {
-  return (sharing.readersOf?.(scene, id, partition) ?? [])
+  return (parts.shares?.readersOf(scene, id, partition) ?? [])
     .filter((reader) => figure.nodes.has(reader.node))
     .flatMap((reader) => {
       const said = `${reader.node} ${scene.nodes.get(reader.node)?.link}`;
@@ -288,7 +289,9 @@ const wholeLag = (scene, group) =>
   [...scene.logs.keys()].reduce(
     (sum, row) =>
       sum +
-      (isShared(scene, group) ? (sharing.shareLag?.(scene, group, row) ?? 0) : lagOf(scene, group, row).lag),
+      (isShared(scene, group)
+        ? (parts.shares?.shareLag(scene, group, row) ?? 0)
+        : lagOf(scene, group, row).lag),
     0,
   );
 
@@ -339,13 +342,13 @@ function memberNote(node, scene) {
 /** One sentence of a partition, for who does not see the picture. */
 function partitionSays(scene, log) {
   const leader = scene.nodes.get(log.leader)?.name;
-  const parts = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
-  if (log.hw < log.end) parts.push(`readable up to ${log.hw}`);
+  const says = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
+  if (log.hw < log.end) says.push(`readable up to ${log.hw}`);
   for (const { node } of scene.groups.values()) {
-    if (isShared(scene, node)) parts.push(sharing.shareSays?.(scene, node, log.node) ?? "");
+    if (isShared(scene, node)) says.push(parts.shares?.shareSays(scene, node, log.node) ?? "");
     const { committed, lag } = lagOf(scene, node, log.node);
     if (committed !== undefined)
-      parts.push(`${scene.nodes.get(node)?.name} committed ${committed}, lag ${lag}`);
+      says.push(`${scene.nodes.get(node)?.name} committed ${committed}, lag ${lag}`);
   }
-  return parts.filter(Boolean).join(", ");
+  return says.filter(Boolean).join(", ");
 }

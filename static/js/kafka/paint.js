@@ -1,28 +1,26 @@
 // Paints the rows of a cluster onto the one canvas: what lies under the records (beds, rails, pointers,
 // lag) and what lies over them (words, brackets, strokes). What it paints, positions.js says.
 
-import { sharing } from "mailroom/kafka/fold.js";
+import { parts } from "mailroom/kafka/parts.js";
 
 const TOOTH = 5;
 const LAG = 9;
-/** px: between two phases. */
-const LINK = { least: 8, most: 34 };
 
 // -- under the records --------------------------------------------------------------------------
 
 export function paintUnder(c, atlas, drawn, figure) {
   const { colours } = atlas;
   for (const row of drawn.rows) {
-    freshName(c, row, figure, colours);
+    row.marks?.paintUnder(c, row, figure, colours);
     bed(c, row, colours);
     for (const follower of row.followers) followerRow(c, row, follower, colours);
     for (const pointer of row.pointers) lagBar(c, row, pointer, colours);
-    for (const share of row.shares) sharing.paintShare(c, row, share, colours, hatch);
+    for (const share of row.shares) parts.shares.paintShare(c, row, share, colours, hatch);
   }
-  if (drawn.phases) phaseLine(c, drawn.phases, figure, colours);
+  if (drawn.phases) parts.phases.phaseLine(c, drawn.phases, figure, colours);
 }
 
-function line(c, colour, width, dash, draw) {
+export function line(c, colour, width, dash, draw) {
   c.beginPath();
   draw(c);
   c.strokeStyle = colour;
@@ -41,15 +39,6 @@ function edge(c, x, y, height, torn) {
   const teeth = torn ? Math.max(2, Math.round(height / 12) * 2) : 0;
   for (let i = 1; i <= teeth; i++) c.lineTo(i % 2 ? x - TOOTH : x, y + (height * i) / teeth);
   if (!torn) c.lineTo(x, y + height);
-}
-
-/** Who leads now, for as long as that is news: its name is marked, and the rails are heavy. */
-function freshName(c, { box, isFresh, log }, figure, colours) {
-  if (!isFresh || !log.leader || !box.labelled) return;
-  const wide = box.leaderWidth + 8;
-  c.fillStyle = colours.mark;
-  if (figure.narrow) c.fillRect(box.x + box.width - wide + 4, box.y - 36, wide, 17);
-  else c.fillRect(box.x - 8 - wide, box.y + box.height / 2, wide, 17);
 }
 
 function bed(c, row, colours) {
@@ -92,19 +81,12 @@ function bed(c, row, colours) {
   });
   if (next > first && (log.start === 0 || before === 0))
     line(c, colours.ink, 1.5, [], () => edge(c, left, y, height, log.start > 0));
-  for (const x of row.open)
-    line(c, colours.ink, 1.5, [3, 3], () => {
-      c.moveTo(x - box.cell / 2 + 3, y + height - 4);
-      c.lineTo(x + box.cell / 2 - 3, y + height - 4);
-    });
+  row.marks?.paintOpen(c, row, colours);
   c.restore();
   marks(c, row, colours);
 }
 
-/**
- * Where the log ends (4 px), up to where consumers may read (dashes), and up to where read_committed ones
- * may.
- */
+/** Where the log ends (4 px), and up to where consumers may read (dashes). */
 function marks(c, row, colours) {
   const { box, log, xOf, within } = row;
   const { y, height } = box;
@@ -117,7 +99,7 @@ function marks(c, row, colours) {
   if (within(log.end) && log.leader) bar(xOf(log.end), 4, [], proud);
   else if (within(log.end)) bar(xOf(log.end), 4, [5, 4], proud);
   if (log.hw < log.end && log.hw > row.first && within(log.hw)) bar(xOf(log.hw), 2.5, [4, 3], 0);
-  if (log.lso < log.hw && within(log.lso)) bar(xOf(log.lso), 2, [1.5, 3], 4);
+  row.marks?.paintStable(c, row, colours);
 }
 
 /** The hatch of a group: each has its own, so that two at one row are told apart. */
@@ -249,10 +231,8 @@ export function paintOver(c, { colours }, drawn) {
         c.moveTo(x - by, y + by * 0.7);
         c.lineTo(x + by, y - by * 0.7);
       });
-    for (const { x, y } of row.tombstones)
-      noValue(c, x + row.box.cell * 0.33, y - row.box.cell * 0.33, colours);
-    for (const share of row.shares) sharing.paintShareOver(c, row, share, colours);
-    for (const marker of row.markers) control(c, marker, row.box, colours);
+    for (const share of row.shares) parts.shares.paintShareOver(c, row, share, colours);
+    row.marks?.paintOver(c, row, colours);
     for (const { bracket } of row.done)
       if (bracket)
         line(c, colours.ink, 1.5, [], () => {
@@ -264,46 +244,6 @@ export function paintOver(c, { colours }, drawn) {
         });
   }
   for (const word of drawn.words) write(c, word, colours);
-}
-
-/** A control record: a small flag with what it says, no message. */
-/** The sign of a record without a value, at the corner of its cell. */
-function noValue(c, x, y, colours) {
-  c.fillStyle = colours.ink;
-  c.strokeStyle = colours.invert;
-  c.beginPath();
-  c.arc(x, y, 7.5, 0, 7);
-  c.fill();
-  c.lineWidth = 1.6;
-  c.beginPath();
-  c.arc(x, y, 3.6, 0, 7);
-  c.moveTo(x - 4.6, y + 4.6);
-  c.lineTo(x + 4.6, y - 4.6);
-  c.stroke();
-}
-
-function control(c, { x, y, what }, box, colours) {
-  const half = box.cell * 0.34;
-  c.fillStyle = colours.sheet;
-  c.strokeStyle = colours["ink-2"];
-  c.lineWidth = 1.5;
-  c.beginPath();
-  c.rect(x - half, y - half, half * 2, half * 2);
-  c.fill();
-  c.stroke();
-  c.lineWidth = 2.2;
-  c.beginPath();
-  if (what === "commit") {
-    c.moveTo(x - half * 0.5, y);
-    c.lineTo(x - half * 0.1, y + half * 0.45);
-    c.lineTo(x + half * 0.55, y - half * 0.45);
-  } else {
-    c.moveTo(x - half * 0.45, y - half * 0.45);
-    c.lineTo(x + half * 0.45, y + half * 0.45);
-    c.moveTo(x + half * 0.45, y - half * 0.45);
-    c.lineTo(x - half * 0.45, y + half * 0.45);
-  }
-  c.stroke();
 }
 
 function write(c, { x, y, text, count, align, size = 13, mono, bold, faint, what }, colours) {
@@ -322,95 +262,4 @@ function write(c, { x, y, text, count, align, size = 13, mono, bold, faint, what
   c.fillStyle = colours.ink;
   c.strokeText(String(count), right, y + 0.5);
   c.fillText(String(count), right, y + 0.5);
-}
-
-// -- the phases of a rebalance ------------------------------------------------------------------
-
-/**
- * Dots with words from left to right, and below them whose rebalance it is; where there is less room the dots
- * alone, the present one's word, and the rest in as many `lines` as there are.
- */
-function phaseLine(c, phases, figure, colours) {
-  const { x, y, width } = figure.phases;
-  const lines = figure.phases.lines || (fits(c, phases.words, width, colours) ? 0 : 2);
-  const isUnder = y > 0;
-  if (isUnder)
-    line(c, colours.rule, 1, [], () => {
-      c.moveTo(x, y + 0.5);
-      c.lineTo(x + width, y + 0.5);
-    });
-  const middle = y + (isUnder ? 22 : 14);
-  c.textBaseline = "middle";
-  c.textAlign = "left";
-  const left = dots(c, phases, { x: x + 10, middle, width, named: !lines }, colours);
-  const { words, at, name, protocol, silent, briefly } = phases;
-  const write = (text, at_x, at_y, bold) => {
-    c.font = bold ? `700 14px ${colours.sans}` : `400 13px ${colours.sans}`;
-    c.fillStyle = bold ? colours.ink : colours["ink-2"];
-    c.fillText(text, at_x, at_y + 0.5);
-    return at_x + c.measureText(text).width;
-  };
-  const group = [`group ${name}`, protocol].filter(Boolean).join(", ");
-  const all = [group, silent].filter(Boolean).join(", ");
-  if (!lines) return void write(all, x + 2, y + 44);
-  if (lines === 3) {
-    write(words[at], x + 2, y + 46, true);
-    write(group, x + 2, y + 66);
-    return void write(briefly, x + 2, y + 84);
-  }
-  const end = write(words[at], left, middle, true) + 16;
-  const from = lines === 1 ? end : x + 2;
-  c.font = `400 13px ${colours.sans}`;
-  const fitting = [all, [group, briefly].filter(Boolean).join(", "), briefly || group];
-  const said = fitting.find((text) => from + c.measureText(text).width < x + width) ?? "";
-  return void write(said, from, lines === 1 ? middle : middle + 21);
-}
-
-/** The dots with the lines between them, each `named` or none. Returns where they end. */
-function dots(c, { words, at }, { x, middle, width, named }, colours) {
-  const gap = named ? spread(c, words, width, colours) : 0;
-  let left = x;
-  words.forEach((word, i) => {
-    c.font = `${i === at ? 700 : 400} 14px ${colours.sans}`;
-    if (named) {
-      c.fillStyle = i === at ? colours.ink : colours["ink-2"];
-      c.fillText(word, left + 15, middle + 0.5);
-    }
-    const end = named ? left + 23 + c.measureText(word).width : left + 9;
-    if (i < words.length - 1)
-      line(c, i < at ? colours.ink : colours["rule-strong"], 2, i < at ? [] : [3, 4], () => {
-        c.moveTo(end, middle);
-        c.lineTo(named ? end + gap : left + 25, middle);
-      });
-    phaseDot(c, left, middle, i, at, colours);
-    left = named ? end + gap + 10 : left + 34;
-  });
-  return named ? left : left - 16;
-}
-
-/** How wide the words of the phases are with their dots. */
-function wordsWidth(c, words, colours) {
-  c.font = `700 14px ${colours.sans}`;
-  return words.reduce((sum, word) => sum + c.measureText(word).width + 36, 0);
-}
-
-const fits = (c, words, width, colours) => wordsWidth(c, words, colours) + words.length * LINK.least < width;
-
-/** How long the lines between words are, so that all fit. */
-const spread = (c, words, width, colours) =>
-  Math.max(LINK.least, Math.min(LINK.most, (width - wordsWidth(c, words, colours)) / words.length));
-
-function phaseDot(c, x, y, i, at, colours) {
-  c.beginPath();
-  c.arc(x, y, i === at ? 9 : 7, 0, 7);
-  c.fillStyle = i <= at ? colours.ink : colours.sheet;
-  c.strokeStyle = colours.ink;
-  c.lineWidth = 2;
-  c.fill();
-  c.stroke();
-  if (i !== at) return;
-  c.beginPath();
-  c.arc(x, y, 4, 0, 7);
-  c.fillStyle = colours.mark;
-  c.fill();
 }

@@ -7,13 +7,16 @@
 // An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js;
 // a row (drawn.rows) is what paint.js needs of one partition.
 
-import { countRecords, everAt, glided, lagOf, recordAt, sharing } from "mailroom/kafka/fold.js";
+import { countRecords, everAt, glided, isShared, lagOf, recordAt } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
 import { paintOver, paintUnder } from "mailroom/kafka/paint.js";
-import { drawPhases, FRESH_US, rowWords, widthOf } from "mailroom/kafka/words.js";
+import { need } from "mailroom/kafka/parts.js";
+import { rowWords, widthOf } from "mailroom/kafka/words.js";
 import { leftover, path as measured, pointAt, travelled } from "mailroom/scene/tween.js";
 import { labelOf } from "mailroom/view/tokens.js";
 
+/** What has changed at a row is news for so long, simulated µs. */
+export const FRESH_US = 3_000_000;
 const TRAVELLERS_MAX = 12;
 /** Of one answer to a fetch, so many copies are drawn on the wire. */
 const COPIES_MAX = 3;
@@ -30,17 +33,38 @@ export const MORE_WIDTH = 44;
 
 /** All that is drawn; `motion` as in view/positions.js. */
 export function positions(scene, t_us, figure, kinds, motion = "all") {
-  const drawn = { tokens: [], signals: [], bars: [], slots: [], more: [], rows: [], words: [], phases: null };
-  const seen = { scene, t_us, figure, kinds, motion, groups: [...scene.groups.values()] };
+  const drawn = {
+    tokens: [],
+    signals: [],
+    bars: [],
+    slots: [],
+    more: [],
+    rows: [],
+    words: [],
+    phases: null,
+    lacks: new Set(),
+  };
+  const seen = { scene, t_us, figure, kinds, motion, groups: [], lacks: drawn.lacks };
   seen.groups = [...figure.groups.keys()].map((node) => scene.groups.get(node)).filter(Boolean);
   for (const [node, topic] of figure.topics) drawTopic(seen, drawn, node, topic);
   for (const reader of scene.readers.values()) drawReader(seen, drawn, reader);
   drawTravellers(seen, drawn);
-  drawPhases(seen, drawn);
+  if (scene.transactions.size) need(seen, "marks");
+  if (seen.groups.some((group) => isUnsettled(scene, group))) need(seen, "phases")?.drawPhases(seen, drawn);
   drawn.under = (c, atlas) => paintUnder(c, atlas, drawn, figure);
   drawn.over = (c, atlas) => paintOver(c, atlas, drawn, figure);
   return drawn;
 }
+
+/** Whether a group may be in a rebalance: one that is settled has all its members at work. */
+const isUnsettled = (scene, { node: id, state, members }) =>
+  !SETTLED.includes(state) ||
+  [...members.values()].some(({ node }) => scene.nodes.get(node)?.state === "crashed") ||
+  [...scene.readers.values()].some(
+    ({ group, owned }) => group === id && Object.values(owned).some(({ position }) => position < 0),
+  );
+
+const SETTLED = ["Empty", "Stable"];
 
 // -- the window of columns ----------------------------------------------------------------------
 
@@ -161,12 +185,15 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
     followers: [],
     begun: false,
     isFresh: Boolean(log.led) && t_us - log.led.at_us < FRESH_US,
+    marks: log.led || log.synced || log.gone || log.lso < log.hw ? need(seen, "marks") : undefined,
   };
   for (let offset = from; offset < row.next; offset++)
     drawRecord(seen, drawn, row, recordAt(log, offset), offset);
-  drawGone(seen, drawn, row);
+  row.marks?.drawGone(seen, drawn, row);
   seen.groups.forEach((group, place) => drawPointers(seen, row, group, place));
-  seen.groups.forEach((group, place) => sharing.drawShare?.(seen, row, group, place));
+  seen.groups.forEach((group, place) => {
+    if (isShared(scene, group.node)) need(seen, "shares")?.drawShare(seen, row, group, place);
+  });
   drawFollowers(seen, drawn, row);
   drawn.rows.push(row);
   rowWords(seen, drawn, row);
@@ -179,8 +206,11 @@ function drawRecord(seen, drawn, row, record, offset) {
   if (x > box.x + box.width) return undefined;
   if (record === null) return row.gaps.push(x);
   if (record === undefined) return undefined;
-  if (record.marker) return row.markers.push({ x, y, what: record.marker });
-  const open = record.transactional && !record.aborted && offset >= log.lso;
+  if (record.transactional || record.marker || record.tombstone) {
+    row.marks ??= need(seen, "marks");
+    row.marks?.drawMark(row, record, x, y);
+  }
+  if (record.marker) return undefined;
   drawn.tokens.push(
     recordItem(seen, record.message, {
       id: `${log.node}.${offset}`,
@@ -198,14 +228,11 @@ function drawRecord(seen, drawn, row, record, offset) {
     }),
   );
   row.begun = true;
-  if (record.aborted) row.struck.push({ x, y });
-  if (record.tombstone) row.tombstones.push({ x, y });
-  if (open) row.open.push(x);
   return undefined;
 }
 
 /** A record as something to draw; `at` says where and how. */
-const recordItem = ({ scene, kinds, t_us }, message, at) => ({
+export const recordItem = ({ scene, kinds, t_us }, message, at) => ({
   ...labelOf(scene, message, kinds),
   copy: 0,
   attempt: 0,
@@ -216,35 +243,6 @@ const recordItem = ({ scene, kinds, t_us }, message, at) => ({
   look: "body",
   ...at,
 });
-
-/** What has just gone from the log fades where it stood; truncated records are struck. */
-function drawGone(seen, drawn, row) {
-  const { gone } = row.log;
-  const { t_us, motion } = seen;
-  const stay_us = gone?.why === "truncated" ? 1_200_000 : 240_000;
-  if (!gone || motion === "none" || t_us - gone.at_us >= stay_us) return;
-  for (const { offset, message, marker } of gone.records) {
-    if (!row.within(offset + 1) || marker || (gone.why === "truncated" && offset < row.log.end)) continue;
-    const x = row.xOf(offset) + row.box.cell / 2;
-    const y = row.box.y + row.box.height / 2;
-    drawn.tokens.push(
-      recordItem(seen, message, {
-        id: `${row.log.node}.${offset}.gone`,
-        node: row.log.node,
-        zone: "gone",
-        index: offset,
-        x,
-        y,
-        scale: row.box.scale,
-        labelled: row.box.labelled,
-        look: "replica",
-        alpha: 1 - (t_us - gone.at_us) / stay_us,
-        since_us: gone.at_us,
-      }),
-    );
-    if (gone.why === "truncated") row.struck.push({ x, y });
-  }
-}
 
 /** Followers as thin rows of pale records, as far as each has copied. */
 function drawFollowers({ scene, kinds }, drawn, row) {

@@ -1,8 +1,8 @@
-// What is written into the picture of a cluster: at the rows (what is committed, the lag, what is done and
-// not committed), and below them the phases of a rebalance. Pure, as positions.js is.
+// What is written into the picture of a cluster at the rows: what is committed, the lag, what is done and
+// not committed. Pure, as positions.js is.
 
-import { isShared, sharing } from "mailroom/kafka/fold.js";
 import { BAND } from "mailroom/kafka/layout.js";
+import { parts } from "mailroom/kafka/parts.js";
 
 // -- lines of words ------------------------------------------------------------------------------
 
@@ -52,8 +52,6 @@ class Line {
 
 // -- words at a row -----------------------------------------------------------------------------
 
-/** What has changed at a row is said for so long, simulated µs. */
-export const FRESH_US = 3_000_000;
 /** How far from the cells words may stand: right, and right where a stub says "revoked". */
 const RIGHT = 36;
 const RIGHT_OF_STUB = 18;
@@ -67,14 +65,9 @@ export function rowWords(seen, drawn, row) {
   const lines = linesOf(seen, row);
   if (row.before && !row.shared) sayBefore(seen, lines, words, row);
   for (const pointer of row.pointers) sayPointer(lines, words, row, pointer);
-  for (const share of row.shares) sharing.sayShare(lines, words, row, share);
+  for (const share of row.shares) parts.shares.sayShare(lines, words, row, share);
   for (const done of row.done) if (done.words && done.place < 2) sayDone(lines, words, row, done);
-  for (const text of eventsOf(seen, row)) sayEvent(lines, words, row, text);
-  if (row.log.lso < row.log.hw && row.within(row.log.lso))
-    lines.above?.say(words, { text: "last stable", size: 12, what: "stable" }, [
-      [row.xOf(row.log.lso) + 6, "left"],
-      [row.xOf(row.log.lso) - 6, "right"],
-    ]);
+  row.marks?.sayEvents(seen, lines, words, row);
   sayFollowers(seen, words, row);
 }
 
@@ -148,33 +141,6 @@ function sayDone({ top }, words, row, done) {
   ]);
 }
 
-/** What the controller has just decided on a partition: who leads, who is in sync. */
-function eventsOf({ scene, t_us }, { log }) {
-  const said = [];
-  const nameOf = (node) => scene.nodes.get(node)?.name ?? "nobody";
-  const isFresh = (change) => change && t_us >= change.at_us && t_us - change.at_us < FRESH_US;
-  if (isFresh(log.led))
-    said.push(log.leader ? `leader now ${nameOf(log.leader)}, epoch ${log.epoch}` : "no leader now");
-  if (isFresh(log.synced)) {
-    const { left, joined } = log.synced;
-    if (left.length) said.push(`${left.map(nameOf).join(", ")} left the ISR`);
-    if (joined.length) said.push(`${joined.map(nameOf).join(", ")} joined the ISR`);
-  }
-  return said;
-}
-
-function sayEvent(lines, words, { box }, text) {
-  const end = box.x + box.width;
-  const word = { text, bold: true, size: box.labelled ? 13 : 12, what: "event" };
-  const places = [
-    [box.x, "left"],
-    [end, "right"],
-    [(box.x + end) / 2, "center"],
-  ];
-  const among = [lines.top, lines.middle, lines.above, ...lines.below].filter(Boolean);
-  among.some((line) => line.say(words, word, line === lines.middle ? [[line.left + 8, "left"]] : places));
-}
-
 function sayFollowers({ figure }, words, row) {
   for (const { y: top, height, down, behind, end, name } of row.followers) {
     const [y, text] = [top + height / 2, down ? "down" : behind ? `${behind} behind` : ""];
@@ -184,90 +150,3 @@ function sayFollowers({ figure }, words, row) {
     words.push({ ...who, x: row.box.x - 12, y });
   }
 }
-
-// -- a rebalance --------------------------------------------------------------------------------
-
-const EAGER = ["everyone revokes", "join", "assign", "resume from committed"];
-const COOPERATIVE = ["join", "assign", "give up what moves", "take it over"];
-const SERVER = ["new target", "give up what moves", "take it over", "resume"];
-
-const isServer = (group) => group.protocol === "uniform" || group.state === "Reconciling" || group.server;
-
-/** Whether members of the group have to let go of everything at each rebalance. */
-const isEager = (group) => !/cooperative|uniform/.test(group.protocol) && !isServer(group);
-
-/**
- * {words, at, silent_us}: the phases of the rebalance that a group is in, and which one it is; null
- * outside one.
- */
-export function rebalanceOf(scene, group, t_us) {
-  const members = [...group.members.values()].filter(({ away }) => !away);
-  const crashed = members.find(({ node }) => node && scene.nodes.get(node)?.state === "crashed");
-  const readers = [...scene.readers.values()].filter((reader) => reader.group === group.node);
-  const owners = readers.filter(
-    (reader) => Object.keys(reader.owned).length && scene.nodes.get(reader.node)?.state !== "crashed",
-  );
-  const setting = owners.some((reader) => Object.values(reader.owned).some(({ position }) => position < 0));
-  const eager = isEager(group);
-  const words = isServer(group) ? SERVER : eager ? EAGER : COOPERATIVE;
-  const lost = group.lost?.why === "session" && !members.some((member) => member.since_us > group.lost.at_us);
-  const first = crashed
-    ? `${scene.nodes.get(crashed.node).name} not heard of`
-    : lost
-      ? "session timeout"
-      : "a member comes or goes";
-  const phase = (at) => ({ group, words: [first, ...words], at, since_us: group.since_us });
-  if (group.state === "PreparingRebalance") return phase(eager ? (owners.length ? 1 : 2) : 1);
-  if (group.state === "CompletingRebalance") return phase(eager ? 3 : 2);
-  if (group.state === "Reconciling") return phase(owners.length ? 2 : 3);
-  if (group.state === "Stable" && setting) return phase(4);
-  if (crashed && group.state === "Stable") return { ...phase(0), since_us: t_us };
-  return null;
-}
-
-/** Adds to `drawn` the phases of the rebalance that began last, of those that are under way. */
-export function drawPhases(seen, drawn) {
-  const { scene, t_us, groups } = seen;
-  if (!seen.figure.phases) return;
-  const all = groups
-    .filter((group) => group.generation > 0 && !isShared(scene, group.node))
-    .map((group) => rebalanceOf(scene, group, t_us))
-    .filter(Boolean)
-    .sort((a, b) => b.since_us - a.since_us);
-  if (!all.length) return;
-  const [{ group, words, at }] = all;
-  drawn.phases = {
-    words,
-    at,
-    name: scene.nodes.get(group.node)?.name ?? "",
-    protocol: group.protocol,
-    silent: silence(scene, group, t_us),
-    briefly: silence(scene, group, t_us, true),
-  };
-}
-
-/**
- * Which partitions nobody of a group reads, and for how long: "nobody has read P2, P3 for 13.0 s, 4 more for
- * 1.2 s"; of the others the shortest time, where they differ (nothing where it is to be `short`). "" where
- * each is read. Pure.
- */
-export function silence(scene, group, t_us, short = false) {
-  const free = Object.entries(group.free)
-    .map(([node, { at_us }]) => ({ number: scene.logs.get(Number(node))?.number, for_us: t_us - at_us }))
-    .filter(({ number }) => number !== undefined)
-    .sort((a, b) => b.for_us - a.for_us || a.number - b.number);
-  if (!free.length) return "";
-  const longest = free.filter(({ for_us }) => for_us > free[0].for_us - SAME_US);
-  const others = free.slice(longest.length);
-  const numbers = longest.map(({ number }) => number).sort((a, b) => a - b);
-  const which =
-    numbers.length > (short ? 3 : 4)
-      ? `${numbers.length} partitions`
-      : numbers.map((n) => `P${n}`).join(", ");
-  const more = others.length && !short ? `, ${others.length} more for ${seconds(others.at(-1).for_us)}` : "";
-  return `nobody has read ${which} for ${seconds(free[0].for_us)}${more}`;
-}
-
-const SAME_US = 100_000;
-
-const seconds = (span_us) => `${(span_us / 1e6).toFixed(1)} s`;

@@ -103,7 +103,9 @@ class Film {
 
   /** For who wants nothing to move: one moment, in which nothing is on its way. */
   still() {
-    this.draw(STILL_US, "none");
+    const { lacks } = this.draw(STILL_US, "none");
+    const again = () => this.shown_us === STILL_US && this.draw(STILL_US, "none");
+    if (lacks?.size) Promise.all(lacks).then(again);
   }
 
   show(now_ms) {
@@ -121,5 +123,6 @@ class Film {
     this.atlas.dress(this.box, this.ratio);
     this.view.drawWires(this.svg, this.figure, scene);
     paint(this.canvas, drawn, this.figure, this.atlas, 0);
+    return drawn;
   }
 }

@@ -1,8 +1,8 @@
 // A share group at a partition: no pointer, but a window of records in flight, of which each is acquired by
 // somebody, available, accepted or archived. What of it is drawn, written and painted. Pure but for painting.
-// A stage whose scenario has a share group fetches it before its first picture; others never do.
+// A stage whose scenario has a share group fetches it before its first picture; others when there is one.
 
-import { countRecords, isShared, sharing } from "mailroom/kafka/fold.js";
+import { countRecords, isShared } from "mailroom/kafka/fold.js";
 
 const STRIP = 9;
 
@@ -190,5 +190,3 @@ function tick(c, x, y, colours) {
     c.stroke();
   }
 }
-
-Object.assign(sharing, { drawShare, paintShare, paintShareOver, readersOf, sayShare, shareLag, shareSays });
