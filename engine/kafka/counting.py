@@ -270,6 +270,8 @@ class Counting:
             self._owe(reading, e.offset, reading.owed_to, number)
         elif e.offset < reading.begin:
             was, reading.begin = reading.begin, e.offset
+            if reading.owed_to == was:  # it began beyond the end of the log, by a seek: nothing is owed yet
+                was = reading.owed_to = max(e.offset, min(was, mark))
             self._owe(reading, e.offset, was, number)
         self._recount(reading, first, next_, number)
         if hand is not None:

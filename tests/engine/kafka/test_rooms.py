@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engine import commands as c
 from engine.events import Event, LedgerStands, NodeRemoved, Settled
 from engine.kafka import events as k
 from engine.kafka import telling
 from engine.places import PLACES, TALLIES
 from engine.scenario import Scenario
 from engine.wire import decode
-from tests.engine.kafka.playing import USER_EVENTS, journal, rooms
+from tests.engine.kafka.playing import MODERN, USER_EVENTS, journal, rooms
 from tests.engine.kafka.test_telling import Picture
 from tests.engine.playing import Journal, play
 
@@ -162,6 +163,20 @@ def test_folding_all_events_is_the_present_and_all_is_counted(
     assert folded.shown() == present.shown()
     totals = simulation.totals()
     assert sum(totals[place] for place in PLACES[1:]) == totals["owed"]
+
+
+def test_a_seek_beyond_the_end_of_a_log_is_counted_from_where_it_is_reset_to() -> None:
+    seek = c.Seek("B", "offset", "orders", 1, 17)
+    ticks, simulation = play(MODERN, 0, [(1_200_000, seek)])
+    reset = [
+        e.offset
+        for tick in ticks
+        for e in decode(tick.events)
+        if isinstance(e, k.PositionSet) and e.at_us >= 1_200_000
+    ]
+    assert 17 in reset and min(reset) < 17
+    totals = simulation.totals()
+    assert sum(totals[place] for place in PLACES[1:]) == totals["owed"] > 0
 
 
 RUN = """
