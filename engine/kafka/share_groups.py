@@ -2,7 +2,8 @@
 
 A partition may be several members' at once, and nobody gives up anything before another one gets it: a share
 group never waits for a rebalance. The assignor is Kafka's `simple`
-(`org.apache.kafka.coordinator.group.assignor.SimpleHomogeneousAssignmentBuilder`, 4.1 and later).
+(`org.apache.kafka.coordinator.group.assignor.SimpleAssignor`, 4.1 and later). Where Kafka takes whichever comes
+first in a hash set, this takes the lowest partition and the member that joined first.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def simple(
     members: list[str], partitions: list[Partition], owned: dict[str, list[Partition]]
 ) -> dict[str, list[Partition]]:
     """Who reads what: each partition is read by as many members, rounded up, and what members have they keep
-    as far as balance lets them. `members` in order of joining, all with the same topics."""
+    as far as balance lets them. `members` in order of joining."""
     if not members or not partitions:
         return {member: [] for member in members}
     sharing = -(-len(members) // len(partitions))
@@ -89,6 +90,26 @@ def simple(
         for member in wanting[: max(0, missing)]:
             kept[member].append(partition)
     return {member: sorted(held) for member, held in kept.items()}
+
+
+def assigned(
+    members: dict[str, tuple[str, ...]], counts: dict[str, int], owned: dict[str, list[Partition]]
+) -> dict[str, list[Partition]]:
+    """Who reads what. `members` in order of joining, each with the topics that it subscribes to; `counts` says
+    how many partitions a topic has.
+
+    Where all read the same topics their partitions are shared out together; else each topic's for itself, to
+    those who read it (`SimpleHeterogeneousAssignmentBuilder`).
+    """
+    partitions = {topic: [(topic, n) for n in range(counts[topic])] for topic in sorted(counts)}
+    if len({frozenset(topics) for topics in members.values()}) < 2:
+        return simple(list(members), [each for of in partitions.values() for each in of], owned)
+    held: dict[str, list[Partition]] = {member: [] for member in members}
+    for topic, of_topic in partitions.items():
+        readers = [member for member, topics in members.items() if topic in topics]
+        for member, more in simple(readers, of_topic, owned).items():
+            held[member] += more
+    return held
 
 
 def heartbeat_us(cluster: Kafka) -> int:
@@ -129,8 +150,8 @@ def _retarget(cluster: Kafka, group: ShareGroup) -> None:
     group.epoch += 1
     group.rebalances += bool(group.members)
     topics = tuple(dict.fromkeys(topic for member in group.members.values() for topic in member.topics))
-    partitions = [(topic, n) for topic, count in sorted(cluster.counts(topics).items()) for n in range(count)]
-    group.target = simple(list(group.members), partitions, group.target)
+    members = {member.id: member.topics for member in group.members.values()}
+    group.target = assigned(members, cluster.counts(topics), group.target)
     telling.group_changed(cluster, group)
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from engine import commands as c
 from engine.errors import CommandError
-from engine.events import Event
+from engine.events import Event, NodeAdded
 from engine.kafka import events as k
 from engine.kafka.assignors import Partition
-from engine.kafka.share_groups import simple
+from engine.kafka.share_groups import assigned, simple
 from engine.simulation import Simulation
 from tests.engine.kafka.test_promises import S, of, room, run
 
@@ -276,6 +276,81 @@ def test_the_assignor_is_balanced_however_members_come_and_go(sizes: list[int], 
         assert all(len(set(each)) == len(each) for each in owned.values())
         if list(before) == members:
             assert owned == before
+
+
+@pytest.mark.parametrize(
+    ("members", "counts", "owned", "then"),
+    [
+        ({"a": "t", "b": "tu"}, {"t": 2, "u": 1}, {}, {"a": "t0", "b": "t1 u0"}),
+        ({"a": "t", "b": "tu", "c": "u"}, {"t": 1, "u": 2}, {}, {"a": "t0", "b": "t0 u0", "c": "u1"}),
+        # Who had all of a topic gives up what balance asks for, of that topic alone
+        ({"a": "tu", "b": "u"}, {"t": 2, "u": 4}, {"a": "t0 t1 u0 u1 u2 u3"}, {"a": "t0 t1 u0 u1", "b": "u2 u3"}),
+        # Nobody reads t any more
+        ({"a": "u", "b": "u"}, {"u": 2}, {"a": "t0 u0", "b": "u1"}, {"a": "u0", "b": "u1"}),
+    ],
+)  # fmt: skip
+def test_each_topic_is_shared_out_among_those_who_subscribe_to_it(
+    members: dict[str, str], counts: dict[str, int], owned: dict[str, str], then: dict[str, str]
+) -> None:
+    # These are what SimpleAssignor of Kafka 4.4.0 returns, up to the order of its hash sets
+    def read(words: str) -> list[Partition]:
+        return [(word[0], int(word[1:])) for word in words.split()]
+
+    topics = {member: tuple(each) for member, each in members.items()}
+    result = assigned(topics, counts, {member: read(words) for member, words in owned.items()})
+    assert result == {member: read(words) for member, words in then.items()}
+
+
+SUBSCRIPTIONS = st.lists(st.sampled_from(["t", "u", "tu", "v", "tv", "tuv"]), min_size=1, max_size=8)
+
+
+@given(st.lists(SUBSCRIPTIONS, min_size=1, max_size=4), st.tuples(*[st.integers(1, 5)] * 3))
+def test_everybody_reads_only_what_they_subscribe_to_and_nothing_is_left_unread(
+    rounds: list[list[str]], sizes: tuple[int, int, int]
+) -> None:
+    owned: dict[str, list[Partition]] = {}
+    for subscribed in rounds:
+        members = {f"m{n}": tuple(topics) for n, topics in enumerate(subscribed)}
+        read = {topic for topics in members.values() for topic in topics}
+        counts = {topic: size for topic, size in zip("tuv", sizes, strict=True) if topic in read}
+        owned = {
+            member: [p for p in held if p[0] in members.get(member, ())] for member, held in owned.items()
+        }
+        before, owned = owned, assigned(members, counts, owned)
+        for member, held in owned.items():
+            assert {topic for topic, _ in held} <= set(members[member])
+        for topic, count in counts.items():
+            readers = [member for member, topics in members.items() if topic in topics]
+            of_topic = [sum(p[0] == topic for p in owned[member]) for member in readers]
+            if len({frozenset(topics) for topics in members.values()}) > 1:
+                assert max(of_topic) - min(of_topic) <= 1
+            assert {p for member in readers for p in owned[member] if p[0] == topic} == {
+                (topic, n) for n in range(count)
+            }
+        if [*before] == [*members]:
+            assert assigned(members, counts, owned) == owned
+
+
+def test_members_of_one_group_that_read_different_topics_share_only_what_both_read() -> None:
+    cluster = system(2)
+    cluster[0]["topics"].append({"name": "u", "replication": 3})
+    shop = {"system": "log", "arrivals": {"every": "100ms"}, "count": 100}
+    producers = [
+        {**shop, "name": "t shop", "to": {"topic": "t"}},
+        {**shop, "name": "u shop", "to": {"topic": "u"}},
+    ]
+    members = [sharer("A"), sharer("B", **{"from": {"topics": ["u", "t"], "group": "g"}})]
+    totals, events = run(room(system=cluster, producer=producers, consumer=members))
+    names = {e.node: e.name for e in of(events, NodeAdded)}
+    own = {names[node]: {names[p] for p in held} for node, held in reads(events).items()}
+    assert own == {"A": {"t-0"}, "B": {"t-1", "u-0"}}
+    assert totals["done"] == totals["sent"] == 200
+    # The one that reads it alone goes: nobody works on it, and the group owes it still
+    totals, events = run(
+        room(system=cluster, producer=producers, consumer=members), (4 * S, c.RemoveConsumer("B"))
+    )
+    assert totals["owed"] == 200 and totals["ready"] > 50
+    assert totals["done"] + totals["ready"] == 200
 
 
 def test_new_partitions_are_shared_out() -> None:
