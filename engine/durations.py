@@ -49,6 +49,28 @@ def per_hour(text: str) -> int:
     return int(rate)
 
 
+ISO = re.compile(
+    r"([-+]?)P(?:([-+]?\d+)D)?(T(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+)(?:[.,](\d{0,9}))?S)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+ISO_PARTS_US = {2: 24 * UNITS_US["h"], 4: UNITS_US["h"], 5: UNITS_US["m"], 6: UNITS_US["s"]}
+
+
+def iso_duration_us(text: str) -> int:
+    """Microseconds of "PnDTnHnMn.nS", as `java.time.Duration.parse` reads it, without what is shorter than
+    one. Raises ValueError, also where it is negative or longer than Java can hold."""
+    match = ISO.fullmatch(text)
+    if match is None or (match[3] or "").upper() == "T" or not any(match[n] for n in ISO_PARTS_US):
+        raise ValueError("expected a duration such as PT30S or P1DT2H")
+    us = sum(int(match[n] or 0) * each_us for n, each_us in ISO_PARTS_US.items())
+    fraction = int((match[7] or "").ljust(6, "0")[:6])
+    us += -fraction if (match[6] or "").startswith("-") else fraction
+    us = -us if match[1] == "-" else us
+    if not 0 <= us < (1 << 63) * UNITS_US["s"]:
+        raise ValueError("expected a duration of at least PT0S")
+    return us
+
+
 def units_read(kind: Any, data: Any, path: str, problems: list[str]) -> Any:
     """`data` of type `kind` (a node of `msgspec.inspect`) with written durations and rates as numbers.
 

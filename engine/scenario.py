@@ -342,7 +342,9 @@ class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     the coordinator does by `remote_assignor`, and `session_timeout` and `heartbeat` are the cluster's.
     `acknowledge`: "automatic" is enable.auto.commit (a later poll commits what earlier ones returned); "after
     work" commits when all that a poll returned is worked, and what it produced of that is acknowledged,
-    "before work" as soon as it has returned. All else are Kafka's own settings with its defaults.
+    "before work" as soon as it has returned. `reset` is auto.offset.reset: "earliest", "latest", or
+    "by_duration:PT30S": from the first record of the last 30 s on. All else are Kafka's own settings with its
+    defaults.
     """
 
     name: Name
@@ -357,7 +359,7 @@ class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     remote_assignor: Literal["uniform", "range"] = "uniform"
     isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     instance: MaybeName = ""
-    reset: Literal["earliest", "latest"] = "latest"
+    reset: Annotated[str, Meta(max_length=limits.NAME_CHARACTERS_MAX)] = "latest"
     max_poll_records: Annotated[int, Meta(ge=1, le=limits.POLL_RECORDS_MAX)] = 500
     max_poll_interval: Duration = 300_000_000
     session_timeout: Duration = 45_000_000

@@ -11,6 +11,8 @@ import msgspec
 
 from engine import limits
 from engine.durations import spoken
+from engine.kafka.group_config import NUMBERS
+from engine.kafka.resets import is_strategy
 from engine.scenario import (
     AnyConsumerSpec,
     Arrivals,
@@ -375,12 +377,14 @@ OF_TOPICS = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retent
              "errors.deadletterqueue.group.enable")  # fmt: skip
 OF_SHARE_GROUPS = ("share.auto.offset.reset", "share.delivery.count.limit", "share.record.lock.duration.ms",
                    "share.partition.max.record.locks", "share.isolation.level",
+                   "share.session.timeout.ms", "share.heartbeat.interval.ms",
                    "share.renew.acknowledge.enable", "errors.deadletterqueue.topic.name",
                    "errors.deadletterqueue.copy.record.enable")  # fmt: skip
 SHARE_BOUNDS = {
     "share.delivery.count.limit": (limits.SHARE_DELIVERIES_MIN, limits.SHARE_DELIVERIES_MAX),
     "share.record.lock.duration.ms": (limits.SHARE_LOCK_MS_MIN, limits.SHARE_LOCK_MS_MAX),
     "share.partition.max.record.locks": (limits.SHARE_LOCKS_MIN, limits.SHARE_LOCKS_MAX),
+    **{key: NUMBERS[key] for key in ("share.session.timeout.ms", "share.heartbeat.interval.ms")},
 }
 """What brokers hold a group's settings to, unless their own configuration says otherwise."""
 CHECKS = {"log.retention.check.interval.ms": limits.RETENTION_CHECK_MS_MIN,
@@ -389,6 +393,7 @@ RATIO = "min.cleanable.dirty.ratio"
 OF_BROKERS = ("group.initial.rebalance.delay.ms", *CHECKS, "replica.lag.time.max.ms",
               "group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms",
               "group.share.session.timeout.ms", "group.share.heartbeat.interval.ms")  # fmt: skip
+RESET = "share.auto.offset.reset"
 OF_SERVERS = ("assignors", "session_timeout", "heartbeat")
 """What members of the consumer protocol do not set: the cluster does."""
 WORDS = {
@@ -397,7 +402,6 @@ WORDS = {
     "errors.deadletterqueue.group.enable": ("true", "false"),
     "errors.deadletterqueue.copy.record.enable": ("true", "false"),
     "share.renew.acknowledge.enable": ("true", "false"),
-    "share.auto.offset.reset": ("earliest", "latest"),
     "share.isolation.level": ("read_uncommitted", "read_committed"),
 }
 
@@ -473,6 +477,9 @@ def _share_group(path: str, system: KafkaSystem, given: dict[str, str | int | fl
 def _config(path: str, config: dict[str, str | int | float | bool], known: Iterable[str]) -> Iterator[str]:
     for key, value in config.items():
         where, text = f"{path}.{key}", str(value).lower()
+        if key == RESET:
+            yield from _reset(where, str(value))
+            continue
         if key not in known:
             yield f"{where}: expected one of {', '.join(known)}"
         elif key in WORDS:
@@ -486,9 +493,17 @@ def _config(path: str, config: dict[str, str | int | float | bool], known: Itera
             yield f"{where}: expected at least {CHECKS[key]}, got {text}"
 
 
+def _reset(path: str, reset: str) -> Iterator[str]:
+    """What Kafka takes as a reset strategy, in its own words (`AutoOffsetResetStrategy.Validator`)."""
+    if not is_strategy(reset, ("earliest", "latest")):
+        expected = "expected earliest, latest or by_duration:PnDTnHnMn.nS, not negative"
+        yield f"{path}: {expected}, got {shown(reset)}"
+
+
 def _member(path: str, consumer: KafkaConsumerSpec) -> Iterator[str]:
     if len(set(consumer.assignors)) != len(consumer.assignors):
         yield f"{path}.assignors: expected each once"
+    yield from _reset(f"{path}.reset", consumer.reset)
     yield from _within(f"{path}.heartbeat", consumer.heartbeat, 1_000, limits.DURATION_US_MAX)
     if consumer.protocol == "consumer":
         plain = KafkaConsumerSpec(consumer.name, consumer.system, consumer.from_)

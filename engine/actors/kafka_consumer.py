@@ -208,15 +208,13 @@ class KafkaConsumer(Processor, tag="kafka_consumer"):
 
     def _list_again(self, kernel: Kernel) -> None:
         library = self.library
+        library.now_us = kernel.now_us
         listing = {(r.topic, r.partition): 1 for r in self.unanswered.values() if type(r) is ops.ListOffsets}
         fetching = [p for r in self.unanswered.values() if type(r) is ops.OffsetFetch for p in r.partitions]
         for partition in library.owned:
             known = self._knows(partition) or partition in listing or partition in fetching
             if not known and partition not in self.unstable:
-                at: Literal["earliest", "latest"] = self.spec.reset
-                if partition in library.sought:
-                    at = "earliest" if library.sought[partition] == "earliest" else "latest"
-                library.outbox.append(ops.ListOffsets(*partition, at))
+                library.reset(partition, library.sought.get(partition, ""))
         self._flush(kernel)
 
     # -- commands -------------------------------------------------------------------------------------

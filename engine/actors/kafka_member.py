@@ -163,7 +163,13 @@ class GroupMember(KafkaWorker[KafkaConsumerSpec], kw_only=True):
             return
         elif not self._stands(asked):
             return
+        library.now_us = kernel.now_us
         library.receive(answer, asked)
+        if isinstance(asked, ops.ListOffsets) and answer.offset < 0:
+            # Nothing since then (by_duration): it looks again after request.timeout.ms (`SubscriptionState`)
+            again_us = kernel.now_us + self.request_timeout_us
+            kernel.schedule(again_us, self.owner, "list", asked.partition, self.life)
+            return
         if isinstance(asked, ops.Fetch):
             partition = (asked.topic, asked.partition)
             self.out_of_range[partition] = library.positions.pop(partition)

@@ -120,7 +120,13 @@ class ShareConsumer(KafkaWorker[ShareConsumerSpec], tag="kafka_share_consumer", 
         """It is time to say that it is alive, or to join; who polls too late leaves
         (max.poll.interval.ms)."""
         cluster = kernel.parts[kernel.parts[self.link].broker]
-        kernel.schedule(kernel.now_us + heartbeat_us(cluster), self.owner, "heartbeat", 0, self.life)
+        kernel.schedule(
+            kernel.now_us + heartbeat_us(cluster, self.spec.from_.group),
+            self.owner,
+            "heartbeat",
+            0,
+            self.life,
+        )
         late = kernel.now_us - self.polled_us > self.spec.max_poll_interval
         if self.hand and late and self.epoch:
             self.expired = True

@@ -10,6 +10,7 @@ from engine.kafka import operations as ops
 from engine.kafka import telling_shares
 from engine.kafka.assignors import Partition
 from engine.kafka.errors import KafkaError
+from engine.kafka.resets import back_us
 from engine.kafka.shares import SHARE_DEFAULTS, SharePartition
 from engine.kafka.topics import PartitionState
 
@@ -38,11 +39,22 @@ def shared(cluster: Kafka, group: str, topic: str, number: int) -> SharePartitio
     found = cluster.shares.get(name)
     if found is None:
         partition = cluster.led(topic, number)
-        earliest = config_of(cluster, group)["share.auto.offset.reset"] == "earliest"
-        start = partition.log().start if earliest else partition.high_watermark()
+        start = _begins(cluster, partition, config_of(cluster, group)["share.auto.offset.reset"])
         found = cluster.shares[name] = SharePartition(group, topic, number, start, start, {})
         telling_shares.marked(cluster, found)
     return found
+
+
+def _begins(cluster: Kafka, partition: PartitionState, reset: str) -> int:
+    """Where a share-partition begins by share.auto.offset.reset. Raises `KafkaError` where that is the first
+    record since a time, and there is none yet (`SharePartition.startOffsetDuringInitialization`)."""
+    back = back_us(reset)
+    if back is None:
+        return partition.log().start if reset == "earliest" else partition.high_watermark()
+    start = partition.log().first_since(cluster.kernel.now_us - back, partition.high_watermark())
+    if start < 0:
+        raise KafkaError("OFFSET_NOT_AVAILABLE")
+    return start
 
 
 def take(cluster: Kafka, asked: ops.ShareFetch) -> tuple[tuple[ops.SharedRecords, ...], str]:

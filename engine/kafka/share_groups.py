@@ -2,7 +2,7 @@
 
 A partition may be several members' at once, and nobody gives up anything before another one gets it: a share
 group never waits for a rebalance. The assignor is Kafka's `simple`
-(`org.apache.kafka.coordinator.group.assignor.SimpleAssignor`, 4.1 and later). Where Kafka takes whichever comes
+(`org.apache.kafka.coordinator.group.assignor.SimpleAssignor`, 4.1 and later). Where Kafka takes what comes
 first in a hash set, this takes the lowest partition and the member that joined first.
 """
 
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 LEAVES = -1
 
 SESSION_MS = 45_000
-"""group.share.session.timeout.ms."""
+"""group.share.session.timeout.ms, and a group's own share.session.timeout.ms."""
 HEARTBEAT_MS = 5_000
-"""group.share.heartbeat.interval.ms, which every answer tells the member."""
+"""group.share.heartbeat.interval.ms, and a group's own share.heartbeat.interval.ms, which every answer tells
+the member."""
 
 
 class ShareMember(msgspec.Struct, array_like=True):
@@ -95,8 +96,8 @@ def simple(
 def assigned(
     members: dict[str, tuple[str, ...]], counts: dict[str, int], owned: dict[str, list[Partition]]
 ) -> dict[str, list[Partition]]:
-    """Who reads what. `members` in order of joining, each with the topics that it subscribes to; `counts` says
-    how many partitions a topic has.
+    """Who reads what. `members` in order of joining, each with the topics that it subscribes to; `counts`
+    says how many partitions a topic has.
 
     Where all read the same topics their partitions are shared out together; else each topic's for itself, to
     those who read it (`SimpleHeterogeneousAssignmentBuilder`).
@@ -112,9 +113,15 @@ def assigned(
     return held
 
 
-def heartbeat_us(cluster: Kafka) -> int:
-    """How often a member says that it is alive."""
-    return cluster.milliseconds("group.share.heartbeat.interval.ms", HEARTBEAT_MS)
+def heartbeat_us(cluster: Kafka, group: str) -> int:
+    """How often a member of this group says that it is alive."""
+    return _milliseconds(cluster, group, "heartbeat.interval.ms", HEARTBEAT_MS)
+
+
+def _milliseconds(cluster: Kafka, group: str, key: str, default: int) -> int:
+    """A group's own setting, else the brokers' one for share groups; in µs."""
+    own = cluster.share_config.get(group, {}).get(f"share.{key}")
+    return cluster.milliseconds(f"group.share.{key}", default) if own is None else int(own) * 1_000
 
 
 def heartbeat(cluster: Kafka, client: str, asked: ops.ShareGroupHeartbeat) -> Reply:
@@ -139,7 +146,7 @@ def heartbeat(cluster: Kafka, client: str, asked: ops.ShareGroupHeartbeat) -> Re
         telling.joined(cluster, group.name, member.node, member.id)
         _retarget(cluster, group)
     cluster.cancel(member.timer)
-    session_us = cluster.milliseconds("group.share.session.timeout.ms", SESSION_MS)
+    session_us = _milliseconds(cluster, group.name, "session.timeout.ms", SESSION_MS)
     member.timer = cluster.schedule(session_us, "share_session", group.number, member.number)
     member.epoch = group.epoch
     return ops.ShareGroupHeartbeatAnswered("", group.epoch, tuple(group.target.get(member.id, ())))

@@ -10,6 +10,7 @@ from engine.broker import Reply
 from engine.kafka import operations as ops
 from engine.kafka import telling_shares
 from engine.kafka.errors import KafkaError
+from engine.kafka.group_config import check_config
 from engine.kafka.log import Batch
 from engine.kafka.producing import OVERHEAD_BYTES, append
 from engine.kafka.share_fetching import config_of, more_to_share, park, record_at, shared, take, watch_locks
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 def alter_config(cluster: Kafka, client: str, asked: ops.AlterGroupConfig) -> Reply:
+    """All of it or nothing. Raises `KafkaError`."""
+    check_config(asked.config)
     cluster.share_config.setdefault(asked.group, {}).update(asked.config)
     return ops.Done()
 

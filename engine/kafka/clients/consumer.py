@@ -15,8 +15,8 @@ import msgspec
 from engine.kafka import operations as ops
 from engine.kafka.assignors import ASSIGNORS, Assignment, Partition, Subscriber
 from engine.kafka.log import Isolation
+from engine.kafka.resets import back_us
 
-Reset = Literal["earliest", "latest", "none"]
 State = Literal["out", "joining", "syncing", "in", "committing", "closed"]
 
 COOPERATIVE = "cooperative-sticky"
@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True):
     assignors: tuple[str, ...] = DEFAULT_ASSIGNORS
     protocol: Literal["classic", "consumer"] = "classic"
     instance: str = ""
-    reset: Reset = "latest"
+    reset: str = "latest"
+    """auto.offset.reset: "earliest", "latest", "none" or "by_duration:PnDTnHnMn.nS" (KIP-1106)."""
     isolation: Isolation = "read_uncommitted"
     auto_commit: bool = True
     auto_commit_us: int = 5_000_000
@@ -64,6 +65,8 @@ class Consumer(msgspec.Struct):
     counts: dict[str, int] = {}
     """Topic → partitions, as the metadata had it last."""
     committed_at_us: int = 0
+    now_us: int = 0
+    """As its application has told last."""
     rejoin: bool = False
     leads: bool = False
     told: tuple[ops.MemberTold, ...] = ()
@@ -304,21 +307,29 @@ class Consumer(msgspec.Struct):
             if partition in known:
                 self.positions[partition] = known[partition]
             else:
-                self._reset(partition)
+                self.reset(partition)
 
-    def _reset(self, partition: Partition, to: str = "") -> None:
+    def reset(self, partition: Partition, to: str = "") -> None:
         """No usable offset: what auto.offset.reset says, or a seek."""
         where = to or self.settings.reset
         if where == "none":
             self.unset[partition] = "OFFSET_OUT_OF_RANGE" if partition in self.positions else "NO_OFFSET"
             self.positions.pop(partition, None)
             return
+        back = back_us(where)
         at: Literal["earliest", "latest"] = "earliest" if where == "earliest" else "latest"
-        self.outbox.append(ops.ListOffsets(*partition, at, self.settings.isolation))
+        if back is None:
+            self.outbox.append(ops.ListOffsets(*partition, at, self.settings.isolation))
+        else:
+            since_us = self.now_us - back
+            asked = ops.ListOffsets(*partition, "timestamp", self.settings.isolation, since_us)
+            self.outbox.append(asked)
 
     def _listed(self, answer: ops.OffsetListed, asked: ops.ListOffsets) -> None:
+        """Where there is no record since the time that was asked for, it gets no position
+        (`OffsetFetcherUtils.handleListOffsetResponse`): it has to ask again."""
         partition = (asked.topic, asked.partition)
-        if not answer.error and partition in self.owned:
+        if not answer.error and answer.offset >= 0 and partition in self.owned:
             self.positions[partition] = answer.offset
 
     def seek(self, partition: Partition, to: int | str) -> bool:
@@ -335,7 +346,7 @@ class Consumer(msgspec.Struct):
 
     def poll(self, now_us: int) -> None:
         """Ask for more of everything it owns; first, where it is time, commit what was got so far."""
-        settings = self.settings
+        settings, self.now_us = self.settings, now_us
         if (
             settings.auto_commit
             and now_us - self.committed_at_us >= settings.auto_commit_us
@@ -344,7 +355,7 @@ class Consumer(msgspec.Struct):
             self._commit(self.positions)
             self.committed_at_us = now_us
         for partition, word in self.sought.items():
-            self._reset(partition, word)
+            self.reset(partition, word)
         for partition, position in sorted(self.positions.items()):
             if partition not in self.sought:
                 self.fetch(partition, position)
@@ -379,7 +390,7 @@ class Consumer(msgspec.Struct):
         elif isinstance(asked, ops.OffsetCommit):
             self._committed(answer, asked)
         elif isinstance(asked, ops.Fetch) and answer.error == "OFFSET_OUT_OF_RANGE":
-            self._reset((asked.topic, asked.partition))
+            self.reset((asked.topic, asked.partition))
         elif isinstance(asked, ops.ConsumerGroupHeartbeat) and asked.epoch >= 0:
             if answer.error in ("UNKNOWN_MEMBER_ID", "FENCED_MEMBER_EPOCH"):
                 self._lose(self.owned)
