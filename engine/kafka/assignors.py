@@ -2,7 +2,7 @@
 
 The classic assignors run in the group's leader (`org.apache.kafka.clients.consumer.*Assignor`, KIP-54 and
 KIP-429 for the sticky ones, KIP-345 for static members), `uniform` and `kip848-range` in the broker's
-coordinator (KIP-848). Where the reference depends on the order of a hash map, ours takes the order of the
+coordinator (KIP-848; `uniform` is in a module of its own). Where the reference depends on the order of a hash map, ours takes the order of the
 members' ids.
 """
 
@@ -28,6 +28,8 @@ class Subscriber(Struct, frozen=True):
     owned: tuple[Partition, ...] = ()
     instance: str = ""
     """group.instance.id of a static member, "" for a dynamic one."""
+    generation: int = -1
+    """The generation that `owned` is from, -1 for none."""
 
 
 Assignor = Callable[[Sequence[Subscriber], Mapping[str, int]], Assignment]
@@ -68,23 +70,36 @@ def assign_sticky(members: Sequence[Subscriber], topics: Mapping[str, int]) -> A
     cooperative-sticky)."""
     in_order = sorted(members, key=lambda member: member.id)
     existing = all_partitions(in_order, topics)
-    kept: Assignment = {}
-    taken: dict[Partition, None] = {}
-    for member in in_order:
-        kept[member.id] = [
-            partition
-            for partition in sorted(member.owned)
-            if partition[0] in member.topics
-            and partition[1] < topics.get(partition[0], 0)
-            and partition not in taken
-        ]
-        taken.update(dict.fromkeys(kept[member.id]))
+    claims = _claims(in_order, set(existing))
     if len({tuple(sorted(set(member.topics))) for member in in_order}) <= 1:
-        given = _level_quotas(kept, existing)
+        given = _level_quotas(claims, existing)
     else:
-        gave_up = any(p[0] not in member.topics for member in in_order for p in member.owned)
+        kept = {
+            member.id: [partition for partition in claims[member.id] if partition[0] in member.topics]
+            for member in in_order
+        }
+        gave_up = any(len(kept[member]) < len(claims[member]) for member in kept)
         given = _Balancing(in_order, topics, kept, gave_up).assignment(existing)
     return {member: sorted(partitions) for member, partitions in given.items()}
+
+
+def _claims(in_order: Sequence[Subscriber], existing: set[Partition]) -> Assignment:
+    """What each member owned and nobody owned since: with two claims the newer generation counts, of one
+    generation neither (`AbstractStickyAssignor.allSubscriptionsEqual`)."""
+    claims: Assignment = {member.id: [] for member in in_order}
+    newest: dict[Partition, Subscriber] = {}
+    for member in in_order:
+        for partition in sorted(member.owned):
+            if partition not in existing:
+                continue
+            other = newest.get(partition)
+            if other is None or member.generation > other.generation:
+                claims[member.id].append(partition)
+            if other is not None and member.generation >= other.generation and partition in claims[other.id]:
+                claims[other.id].remove(partition)
+            if other is None or member.generation >= other.generation:
+                newest[partition] = member
+    return claims
 
 
 def _level_quotas(kept: Assignment, existing: list[Partition]) -> Assignment:
@@ -131,6 +146,7 @@ class _Balancing:
         self.subscribers = {
             topic: [member.id for member in members if topic in member.topics] for topic in topics
         }
+        self.previous = _previous_owners(members)
         self.moved: dict[Partition, tuple[str, str]] = {}
         """Partition → (whose it was before all moves, who has it now) where these differ."""
 
@@ -159,9 +175,11 @@ class _Balancing:
             moved = False
             for partition in movable:
                 owner = next(member for member, held in self.given.items() if partition in held)
-                emptiest = self._emptiest(partition)
-                if len(self.given[emptiest]) + 1 < len(self.given[owner]):
-                    self._move(partition, owner, emptiest)
+                target = self.previous.get(partition, owner)
+                if len(self.given[target]) + 1 >= len(self.given[owner]):
+                    target = self._emptiest(partition)
+                if len(self.given[target]) + 1 < len(self.given[owner]):
+                    self._move(partition, owner, target)
                     moved = changed = True
         return changed
 
@@ -182,42 +200,18 @@ class _Balancing:
         self.given[target].append(goes)
 
 
+def _previous_owners(members: Sequence[Subscriber]) -> dict[Partition, str]:
+    """Who claims a partition from before the newest generation, and still wants its topic: it gets it back
+    where that makes the sizes more equal."""
+    newest = max((member.generation for member in members), default=-1)
+    late = sorted((m for m in members if m.generation < newest), key=lambda m: (m.generation, m.id))
+    return {partition: m.id for m in late for partition in m.owned if partition[0] in m.topics}
+
+
 def _spread(given: Assignment) -> int:
     """The sum of all pairwise differences in size: 0 is level."""
     sizes = sorted(len(partitions) for partitions in given.values())
     return sum(size * (2 * place - len(sizes) + 1) for place, size in enumerate(sizes))
-
-
-def assign_uniform(members: Sequence[Subscriber], topics: Mapping[str, int]) -> Assignment:
-    """KIP-848's default. Same topics: one member after the other is filled to its quota; else as `sticky`
-    balances.
-
-    `UniformHomogeneousAssignmentBuilder` and `UniformHeterogeneousAssignmentBuilder`.
-    """
-    in_order = sorted(members, key=lambda member: member.id)
-    if len({tuple(sorted(set(member.topics))) for member in in_order}) > 1:
-        return assign_sticky(members, topics)
-    existing = all_partitions(in_order, topics)
-    if not in_order:
-        return {}
-    quota, larger = divmod(len(existing), len(in_order))
-    present = set(existing)
-    owned = {member.id: sorted(p for p in member.owned if p in present) for member in in_order}
-    quotas = {member.id: quota for member in in_order}
-    holding_more = [member.id for member in in_order if len(owned[member.id]) > quota]
-    for member_id in [*holding_more, *(m.id for m in in_order if m.id not in holding_more)][:larger]:
-        quotas[member_id] += 1
-    given: Assignment = {}
-    taken: set[Partition] = set()
-    for member in in_order:
-        given[member.id] = [p for p in owned[member.id] if p not in taken][: quotas[member.id]]
-        taken.update(given[member.id])
-    free = [partition for partition in existing if partition not in taken]
-    for member in in_order:
-        missing = quotas[member.id] - len(given[member.id])
-        given[member.id] = sorted(given[member.id] + free[:missing])
-        free = free[missing:]
-    return given
 
 
 def static_first(members: Sequence[Subscriber]) -> list[Subscriber]:
@@ -229,13 +223,3 @@ def all_partitions(members: Sequence[Subscriber], topics: Mapping[str, int]) -> 
     """The partitions of the topics that somebody subscribed to, in the order in which they are dealt."""
     wanted = {topic for member in members for topic in member.topics}
     return [(topic, number) for topic, n in sorted(topics.items()) if topic in wanted for number in range(n)]
-
-
-ASSIGNORS: dict[str, Assignor] = {
-    "range": assign_range,
-    "roundrobin": assign_roundrobin,
-    "sticky": assign_sticky,
-    "cooperative-sticky": assign_sticky,
-    "uniform": assign_uniform,
-    "kip848-range": assign_range,
-}

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.kafka import operations as ops
-from engine.kafka.assignors import ASSIGNORS, Partition, Subscriber
+from engine.kafka.assignor_table import ASSIGNORS
+from engine.kafka.assignors import Partition, Subscriber
 from engine.kafka.errors import KafkaError
 from engine.kafka.groups import Offsets
 

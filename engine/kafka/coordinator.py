@@ -250,7 +250,10 @@ def _complete(cluster: Kafka, group: ClassicGroup) -> None:
         group.leader = next(iter(group.members))
     group.state = "CompletingRebalance"
     telling.group_changed(cluster, group)
-    told = tuple(ops.MemberTold(m.id, m.topics, m.owned, m.instance) for m in group.members.values())
+    told = tuple(
+        ops.MemberTold(m.id, m.topics, m.owned, m.instance, m.owned_generation)
+        for m in group.members.values()
+    )
     for member in group.members.values():
         member.joining = False
         _alive(cluster, group, member)

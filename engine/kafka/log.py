@@ -127,14 +127,17 @@ class Log(msgspec.Struct, array_like=True):
         return next((first for later, first in self.epochs if later > epoch), self.end())
 
     def last_stable(self, high_watermark: int) -> int:
-        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet, but
-        never before the log's start."""
+        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet. Where
+        that was deleted, the base offset of the batch in which the log now starts."""
         unstable = [state.transaction for state in self.producers.values() if state.transaction >= 0]
         for ended in reversed(self.ended):
             if ended.last < high_watermark:
                 break
             unstable.append(ended.first)
-        return min([high_watermark, *(max(self.start, first) for first in unstable)])
+        first = min(unstable, default=high_watermark)
+        if first < self.start:
+            first = next((batch.base for batch in self.batches_from(self.start)), self.start)
+        return min(high_watermark, first)
 
     def batches_from(self, offset: int) -> Iterator[Batch]:
         """The batches that hold `offset` or come after it."""

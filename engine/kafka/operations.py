@@ -331,6 +331,8 @@ class MemberTold(msgspec.Struct, frozen=True, array_like=True):
     topics: tuple[str, ...]
     owned: tuple[Partition, ...]
     instance: str
+    generation: int = -1
+    """The one that `owned` is from."""
 
 
 class Joined(Push, frozen=True):

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from engine.kafka import operations as ops
-from engine.kafka.assignors import ASSIGNORS, Assignment, Partition, Subscriber
+from engine.kafka.assignor_table import ASSIGNORS
+from engine.kafka.assignors import Assignment, Partition, Subscriber
 from engine.kafka.log import Isolation
 from engine.kafka.resets import back_us
 
@@ -57,7 +58,9 @@ class Consumer(msgspec.Struct):
     generation: int = -1
     owned: list[Partition] = []
     remembered: tuple[Partition, ...] = ()
-    """What the last generation gave it: the sticky assignor sends it along, also after all was given up."""
+    """What the last generation gave it: the sticky assignor sends it along, also after all was given up, or
+    after the group had removed it (`StickyAssignor` keeps it until its next assignment)."""
+    remembered_generation: int = -1
     positions: dict[Partition, int] = {}
     unset: dict[Partition, str] = {}
     sought: dict[Partition, str] = {}
@@ -96,7 +99,9 @@ class Consumer(msgspec.Struct):
             return
         self.state = "joining"
         self.rejoin = False
-        owned = tuple(self.owned) if self.cooperative else self.remembered
+        owned, generation = tuple(self.owned), self.generation
+        if not self.cooperative:
+            owned, generation = self.remembered, self.remembered_generation
         self.outbox.append(
             ops.JoinGroup(
                 settings.group,
@@ -104,7 +109,7 @@ class Consumer(msgspec.Struct):
                 self.topics,
                 settings.assignors,
                 owned,
-                self.generation,
+                generation,
                 settings.instance,
                 settings.session_us,
                 settings.rebalance_us,
@@ -239,7 +244,7 @@ class Consumer(msgspec.Struct):
     def _refused(self, error: str) -> None:
         """The group does not take it, or does not know it any more."""
         if error == "UNKNOWN_MEMBER_ID" and self.member:
-            self.member, self.generation, self.remembered = "", -1, ()
+            self.member, self.generation = "", -1
             self._lose(self.owned)
             self.join()
             return
@@ -263,7 +268,7 @@ class Consumer(msgspec.Struct):
             return
         self.state = "in"
         target = list(synced.partitions)
-        self.remembered = synced.partitions
+        self.remembered, self.remembered_generation = synced.partitions, synced.generation
         gone = [partition for partition in self.owned if partition not in target]
         self._lose(gone)
         self._get(target)
@@ -416,7 +421,7 @@ def assignment_of(protocol: str, told: tuple[ops.MemberTold, ...], topics: dict[
 
     What a member says it owns counts in its newest generation only; the sticky assignors hear it from all.
     """
-    members = [Subscriber(m.id, m.topics, m.owned, m.instance) for m in told]
+    members = [Subscriber(m.id, m.topics, m.owned, m.instance, m.generation) for m in told]
     target = ASSIGNORS[protocol](members, topics)
     if protocol != COOPERATIVE:
         return target

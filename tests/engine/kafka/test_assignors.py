@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.kafka.assignors import ASSIGNORS, Assignment, Subscriber, all_partitions
+from engine.kafka.assignor_table import ASSIGNORS
+from engine.kafka.assignors import Assignment, Subscriber, all_partitions
 from engine.kafka.clients.consumer import assignment_of
 from engine.kafka.operations import MemberTold
 
