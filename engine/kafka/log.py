@@ -127,8 +127,10 @@ class Log(msgspec.Struct, array_like=True):
         return next((first for later, first in self.epochs if later > epoch), self.end())
 
     def last_stable(self, high_watermark: int) -> int:
-        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet. Where
-        that was deleted, the base offset of the batch in which the log now starts."""
+        """Where read_committed stops: the first offset of a transaction whose end is not replicated yet.
+
+        Where that was deleted, the base offset of the batch in which the log now starts.
+        """
         unstable = [state.transaction for state in self.producers.values() if state.transaction >= 0]
         for ended in reversed(self.ended):
             if ended.last < high_watermark:
