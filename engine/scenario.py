@@ -170,12 +170,27 @@ class ToTopic(Struct, frozen=True, forbid_unknown_fields=True):
     topic: Name
 
 
-class KafkaProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
-    """A producer of a Kafka system; messages, keys and times as in `ProducerSpec`.
+class Sending(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a Kafka producer sends: Kafka's own settings with its defaults. A record counts `record_bytes`
+    towards a batch."""
 
-    `linger`, `batch_size`, `retry_backoff`, `delivery_timeout`, `metadata_max_age`, `acks` and `idempotence`
-    are Kafka's own settings with its defaults; a record counts `record_bytes` towards a batch.
-    """
+    acks: Literal["all", 1, 0] = "all"
+    idempotence: bool | None = None
+    """None as Kafka has it: on where `acks` is all."""
+    transactional_id: MaybeName = ""
+    """Who has it writes in transactions only."""
+    transaction_timeout: Duration = 60_000_000
+    partitioner: Literal["murmur2", "consistent"] = "murmur2"
+    linger: Duration = 5_000
+    batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
+    record_bytes: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 100
+    retry_backoff: Duration = 100_000
+    delivery_timeout: Duration = 120_000_000
+
+
+class KafkaProducerSpec(Sending, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):
+    """A producer of a Kafka system; messages, keys and times as in `ProducerSpec`. `metadata_max_age` is
+    Kafka's own setting with its default."""
 
     name: Name
     system: Name
@@ -188,19 +203,8 @@ class KafkaProducerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     poison: PoisonRule | None = None
     tombstones: PoisonRule | None = None
     """Which of its records have no value, said as `poison` is: a compacted topic forgets their key."""
-    acks: Literal["all", 1, 0] = "all"
-    idempotence: bool | None = None
-    """None as Kafka has it: on where `acks` is all."""
-    transactional_id: MaybeName = ""
-    """Who has it writes in transactions only; without `transaction` commands begin and end them."""
     transaction: Transaction | None = None
-    transaction_timeout: Duration = 60_000_000
-    partitioner: Literal["murmur2", "consistent"] = "murmur2"
-    linger: Duration = 5_000
-    batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
-    record_bytes: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 100
-    retry_backoff: Duration = 100_000
-    delivery_timeout: Duration = 120_000_000
+    """Of who has a `transactional_id`; without it commands begin and end transactions."""
     metadata_max_age: Duration = 300_000_000
 
 
@@ -313,26 +317,16 @@ class KafkaRetry(Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None
 
 
-class Output(Struct, frozen=True, forbid_unknown_fields=True):
+class Output(Sending, frozen=True, forbid_unknown_fields=True):
     """Where a member produces to: for each record that it has handled one record to `topic`
     (consume-transform-produce), with the same key, or with what `keys` has for it.
 
     With `transactional_id` what it produces and the offsets of what it has read are committed in one
-    transaction (sendOffsetsToTransaction), one for each poll. All else as in `KafkaProducerSpec`.
+    transaction (sendOffsetsToTransaction), one for each poll.
     """
 
     topic: Name
     keys: dict[Name, Name] = {}
-    acks: Literal["all", 1, 0] = "all"
-    idempotence: bool | None = None
-    transactional_id: MaybeName = ""
-    transaction_timeout: Duration = 60_000_000
-    partitioner: Literal["murmur2", "consistent"] = "murmur2"
-    linger: Duration = 5_000
-    batch_size: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 16_384
-    record_bytes: Annotated[int, Meta(ge=1, le=limits.BATCH_BYTES_MAX)] = 100
-    retry_backoff: Duration = 100_000
-    delivery_timeout: Duration = 120_000_000
 
 
 class KafkaConsumerSpec(Struct, frozen=True, forbid_unknown_fields=True, tag_field="client", tag="kafka"):

@@ -9,6 +9,7 @@ from engine.scenario import (
     KafkaConsumerSpec,
     KafkaProducerSpec,
     Output,
+    Sending,
     ShareConsumerSpec,
     ToTopic,
 )
@@ -48,13 +49,15 @@ def producer_settings(
 
 def output_spec(spec: KafkaConsumerSpec, to: Output) -> KafkaProducerSpec:
     """The producer inside a member that produces: it makes nothing by itself."""
+    sending = {name: getattr(to, name) for name in Sending.__struct_fields__}
     return KafkaProducerSpec(
-        spec.name, spec.system, ToTopic(to.topic), Arrivals(), acks=to.acks, idempotence=to.idempotence,
-        transactional_id=to.transactional_id, transaction_timeout=to.transaction_timeout,
-        partitioner=to.partitioner, linger=to.linger, batch_size=to.batch_size, record_bytes=to.record_bytes,
-        retry_backoff=to.retry_backoff, delivery_timeout=to.delivery_timeout,
+        spec.name,
+        spec.system,
+        ToTopic(to.topic),
+        Arrivals(),
         metadata_max_age=spec.metadata_max_age,
-    )  # fmt: skip
+        **sending,
+    )
 
 
 def is_idempotent(spec: KafkaProducerSpec) -> bool:
