@@ -29,8 +29,8 @@ class Check:
 
 
 LOOSE = (
-    "arg-type", "assignment", "attr-defined", "call-overload", "func-returns-value", "misc", "operator", "override",
-    "return-value", "union-attr", "var-annotated",
+    "arg-type", "assignment", "attr-defined", "call-overload", "func-returns-value", "misc", "operator",
+    "override", "return-value", "union-attr", "var-annotated",
 )  # fmt: skip
 """What mypy says of code that lives with Django's and Twisted's dynamic attributes, and of tests that build
 events of all kinds. What is left are names that do not exist and calls that lack an argument."""
