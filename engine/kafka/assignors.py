@@ -2,8 +2,8 @@
 
 The classic assignors run in the group's leader (`org.apache.kafka.clients.consumer.*Assignor`, KIP-54 and
 KIP-429 for the sticky ones, KIP-345 for static members), `kip848-range` in the broker's coordinator
-(KIP-848), as does `uniform`, which has a module of its own. Where the reference depends on the order of a hash
-map, ours takes the order of the members' ids.
+(KIP-848), as does `uniform`, which has a module of its own. Where the reference depends on the order of a
+hash map, ours takes the order of the members' ids.
 """
 
 from __future__ import annotations
