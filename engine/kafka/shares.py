@@ -9,14 +9,13 @@ KIP-1222 and KIP-1191 for modes, renewal and the dead-letter queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from engine.kafka.errors import KafkaError
 from engine.kafka.events import AcquisitionEnd
-from engine.kafka.log import Log
+from engine.kafka.log import Batch, Log
 
 State = Literal["AVAILABLE", "ACQUIRED", "ACKNOWLEDGED", "ARCHIVED"]
 
@@ -58,6 +57,21 @@ class Buried(msgspec.Struct, frozen=True):
     why: str
 
 
+class Lending(msgspec.Struct, frozen=True):
+    """To whom something is lent, and until when."""
+
+    member: str
+    node: int
+    until_us: int
+
+    def lend(self, record: InFlight) -> int:
+        """Returns how often it has been by now."""
+        record.state, record.member, record.node = "ACQUIRED", self.member, self.node
+        record.lock_until_us = self.until_us
+        record.deliveries += 1
+        return record.deliveries
+
+
 class SharePartition(msgspec.Struct, array_like=True):
     """One partition as one share group sees it. What lies from `end` on was never looked at."""
 
@@ -67,6 +81,8 @@ class SharePartition(msgspec.Struct, array_like=True):
     start: int
     end: int
     records: dict[int, InFlight] = {}
+    spans: list[tuple[int, int]] = []
+    """(first, last) of what was acquired as one, in offset order, as long as some of it is not finished."""
     timer: int = 0
     """The kernel's entry for the earliest lock that may run out, 0 for none."""
 
@@ -85,58 +101,114 @@ class SharePartition(msgspec.Struct, array_like=True):
     ) -> list[tuple[int, int]]:
         """(offset, delivery count) of what `member`, consumer `node`, acquires, in offset order.
 
-        `before`: where its isolation level stops. `whole`: whole producer batches until `most` is reached or
-        passed; else exactly up to `most`.
+        `before`: where its isolation level stops. `whole`: until `most` is reached or passed, whole producer
+        batches of what nobody has had yet, and of what is lent again whatever was acquired as one and is
+        available; else exactly up to `most`. Offsets count, also those without a record to show.
+
+        What has failed often is lent in ever smaller parts, and for the last time alone, so that one record
+        that cannot be worked takes no others along (`SharePartition.shouldThrottleRecordsDelivery`, 4.2).
         """
-        lock_us = int(config["share.record.lock.duration.ms"]) * 1_000
-        locks_max = int(config["share.partition.max.record.locks"])
-        committed = config["share.isolation.level"] == "read_committed"
         self.log_starts_at(log.start)
-        lent: list[tuple[int, int]] = []
-        if not self._room(locks_max):
-            return lent
-        for offsets in self._batches(log, before, committed):
-            if offsets and offsets[0] >= self.end and self.end - self.start >= locks_max:
-                break
-            for offset in offsets:
-                if not whole and len(lent) == most:
-                    break
-                record = self._record(offset)
-                if record.state == "AVAILABLE":
-                    record.state, record.member, record.node = "ACQUIRED", member, node
-                    record.deliveries += 1
-                    record.lock_until_us = now_us + lock_us
-                    lent.append((offset, record.deliveries))
-            if len(lent) >= most:
-                break
+        to = Lending(member, node, now_us + int(config["share.record.lock.duration.ms"]) * 1_000)
+        locks_max = int(config["share.partition.max.record.locks"])
+        next_ = min((o for o, r in self.records.items() if r.state == "AVAILABLE"), default=self.end)
+        batches = [batch for batch in log.batches_from(next_) if batch.base < before]
+        if not batches:
+            return []
+        last, room = min(batches[-1].last, before - 1), locks_max - (self.end - self.start)
+        if room <= 0:
+            last, room = self.end - 1, self.end - next_
+        most_now = min(most, room)
+        if most_now <= 0:
+            return []
+        lent, more = self._lend_again(to, (batches[0].base, last), most_now, whole, config)
+        if more > 0 and self.end <= last:
+            committed = config["share.isolation.level"] == "read_committed"
+            shown = [
+                (batch, not batch.marker and not (committed and log.is_aborted(batch))) for batch in batches
+            ]
+            lent += self._lend_new(to, shown, last, more, most if whole else 0)
         self._forget_finished()
         return lent
 
-    def _room(self, locks_max: int) -> bool:
-        available = any(record.state == "AVAILABLE" for record in self.records.values())
-        return available or self.end - self.start < locks_max
+    def _lend_again(
+        self, to: Lending, asked: tuple[int, int], most: int, whole: bool, config: dict[str, str]
+    ) -> tuple[list[tuple[int, int]], int]:
+        """What is available again between the offsets `asked`, and how many more there may be of others."""
+        limit = int(config["share.delivery.count.limit"])
+        often = max(2, -(-limit // 2))
+        lent: list[tuple[int, int]] = []
+        count = 0
+        for first, last in self.spans:
+            if count >= most:
+                break
+            offsets = range(max(first, self.start), min(last, asked[1]) + 1)
+            available = [o for o in offsets if self.records[o].state == "AVAILABLE"]
+            if last < asked[0] or first > asked[1] or not available:
+                continue
+            failing = max(self.records[offset].deliveries for offset in available) >= often
+            if failing and count:
+                return lent, 0
+            taken = available
+            if failing:
+                taken = self._part(available, last - first + 1, often, limit)
+            if not whole:
+                taken = taken[: most - count]
+            lent += [(offset, to.lend(self.records[offset])) for offset in taken]
+            count += len(taken)
+            if failing:
+                return lent, 0
+        return lent, most - count
 
-    def _batches(self, log: Log, before: int, committed: bool) -> Iterator[list[int]]:
-        """The data offsets of each batch from the start on; what is passed over on the way is finished."""
-        for batch in list(log.batches_from(self.start)):
-            if batch.base >= before:
-                return
-            hidden = bool(batch.marker) or (committed and log.is_aborted(batch))
-            shown = () if hidden else batch.offsets
-            offsets = [offset for offset in shown if self.start <= offset < before]
-            for offset in range(max(batch.base, self.end), min(batch.last + 1, before)):
-                if offset not in shown:
-                    self.records[offset] = InFlight("ARCHIVED", 0)
-                    self.end = offset + 1
-            yield offsets
+    def _part(self, available: list[int], size: int, often: int, limit: int) -> list[int]:
+        """What is lent now of `available`, of `size` that were acquired as one, some of which have failed
+        `often` or more."""
+        taken: list[int] = []
+        at_most = 0
+        for offset in available:
+            deliveries = self.records[offset].deliveries
+            if limit > 2 and deliveries == limit - 1 and taken:
+                break
+            if deliveries >= often and not at_most:
+                at_most = max(1, size >> (deliveries - often + 1))
+            taken.append(offset)
+            if (limit > 2 and deliveries == limit - 1) or len(taken) == at_most:
+                break
+        return taken
 
-    def _record(self, offset: int) -> InFlight:
-        for passed in range(self.end, offset):  # cleaned away
-            self.records[passed] = InFlight("ARCHIVED", 0)
-        if offset >= self.end:
-            self.records[offset] = InFlight("AVAILABLE", 0)
-            self.end = offset + 1
-        return self.records[offset]
+    def _lend_new(
+        self, to: Lending, batches: list[tuple[Batch, bool]], last: int, most: int, split: int
+    ) -> list[tuple[int, int]]:
+        """What nobody has had yet, of `batches` (each: whether its records may be seen), up to `last`.
+
+        `split`: what is acquired as one has at least so many records, and ends with a batch; 0: all are one,
+        and what of the last batch is over `most` stays available.
+        """
+        in_reach = any(offset <= last for _, offset in self.spans if offset >= batches[0][0].base)
+        first = self.end if in_reach else max(self.end, batches[0][0].base)
+        upto = last
+        if most < last - first + 1:
+            last = min(last, next(b.last for b, _ in batches if b.last >= first + most - 1))
+            upto = last if split else first + most - 1
+        self._add_spans(first, last, [batch.base for batch, _ in batches], split)
+        shown = {offset for batch, seen in batches if seen for offset in batch.offsets}
+        lent: list[tuple[int, int]] = []
+        for offset in range(self.end, last + 1):
+            record = self.records[offset] = InFlight("AVAILABLE", 0)
+            if offset < first or offset not in shown:
+                record.state = "ARCHIVED"
+            elif offset <= upto:
+                lent.append((offset, to.lend(record)))
+        self.end = last + 1
+        return lent
+
+    def _add_spans(self, first: int, last: int, bases: list[int], split: int) -> None:
+        if split and last - first + 1 > split:
+            for base in bases:
+                if base <= last and base - first >= split:
+                    self.spans.append((first, base - 1))
+                    first = base
+        self.spans.append((first, last))
 
     # -- giving back ----------------------------------------------------------------------------------
 
@@ -148,8 +220,11 @@ class SharePartition(msgspec.Struct, array_like=True):
         for first, last, answer in batches:
             if answer == "renew" and config["share.renew.acknowledge.enable"] != "true":
                 raise KafkaError("INVALID_RECORD_STATE")
+            self._check_known(first, last)
             for offset in range(max(first, self.start), last + 1):
                 record = self.records.get(offset)
+                if record is not None and record.state == "ARCHIVED" and not record.deliveries:
+                    continue  # there is no record to see here
                 if record is None or record.state != "ACQUIRED" or record.member != member:
                     raise KafkaError("INVALID_RECORD_STATE")
                 wanted.append((offset, answer))
@@ -158,6 +233,18 @@ class SharePartition(msgspec.Struct, array_like=True):
             buried += self._settle(offset, answer, config, now_us)
         self._forget_finished()
         return buried
+
+    def _check_known(self, first: int, last: int) -> None:
+        """Raises `KafkaError` where what is said goes beyond what was acquired
+        (`SharePartition.fetchSubMapForAcknowledgementBatch`)."""
+        if last < self.start:
+            return
+        since = max((span[0] for span in self.spans if span[0] <= max(first, self.start)), default=-1)
+        known = [span for span in self.spans if since <= span[0] <= last]
+        if since < 0 or not known:
+            raise KafkaError("INVALID_RECORD_STATE")
+        if not first <= known[-1][1] >= last:
+            raise KafkaError("INVALID_REQUEST")
 
     def _settle(self, offset: int, answer: str, config: dict[str, str], now_us: int) -> list[Buried]:
         record = self.records[offset]
@@ -224,7 +311,21 @@ class SharePartition(msgspec.Struct, array_like=True):
             del self.records[self.end]
         if self.start > log.end():
             self.start = self.end = log.end()
+        self.spans = self._alike()
         self._forget_finished()
+
+    def _alike(self) -> list[tuple[int, int]]:
+        """What is stored of states: offsets in a row that are alike are one."""
+        alike: list[tuple[int, int]] = []
+        like: object = None
+        for offset in range(self.start, self.end):
+            record = self.records[offset]
+            if (record.state, record.deliveries) == like:
+                alike[-1] = alike[-1][0], offset
+            else:
+                alike.append((offset, offset))
+            like = record.state, record.deliveries
+        return alike
 
     def cleaned(self, offsets: tuple[int, ...]) -> None:
         """Compaction took these."""
@@ -250,9 +351,10 @@ class SharePartition(msgspec.Struct, array_like=True):
         while self.start < self.end:
             record = self.records.get(self.start)
             if record is not None and record.state in ("AVAILABLE", "ACQUIRED"):
-                return
+                break
             self.records.pop(self.start, None)
             self.start += 1
+        self.spans = [span for span in self.spans if span[1] >= self.start]
 
 
 def _end(record: InFlight, state: State, why: AcquisitionEnd) -> None:

@@ -55,6 +55,8 @@ def changed(cluster: Kafka, shared: SharePartition, before: Before) -> None:
                 acquired.setdefault(who, []).append((offset, record.deliveries))
             elif then[4] != record.lock_until_us:
                 renewed.setdefault(record.lock_until_us, []).append(offset)
+        elif then is None and not record.deliveries and record.state == "AVAILABLE":
+            pass  # it was looked at, and nobody has had it
         elif then is None or then[1:3] != (record.state, record.deliveries):
             ended.setdefault((record.state, record.why), []).append((offset, record.deliveries))
     group, node = _nodes(cluster, shared)
