@@ -217,6 +217,11 @@ class SharePartition(msgspec.Struct, array_like=True):
     ) -> list[Buried]:
         """All of it or nothing. Returns what is archived. Raises `KafkaError`."""
         wanted: list[tuple[int, str]] = []
+        past = -1
+        for first, last, _ in batches:
+            if first > last or first < past:
+                raise KafkaError("INVALID_REQUEST")  # ranges go forward (`KafkaApis`)
+            past = last
         for first, last, answer in batches:
             if answer == "renew" and config["share.renew.acknowledge.enable"] != "true":
                 raise KafkaError("INVALID_RECORD_STATE")
@@ -227,6 +232,8 @@ class SharePartition(msgspec.Struct, array_like=True):
                     continue  # there is no record to see here
                 if record is None or record.state != "ACQUIRED" or record.member != member:
                     raise KafkaError("INVALID_RECORD_STATE")
+                if wanted and wanted[-1][0] == offset:
+                    raise KafkaError("INVALID_RECORD_STATE")  # the range before has settled it
                 wanted.append((offset, answer))
         buried: list[Buried] = []
         for offset, answer in wanted:
