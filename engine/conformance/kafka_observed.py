@@ -71,6 +71,39 @@ ALLOWED: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
+WORDS: dict[str, tuple[Any, ...]] = {
+    "partitioner": ("murmur2", "consistent"),
+    "isolation": ("read_uncommitted", "read_committed"),
+    "acks": ("all", -1, "-1", 1, "1", 0, "0"),
+    "type": ("commit", "abort"),
+    "protocol": ("classic", "consumer"),
+    "reset": ("earliest", "latest", "none"),
+    "mode": ("batch_optimized", "record_limit"),
+    "match": ("exact", "property", "skip"),
+}
+"""What an argument of this name may be, in any action."""
+ANSWERS = ("accept", "release", "reject", "renew", "gap")
+ASSIGNORS = {
+    "classic": ("range", "roundrobin", "sticky", "cooperative-sticky"),
+    "consumer": ("uniform", "kip848-range", "range"),
+}
+
+
+def check_words(action: str, given: Step) -> None:
+    """Raises `Unknown` for a value that the format does not have, so that none is taken for another."""
+    for name, value in given.items():
+        if name in WORDS and value not in WORDS[name]:
+            raise Unknown(f"{action}: {name} is one of {', '.join(map(str, WORDS[name]))}, not {value!r}")
+    for _, _, answer in given.get("batches", ()):
+        if answer not in ANSWERS:
+            raise Unknown(f"{action}: an answer is one of {', '.join(ANSWERS)}, not {answer!r}")
+    known = ASSIGNORS[given.get("protocol", "classic")]
+    wanted = given.get("assignor", known[0])
+    for assignor in [wanted] if isinstance(wanted, str) else wanted:
+        if assignor not in known:
+            raise Unknown(f"{action}: assignor is one of {', '.join(known)}, not {assignor!r}")
+
+
 def name_of(partition: Partition) -> str:
     return f"{partition[0]}-{partition[1]}"
 

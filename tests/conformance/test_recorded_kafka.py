@@ -49,6 +49,25 @@ def test_an_action_or_an_argument_that_nobody_knows_fails_the_case(tmp_path: Pat
         assert not _verdict(tmp_path, strange).passed
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"do": "partition_for", "key": "a", "partitions": [3], "partitioner": "fnv"},
+        {"do": "produce", "topic": "t", "records": [["k", "v"]], "acks": 2},
+        {"do": "fetch", "topic": "t", "partition": 0, "offset": 0, "isolation": "serializable"},
+        {"do": "marker_raw", "topic": "t", "partition": 0, "pid": 1, "epoch": 0, "type": "prepare"},
+        {"do": "join", "group": "g", "member": "m", "topics": ["t"], "assignor": "uniform"},
+        {"do": "join", "group": "g", "member": "m", "topics": ["t"], "reset": "middle"},
+    ],
+    ids=lambda step: step["do"],
+)
+def test_a_value_that_the_format_does_not_have_is_named(tmp_path: Path, step: dict[str, Any]) -> None:
+    create = {"do": "create_topic", "topic": "t", "partitions": 1, "observed": {"ok": True}}
+    verdict = _verdict(tmp_path, create, step)
+    assert verdict.step == 2
+    assert "is one of" in verdict.got
+
+
 def test_a_wrong_observation_fails_the_case(tmp_path: Path) -> None:
     create = {"do": "create_topic", "topic": "t", "partitions": 1, "observed": {"ok": True}}
     ends = {"log_start": 0, "high_watermark": 0, "last_stable": 0}
