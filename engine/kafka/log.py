@@ -284,7 +284,7 @@ class Log(msgspec.Struct, array_like=True):
         """Delete leading segments that are too old, or beyond the size. -1 for no such bound.
 
         A segment's age is that of its newest record. The active one goes too where it alone is left and has
-        expired: the log then goes on in a new, empty one.
+        expired, or no byte may be kept: the log then goes on in a new, empty one.
         """
         beyond = sum(segment.size for segment in self.segments) - retention_bytes
         while self.segments:
@@ -293,7 +293,7 @@ class Log(msgspec.Struct, array_like=True):
                 return
             too_old = 0 <= retention_us < now_us - first.newest_us()
             too_much = retention_bytes >= 0 and beyond >= first.size
-            if not too_old and not (too_much and len(self.segments) > 1):
+            if not too_old and not too_much:
                 return
             beyond -= first.size
             end = first.end()

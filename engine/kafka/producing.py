@@ -29,9 +29,8 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
         raise KafkaError("NOT_ENOUGH_REPLICAS")
     if "compact" in topic.setting("cleanup.policy") and any(r.key is None for r in asked.records):
         raise KafkaError("INVALID_RECORD")
-    if (asked.size or batch_bytes((r.key, r.value) for r in asked.records)) > topic.number(
-        "max.message.bytes"
-    ):
+    size = asked.size or batch_bytes((r.key, r.value) for r in asked.records)
+    if size > topic.number("max.message.bytes"):
         raise KafkaError("MESSAGE_TOO_LARGE")
     if asked.transactional_id and asked.verify:
         _join_transaction(cluster, asked)
@@ -45,7 +44,7 @@ def produce(cluster: Kafka, client: str, asked: ops.Produce) -> Reply | None:
         log.check(asked.pid, asked.epoch, asked.sequence, bool(asked.transactional_id))
     batch = Batch(
         base, base + count - 1, cluster.kernel.now_us,
-        OVERHEAD_BYTES + (asked.size or sum(len(r.key or "") + len(r.value or "") for r in asked.records)),
+        OVERHEAD_BYTES + size if asked.size else size,
         tuple(range(base, base + count)),
         tuple(r.key for r in asked.records), tuple(r.value for r in asked.records),
         tuple(r.message for r in asked.records),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.conformance.kafka import KafkaPlayer
+from engine.kafka.record_format import batch_bytes
 
 LOG = {"topic": "t", "partition": 0}
 SHARE = {**LOG, "group": "s"}
@@ -145,3 +146,24 @@ def test_leaving_politely_commits_by_itself_and_a_static_member_keeps_its_partit
     assert group.do("committed", group="g") == {"t-0": 2}
     assert group.do("restart", group="g", member="m1")["rebalances"] == 0
     assert group.do("assignment", group="g") == {"m1": ["t-0"], "m2": ["t-1"]}
+
+
+def test_retention_by_size_keeps_no_byte_where_none_may_be_kept_and_the_newest_segment_where_it_fits() -> (
+    None
+):
+    none = Played({**ONE_PARTITION, "config": {"retention.bytes": "0"}})
+    some = Played({**ONE_PARTITION, "config": {"retention.bytes": "70"}})
+    for log in (none, some):
+        for value in "ab":
+            log.do("produce", topic="t", records=[["k", value]])
+            log.do("roll", **LOG)
+        log.do("produce", topic="t", records=[["k", "c"]])
+    assert none.do("enforce_retention", **LOG) == {"log_start": 3, "high_watermark": 3}
+    assert some.do("enforce_retention", **LOG) == {"log_start": 2, "high_watermark": 3}
+    assert none.do("produce", topic="t", records=[["k", "d"]]) == {"results": [[0, 3]]}
+
+
+def test_a_batch_has_the_size_of_message_format_2() -> None:
+    assert batch_bytes([("k", "v")]) == 61 + 1 + 8
+    assert batch_bytes([(None, None)]) == 61 + 1 + 6
+    assert batch_bytes([("k", "v" * 100), ("é", "")]) == 61 + (2 + 3 + 2 + 102 + 1) + (1 + 3 + 3 + 1 + 1)
