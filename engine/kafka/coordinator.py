@@ -119,7 +119,8 @@ def join(cluster: Kafka, client: str, asked: ops.JoinGroup) -> Reply | None:
         return None
     known = group.members.get(asked.member)
     if asked.member and known is None:
-        refuse(cluster, client, asked.group, "UNKNOWN_MEMBER_ID")
+        fenced = group.by_instance(asked.instance) is not None
+        refuse(cluster, client, asked.group, "FENCED_INSTANCE_ID" if fenced else "UNKNOWN_MEMBER_ID")
         return None
     if not group.supports(asked.protocols, but=asked.member):
         refuse(cluster, client, asked.group, "INCONSISTENT_GROUP_PROTOCOL")
@@ -305,6 +306,8 @@ def sync(cluster: Kafka, client: str, asked: ops.SyncGroup) -> Reply | None:
 def heartbeat(cluster: Kafka, client: str, asked: ops.Heartbeat) -> Reply:
     """Raises `KafkaError`; REBALANCE_IN_PROGRESS asks the member to join again."""
     group = _classic(cluster, asked.group)
+    if asked.member not in group.members and group.by_instance(asked.instance) is not None:
+        raise KafkaError("FENCED_INSTANCE_ID")
     member = _member(group, asked.member, asked.generation)
     _alive(cluster, group, member)
     if group.state == "PreparingRebalance":

@@ -368,11 +368,13 @@ class Synced(Push, frozen=True):
 
 
 class Heartbeat(Operation, frozen=True, gc=False):
-    """The member is alive. The answer says when the group rebalances (REBALANCE_IN_PROGRESS)."""
+    """The member is alive. The answer says when the group rebalances (REBALANCE_IN_PROGRESS), or that another
+    process has taken the place of this static member (FENCED_INSTANCE_ID)."""
 
     group: str
     member: str
     generation: int
+    instance: str = ""
 
 
 class LeaveGroup(Operation, frozen=True, gc=False):

@@ -167,3 +167,12 @@ def test_a_batch_has_the_size_of_message_format_2() -> None:
     assert batch_bytes([("k", "v")]) == 61 + 1 + 8
     assert batch_bytes([(None, None)]) == 61 + 1 + 6
     assert batch_bytes([("k", "v" * 100), ("é", "")]) == 61 + (2 + 3 + 2 + 102 + 1) + (1 + 3 + 3 + 1 + 1)
+
+
+def test_a_second_process_of_a_static_member_takes_its_place_and_the_first_one_is_fenced() -> None:
+    log = Played({**ONE_PARTITION, "partitions": 2})
+    who = {"group": "g", "topics": ["t"], "assignor": "range", "static_id": "i"}
+    log.do("join", member="first", **who)
+    joined = log.do("join", member="second", **who)
+    assert joined["owned"] == {"second": ["t-0", "t-1"]}
+    assert joined["rebalances"] == 0

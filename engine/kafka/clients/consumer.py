@@ -76,6 +76,7 @@ class Consumer(msgspec.Struct):
     protocol: str = ""
     refused: str = ""
     """Why the group did not take it."""
+    fenced: bool = False
     then: str = ""
     """What follows when the commit under way is answered."""
     target: tuple[Partition, ...] = ()
@@ -123,7 +124,8 @@ class Consumer(msgspec.Struct):
             if self.state == "in":
                 self._heartbeat(self.generation)
         elif self.state in ("in", "syncing"):
-            self.outbox.append(ops.Heartbeat(self.settings.group, self.member, self.generation))
+            settings = self.settings
+            self.outbox.append(ops.Heartbeat(settings.group, self.member, self.generation, settings.instance))
 
     def _heartbeat(self, epoch: int) -> None:
         settings = self.settings
@@ -248,7 +250,16 @@ class Consumer(msgspec.Struct):
             self._lose(self.owned)
             self.join()
             return
+        if error == "FENCED_INSTANCE_ID":
+            self._fenced()
+            return
         self.state, self.refused = "out", error
+
+    def _fenced(self) -> None:
+        """Another process is this static member now: its next poll throws, and it is over
+        (`FencedInstanceIdException`)."""
+        self.state, self.fenced = "closed", True
+        self.owned, self.positions = [], {}
 
     def _metadata(self, answer: ops.MetadataAnswered, _: Any) -> None:
         seen = dict(answer.partitions)
@@ -281,6 +292,8 @@ class Consumer(msgspec.Struct):
             self._begin_rebalance()
         elif answer.error in ("UNKNOWN_MEMBER_ID", "ILLEGAL_GENERATION"):
             self._refused("UNKNOWN_MEMBER_ID")
+        elif answer.error == "FENCED_INSTANCE_ID":
+            self._fenced()
 
     def _told(self, answer: ops.ConsumerGroupHeartbeatAnswered, asked: ops.ConsumerGroupHeartbeat) -> None:
         """The coordinator says what this member should have (KIP-848)."""
