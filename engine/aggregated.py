@@ -26,6 +26,7 @@ OF_RECORDS = frozenset({
     kafka.RecordsAppended, kafka.LogMarked, kafka.ReplicaReached, kafka.RecordsGone, kafka.OffsetCommitted,
     kafka.RecordsAcquired, kafka.AcquisitionEnded, kafka.AcquisitionRenewed, kafka.SharePartitionMarked,
     kafka.RecordsDelivered, kafka.RecordsWorked, kafka.RecordFailed, kafka.RecordsHeld,
+    kafka.RecordsAwaited,
     kafka.RecordsTransformed, kafka.TombstonesAppended, kafka.Counted, kafka.TalliedMore,
 })  # fmt: skip
 """Events of records by offset: there are the more of them the more records there are."""

@@ -20,7 +20,7 @@ from engine.kafka import telling
 from engine.kafka.administration import check_retention_by_itself, clean_by_itself
 from engine.kafka.broker import Kafka
 from engine.kafka.clients.producer import Producer
-from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsAppended, RecordsHeld
+from engine.kafka.events import PartitionsAssigned, PositionSet, RecordsAppended, RecordsAwaited, RecordsHeld
 from engine.kafka.link import KafkaLink
 from engine.kafka.settings import output_spec
 from engine.kafka.share_fetching import config_of
@@ -123,6 +123,8 @@ def add_consumer(
             link.request_timeout_us, life=FIRST, numbers=FIRST,
         )  # fmt: skip
         kernel.emit(WireAdded(now_us, cause, node, topic, "publish", ""))
+    if isinstance(actor, KafkaConsumer) and actor.spec.isolation == "read_committed":
+        actor.tell(kernel)
     simulation.actors.append(actor)
     kernel.parts.append(actor)
     return actor
@@ -146,13 +148,13 @@ def _count_group(
 
 
 def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iterator[Event]:
-    """What a group member has: its partitions, where it reads them, and what it has not worked yet."""
+    """What a group member has: its partitions, where it reads them, and what it has not worked yet. One that
+    has none is said to have none: whose member it is, or was, nobody else may say."""
     owned = consumer.library.owned
     topics = simulation.kernel.parts[simulation.kernel.parts[consumer.link].broker].topics
     nodes = {partition: topics[partition[0]].partitions[partition[1]].node for partition in owned}
     group, node = consumer.group_node, consumer.node
-    if owned:
-        yield PartitionsAssigned(now_us, 0, group, node, tuple(nodes.values()))
+    yield PartitionsAssigned(now_us, 0, group, node, tuple(nodes.values()))
     held: dict[int, int] = {}
     for place, first, _ in consumer.unworked():
         held.setdefault(place, first)
@@ -164,17 +166,29 @@ def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iter
         since_us = now_us if i else consumer.since_us
         offsets, messages = part.offsets[part.at :], part.messages[part.at :]
         yield RecordsHeld(since_us, 0, group, node, place, first, next_, offsets, messages)
+    for answer in awaited(simulation, consumer):
+        place = topics[answer.topic].partitions[answer.partition].node
+        offsets, messages = answer.offsets, tuple(record.message for record in answer.records)
+        yield RecordsAwaited(now_us, 0, group, node, place, offsets[0], answer.next, offsets, messages)
     if consumer.failed is not None:
         yield msgspec.structs.replace(consumer.failed, cause=0)
+
+
+def awaited(simulation: Simulation, consumer: KafkaConsumer) -> Iterator[ops.Fetched]:
+    """Answers with records on their way to it, or that its process, standing still, did not take."""
+    link: KafkaLink = simulation.kernel.parts[consumer.link]
+    answers = [item.answer for item in link.down.values()] + [answer for _, answer in consumer.frozen_said]
+    for answer in answers:
+        if isinstance(answer, ops.Fetched) and answer.offsets:
+            yield answer
 
 
 def shared_bodies(simulation: Simulation, consumer: ShareConsumer, now_us: int) -> Iterator[Event]:
     """What a share group's member has: the partitions that it reads, and what it has not worked yet."""
     cluster = simulation.kernel.parts[simulation.kernel.parts[consumer.link].broker]
     group, node = consumer.group_node, consumer.node
-    if consumer.owned:
-        nodes = tuple(cluster.partition(*partition).node for partition in consumer.owned)
-        yield PartitionsAssigned(now_us, 0, group, node, nodes)
+    nodes = tuple(cluster.partition(*partition).node for partition in consumer.owned)
+    yield PartitionsAssigned(now_us, 0, group, node, nodes)
     for i, (part, (place, first, next_)) in enumerate(zip(consumer.hand, consumer.unworked(), strict=True)):
         since_us = now_us if i else consumer.since_us
         offsets, messages = part.offsets[part.at :], part.messages[part.at :]
@@ -197,5 +211,8 @@ def messages_told(simulation: Simulation, stage: Iterable[Event]) -> Iterator[in
         elif isinstance(actor, KafkaConsumer | ShareConsumer):
             for part in (*actor.hand, *actor.buffer):
                 yield from part.messages[part.at :]
-            if isinstance(actor, KafkaConsumer) and actor.output is not None:
-                yield from actor.output.unsent()
+            if isinstance(actor, KafkaConsumer):
+                for answer in awaited(simulation, actor):
+                    yield from (record.message for record in answer.records)
+                if actor.output is not None:
+                    yield from actor.output.unsent()

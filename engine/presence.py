@@ -40,7 +40,8 @@ def state_events(simulation: Simulation) -> list[Event]:
     for actor in actors:
         told += _actor(simulation, actor, now_us)
     said = [event for broker in simulation.brokers for event in broker.state_events()]
-    said += [event for cluster in simulation.clusters for event in cluster.state_events()]
+    begun = {} if simulation.counting is None else simulation.counting.begun()
+    said += [event for cluster in simulation.clusters for event in cluster.state_events(begun)]
     stage = [dated for event in said for dated in _dated(simulation, event)]
     told += [event for event in stage if isinstance(event, NodeAdded)]
     on_stage = {event.node for event in told if isinstance(event, NodeAdded)}
@@ -65,6 +66,7 @@ def state_events(simulation: Simulation) -> list[Event]:
             told += shared_bodies(simulation, actor, now_us)
     told += simulation.ledger.state_events(now_us)
     if simulation.counting is not None:
+        told += simulation.counting.recent_events()
         told += simulation.counting.state_events(now_us)
     told += simulation.world.state_events(now_us)
     if simulation.ended:
@@ -119,9 +121,10 @@ def _messages(simulation: Simulation, stage: list[Event], now_us: int) -> list[E
 
 
 def _dated(simulation: Simulation, event: Event) -> list[Event]:
-    """A `Routed` of the present as one for each moment at which its copies were routed."""
+    """An event of the present with its own moment; a `Routed` as one for each at which its copies were
+    routed."""
     if not isinstance(event, Routed):
-        return [event]
+        return [event] if simulation.counting is None else simulation.counting.recent.dated(event)
     ledger = simulation.ledger
     moments: dict[int, list[Owed]] = {}
     for owed in event.copies:

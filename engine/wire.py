@@ -36,7 +36,7 @@ AnyEvent = (
     | kafka.RecordsWithdrawn
     | kafka.MemberSettings | kafka.ProducerSettings | kafka.AcquisitionRenewed
     | kafka.SharePartitionMarked | kafka.ShareMemberSettings | kafka.RecordsTransformed
-    | kafka.TombstonesAppended
+    | kafka.TombstonesAppended | kafka.ReadingStands | kafka.LeadershipStands | kafka.RecordsAwaited
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

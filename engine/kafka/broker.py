@@ -6,7 +6,7 @@ exception. What cannot be answered at once is pushed later, with the number of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -152,9 +152,10 @@ class Kafka:
         _, _, _, _, what, a, b = timer
         TIMERS[what](self, a, b)
 
-    def state_events(self) -> list[Event]:
-        """Events of the same vocabulary that build the present from nothing."""
-        return telling.state_events(self, self.kernel.now_us)
+    def state_events(self, begun: Mapping[int, int] | None = None) -> list[Event]:
+        """Events of the same vocabulary that build the present from nothing. `begun`: by partition, where
+        groups began to read that have committed nothing yet."""
+        return telling.state_events(self, self.kernel.now_us, begun or {})
 
     def share_events(self, group: str, now_us: int) -> Iterator[Event]:
         """Of these what one share group has in flight."""

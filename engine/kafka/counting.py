@@ -32,8 +32,10 @@ from engine.kafka.events import (
     Counted,
     LogMarked,
     MemberGone,
+    MemberJoined,
     OffsetCommitted,
     PartitionDeclared,
+    PartitionLed,
     PartitionsAssigned,
     PartitionsRevoked,
     PositionSet,
@@ -44,6 +46,7 @@ from engine.kafka.events import (
     RecordsWorked,
     TalliedMore,
 )
+from engine.kafka.recent import Recent, RecentState, reading_events
 from engine.kafka.written import Written, clean, hidden, transacted, untransacted
 from engine.kernel import Kernel
 from engine.places import (
@@ -85,6 +88,12 @@ class Reading(msgspec.Struct, array_like=True):
     deliveries: bytearray = msgspec.field(default_factory=bytearray)
     hands: dict[int, tuple[int, int]] = {}
     """Consumer → [first, next) of what it has and has not worked."""
+    worked: dict[int, int] = {}
+    """Consumer → how far it has worked; -1 as long as it has no position. Two of them may think it theirs."""
+    begun: int = -1
+    """Where it is read from while nothing is committed."""
+    let_go: tuple[int, int, int] = (0, -1, 0)
+    """While nobody reads it: which consumer did, how far it had worked, until when."""
 
 
 class CountingState(msgspec.Struct):
@@ -100,6 +109,7 @@ class CountingState(msgspec.Struct):
     """The groups that read committed records only."""
     shares: dict[int, dict[int, Shared]] = {}
     """By share group, by partition."""
+    recent: RecentState = msgspec.field(default_factory=RecentState)
 
 
 class Counting:
@@ -116,8 +126,9 @@ class Counting:
             MemberGone: self._member_gone, PartitionsAssigned: self._assigned,
             PartitionsRevoked: self._revoked, PositionSet: self._positioned,
             RecordsDelivered: self._delivered, RecordsWorked: self._worked,
-            RecordsWithdrawn: self._withdrawn,
+            RecordsWithdrawn: self._withdrawn, PartitionLed: self._led, MemberJoined: self._joined,
         })  # fmt: skip
+        self.recent = Recent(self.state.recent)
         self.shares = ShareCounting(self)
 
     def share(self, group: int) -> None:
@@ -129,6 +140,10 @@ class Counting:
 
     def _declared(self, e: PartitionDeclared) -> int:
         self.state.partitions[e.node] = Written(e.topic)
+        return self.kernel.say(e)
+
+    def _led(self, e: PartitionLed) -> int:
+        self.recent.led(e)
         return self.kernel.say(e)
 
     def _appended(self, e: RecordsAppended) -> int:
@@ -254,7 +269,7 @@ class Counting:
 
     def _assigned(self, e: PartitionsAssigned) -> int:
         for partition in e.partitions:
-            self._reading(e.group, partition)
+            self._reading(e.group, partition).worked[e.node] = -1
         return self.kernel.say(e)
 
     def _positioned(self, e: PositionSet) -> int:
@@ -264,6 +279,9 @@ class Counting:
         mark = log.stable if e.group in self.state.committed_only else log.mark
         first, next_ = reading.since, reading.read
         reading.owner, reading.since, reading.read = e.node, e.offset, e.offset
+        reading.worked[e.node], reading.let_go = e.offset, (0, -1, 0)
+        if reading.committed < 0:
+            reading.begun = e.offset
         hand = reading.hands.pop(e.node, None)
         if reading.begin < 0:
             reading.begin, reading.owed_to = e.offset, max(mark, e.offset)
@@ -278,7 +296,12 @@ class Counting:
             self._recount(reading, *hand, number)
         return number
 
+    def _joined(self, e: MemberJoined) -> int:
+        self.recent.joined(e)
+        return self.kernel.say(e)
+
     def _member_gone(self, e: MemberGone) -> int:
+        self.recent.gone(e)
         number = self.kernel.say(e)
         if e.why != "away":
             for reading in self.state.readings.get(e.group, {}).values():
@@ -295,6 +318,9 @@ class Counting:
         number = self.kernel.say(e)
         for partition in e.partitions:
             reading = self._reading(e.group, partition)
+            worked_to = reading.worked.pop(e.node, -1)
+            if max(reading.worked.values(), default=-1) < 0:
+                reading.let_go = e.node, worked_to, e.at_us
             hand = reading.hands.pop(e.node, None)
             if hand is not None:
                 self._recount(reading, *hand, number)
@@ -352,6 +378,7 @@ class Counting:
                 del reading.hands[e.node]
             else:
                 reading.hands[e.node] = (next_, hand[1])
+        reading.worked[e.node] = next_
         effects = reading.effects
         for offset in e.skipped:
             effects[offset] = 1
@@ -538,6 +565,20 @@ class Counting:
         for index, tally in enumerate(TALLIES):
             total[tally] = sum(a.tallies[index] for a in accounts)
         return total
+
+    def begun(self) -> dict[int, int]:
+        """By partition, the first offset that a group began at which has committed nothing there."""
+        first: dict[int, int] = {}
+        for by_partition in self.state.readings.values():
+            for partition, reading in by_partition.items():
+                if reading.committed < 0 <= reading.begun:
+                    first[partition] = min(reading.begun, first.get(partition, reading.begun))
+        return first
+
+    def recent_events(self) -> list[Event]:
+        """What is over and still to be seen."""
+        readings = (reading for of in self.state.readings.values() for reading in of.values())
+        return [*self.recent.state_events(), *reading_events(readings)]
 
     def state_events(self, now_us: int) -> list[Event]:
         """The counts outright."""

@@ -74,7 +74,7 @@ class ShareCounting:
         folds, say = self.counting.kernel.folds, self.counting.kernel.say
         of_groups: dict[type, Callable[[Any], int]] = {
             RecordsDelivered: self._delivered, RecordsWorked: self._worked, PartitionsAssigned: say,
-            PartitionsRevoked: self._revoked, MemberGone: say, RecordsAcquired: self._acquired,
+            PartitionsRevoked: self._revoked, MemberGone: self._member_gone, RecordsAcquired: self._acquired,
             AcquisitionEnded: self._ended, SharePartitionMarked: self._begun,
         }  # fmt: skip
         for kind, mine in of_groups.items():
@@ -233,6 +233,10 @@ class ShareCounting:
             return HELD
         deleted = offset < self.counting.state.partitions[shared.partition].start
         return DROPPED if deleted else LOST
+
+    def _member_gone(self, e: MemberGone) -> int:
+        self.counting.recent.gone(e)
+        return self.counting.kernel.say(e)
 
     def _revoked(self, e: PartitionsRevoked) -> int:
         """What it has it keeps, unless its process is dead."""

@@ -382,6 +382,43 @@ class RecordsHeld(Event, frozen=True, array_like=True, tag=126, gc=False):
     messages: tuple[int, ...]
 
 
+class RecordsAwaited(Event, frozen=True, array_like=True, tag=144, gc=False):
+    """Part of a statement of the present: consumer `node` has been sent the records of [first, next), and not
+    taken them, `messages` at `offsets`. The log may do away with them before it does."""
+
+    group: int
+    node: int
+    partition: int
+    first: int
+    next: int
+    offsets: tuple[int, ...]
+    messages: tuple[int, ...]
+
+
+class ReadingStands(Event, frozen=True, array_like=True, tag=142, gc=False):
+    """Part of a statement of the present: where `group` began to read `partition`, -1 where it has committed
+    something there. If nobody reads it now, consumer `node` did until `at_us`, and had worked it up to
+    `worked_to` (-1 if it had not begun); else `node` is 0."""
+
+    group: int
+    partition: int
+    begun: int
+    node: int
+    worked_to: int
+
+
+class LeadershipStands(Event, frozen=True, array_like=True, tag=143):
+    """Part of a statement of the present: until `led_us` broker `was` led partition `node` (0 for nobody),
+    and at `synced_us` `left` and `joined` left and joined its ISR. A moment of -1: it has not changed yet."""
+
+    node: int
+    was: int
+    led_us: int
+    left: tuple[int, ...]
+    joined: tuple[int, ...]
+    synced_us: int
+
+
 class TombstonesAppended(Event, frozen=True, array_like=True, tag=141, gc=False):
     """Of what has just been appended to partition `node`, the records at `offsets` have no value: compaction
     removes what their keys had before, and after delete.retention.ms them too."""
@@ -408,5 +445,6 @@ KAFKA: tuple[type[Event], ...] = (
     PartitionsAssigned, PartitionsRevoked, PositionSet, BatchSent, BatchAcknowledged, RecordsSent,
     RecordsDelivered, RecordsWorked, RecordFailed, Counted, TalliedMore,
     MemberSettings, ProducerSettings, RecordsHeld, RecordsWithdrawn, AcquisitionRenewed,
-    SharePartitionMarked, ShareMemberSettings, RecordsTransformed, TombstonesAppended,
+    SharePartitionMarked, ShareMemberSettings, RecordsTransformed, TombstonesAppended, ReadingStands,
+    LeadershipStands, RecordsAwaited,
 )  # fmt: skip

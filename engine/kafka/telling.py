@@ -6,7 +6,7 @@ The last word on each partition is kept with it (`told_…`), so that no caller 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -276,11 +276,11 @@ def transaction_changed(cluster: Kafka, name: str, known: Transactional) -> None
 # -- the present --------------------------------------------------------------------------------------
 
 
-def state_events(cluster: Kafka, now_us: int) -> list[Event]:
+def state_events(cluster: Kafka, now_us: int, begun: Mapping[int, int]) -> list[Event]:
     """Events of the same vocabulary that build the present from nothing; their cause is 0. Of a log they tell
-    what is `stated`."""
+    what is `stated`. `begun`: see `Kafka.state_events`."""
     told: list[Event] = []
-    needed = _needed(cluster)
+    needed = _needed(cluster, begun)
     for broker in cluster.brokers.values():
         told.append(_broker_node(cluster, broker.id, now_us, 0))
         if not broker.up or broker.hung:
@@ -303,9 +303,9 @@ def state_events(cluster: Kafka, now_us: int) -> list[Event]:
     return told
 
 
-def _needed(cluster: Kafka) -> dict[int, int]:
+def _needed(cluster: Kafka, begun: Mapping[int, int]) -> dict[int, int]:
     """By node of a partition, the first offset that some group has not committed, or not finished."""
-    needed: dict[int, int] = {}
+    needed = dict(begun)
     kept = [group.offsets for group in cluster.consumer.values()]
     for offsets in [*kept, *(group.offsets for group in cluster.classic.values())]:
         for (topic, number), offset in offsets.all():

@@ -139,7 +139,8 @@ def test_a_long_log_is_held_as_a_tail_and_clones_share_it(bench: Page) -> None:
     held, same, last, before = bench.evaluate(
         """async () => {
           const { emptyScene, cloneScene, reduce } = await import("mailroom/scene/reducer.js");
-          const { recordAt, recordsFrom, KEPT } = await import("mailroom/kafka/fold.js");
+          await import("mailroom/kafka/fold.js");
+          const { recordAt, recordsFrom, KEPT } = await import("mailroom/kafka/logs.js");
           const scene = emptyScene();
           reduce(scene, { type: "PartitionDeclared", node: 3, topic: 2, index: 0, replicas: [1], at_us: 0 });
           let clone;

@@ -3,22 +3,23 @@
 //
 // logs: partition → { node, topic, number, replicas, leader, epoch, isr, elr, start, hw, lso, end,
 //   ends: { broker: its replica's end }, chunks, gone, led, synced }. Records are read with `recordAt` and
-//   `recordsFrom`: each { offset, message, pid, transactional, marker, aborted, tombstone, at_us }, or null
-//   where nothing stands (any more: a gap). Only a tail of the log is held, `KEPT` offsets; what lies before
-//   is counted by its offsets alone. `gone`: what the last RecordsGone took, { at_us, why, records }, for
-//   whoever draws it leave. `led`: the last change of the leader, { at_us, was }, and `synced` that of the
-//   ISR, { at_us, left, joined }; null where none has been seen.
+//   `recordsFrom` of logs.js: each { offset, message, pid, transactional, marker, aborted, tombstone,
+//   at_us }, or null where nothing stands (any more: a gap). Only a tail of the log is held, `KEPT` offsets;
+//   what lies before is counted by its offsets alone. `gone`: what the last RecordsGone took, { at_us,
+//   why, records }, for whoever draws it leave. `led`: the last change of the leader, { at_us, was },
+//   and `synced` that of the ISR, { at_us, left, joined }; null where none has been seen.
 // groups: group → { node, state, generation, protocol, since_us, members: Map(member id → { member, node,
 //   away, since_us }), committed: { partition: offset }, lost: the last MemberGone, free: { partition: {
 //   node, worked_to, at_us } }, begun: { partition: offset } }: `free` is what a member has let go of, as
-//   long as nobody reads it, and `begun` where a group that has committed nothing there began to read; a
-//   stated present knows neither, and says where it reads now. `glides`: { partition: { from, at_us } }, what
-//   its committed offset was seen at when it last moved; readers have the same of their positions.
+//   long as nobody reads it, and `begun` where a group that has committed nothing there began to read.
+//   `glides`: { partition: { from, at_us } }, what its committed offset was seen at when it last moved;
+//   readers have the same of their positions.
 // readers: consumer → { node, group, owned: { partition: { position, worked_to, delivered_to } }, hand,
-//   failing, since_us, glides }: `hand` is what it has and has not worked, [{ partition, first, next,
+//   failing, since_us, glides, sent }: `hand` is what it has and has not worked, [{ partition, first, next,
 //   records: [{ offset, message }] }] in the order of its work (the log may have done away with them),
 //   hand[0].records[0] being worked on since `since_us`; `failing` the RecordFailed whose retry it waits
-//   for. Of a partition whose position it has not set yet the three are -1.
+//   for; `sent` what is on its way to it, as it was in the log when it was sent, [{ partition, first, next,
+//   records }]. Of a partition whose position it has not set yet the three are -1.
 // batches: signal → a BatchSent, BatchAcknowledged or RecordsSent on its way, with `depart_us`.
 // transactions: transactional id → { state, pid, epoch, at_us }.
 // shares: "group partition" → { group, partition, start, end, records: Map(offset → { state, member, holder,
@@ -29,72 +30,18 @@
 // As in reducer.js, small objects are replaced and never changed in place. A log's records lie in chunks of
 // 64, of which an append copies the last one: a clone of a scene shares all of them.
 
+import { abort, everAt, recordAt, standing, written } from "mailroom/kafka/logs.js";
 import { change, HANDLERS, register } from "mailroom/scene/reducer.js";
 import { leftover } from "mailroom/scene/tween.js";
 import "mailroom/stream/kafka-vocabulary.js";
-
-const CHUNK = 64;
-/**
- * Offsets of a log that are held: four times what the engine states of the present (engine/kafka/telling.py).
- */
-export const KEPT = 1024;
-/** As the engine states (STATED_TAIL, STATED_MOST there). */
-const TAIL = 48;
-const MOST = 256;
 
 /** As many as the engine states of the present (engine/world.py). */
 const SHELF_KEPT = 6;
 
 // -- reading ----------------------------------------------------------------------------------------
 
-/** The record at `offset` of a log, null for a gap, undefined where nothing is known (any more). */
-export function recordAt(log, offset) {
-  const record = everAt(log, offset);
-  return record?.gone ? null : record;
-}
-
-/** The record that stands or stood last at `offset`: one that has gone says why, in `gone`. */
-export function everAt(log, offset) {
-  const { chunks } = log;
-  const index = Math.floor(offset / CHUNK) - (chunks[0]?.number ?? 0);
-  return chunks[index]?.cells[offset % CHUNK];
-}
-
-/** The records of [from, until), in order; gaps and what is not known are left out. */
-export function recordsFrom(log, from, until = log.end) {
-  const found = [];
-  for (let offset = Math.max(from, heldFrom(log)); offset < until; offset++) {
-    const record = recordAt(log, offset);
-    if (record) found.push(record);
-  }
-  return found;
-}
-
-/** The first offset that may be held. */
-export const heldFrom = (log) => Math.max(log.start, (log.chunks[0]?.number ?? 0) * CHUNK);
-
-/**
- * How many records lie in [from, until) that a group would have to read: gaps and control records do not
- * count where they are known.
- */
-export function countRecords(log, from, until) {
-  let count = Math.max(0, until - Math.max(from, log.start));
-  for (let offset = Math.max(from, heldFrom(log)); offset < until; offset++) {
-    const record = recordAt(log, offset);
-    if (record === null || record?.marker) count -= 1;
-  }
-  return count;
-}
-
-/**
- * From where on a log's records are known whatever way one has come to this moment: the tail, and what some
- * group has yet to commit, within bounds.
- */
-export function knownFrom(scene, log) {
-  let needed = log.end;
-  for (const { committed } of scene.groups.values()) needed = Math.min(needed, committed[log.node] ?? needed);
-  return Math.max(log.start, log.end - MOST, Math.min(needed, log.end - TAIL));
-}
+/** The groups, always in the same order. */
+export const groupsOf = (scene) => [...scene.groups.values()].sort((a, b) => a.node - b.node);
 
 /**
  * Committed, high watermark and what lies between of a group at a partition. Before the first commit
@@ -130,50 +77,6 @@ const alter = (map, key, with_) => {
   if (known) map.set(key, { ...known, ...with_ });
 };
 
-/** The chunks with `cells` from `base` on written over; what is too far behind `end` is left out. */
-function written(chunks, base, cells, end) {
-  const changed = chunks.slice();
-  let first = changed[0]?.number ?? Math.floor(base / CHUNK);
-  while (base < first * CHUNK) changed.unshift({ number: --first, cells: [] });
-  const fresh = new Set();
-  cells.forEach((cell, i) => {
-    const number = Math.floor((base + i) / CHUNK);
-    while (first + changed.length <= number) changed.push({ number: first + changed.length, cells: [] });
-    const at = number - first;
-    if (!fresh.has(number)) changed[at] = { number, cells: changed[at].cells.slice() };
-    fresh.add(number);
-    const row = changed[at].cells;
-    const place = (base + i) % CHUNK;
-    while (row.length < place) row.push(undefined);
-    row[place] = cell;
-  });
-  while (changed.length && (changed[0].number + 1) * CHUNK <= end - KEPT) changed.shift();
-  return changed;
-}
-
-/** What of [first, next) is held and stands, be it before the log's start. */
-function standing(log, first, next) {
-  const found = [];
-  const held = (log.chunks[0]?.number ?? 0) * CHUNK;
-  for (let offset = Math.max(first, held); offset < Math.min(next, log.end); offset++) {
-    const record = recordAt(log, offset);
-    if (record) found.push(record);
-  }
-  return found;
-}
-
-/** Records of the transaction that a marker has just aborted. */
-function abort(log, pid, marker) {
-  let { chunks } = log;
-  for (let offset = marker - 1; offset >= heldFrom(log); offset--) {
-    const record = recordAt(log, offset);
-    if (record?.pid !== pid) continue;
-    if (record.marker) break;
-    if (record.transactional) chunks = written(chunks, offset, [{ ...record, aborted: true }], log.end);
-  }
-  return chunks;
-}
-
 const ON_LOGS = {
   PartitionDeclared(scene, { node, topic, index, replicas }) {
     scene.logs.set(node, {
@@ -206,6 +109,11 @@ const ON_LOGS = {
     const isSame = isFirst || (!left.length && !joined.length);
     const synced = isSame ? known.synced : { at_us, left, joined };
     scene.logs.set(node, { ...known, leader, epoch, isr, elr, led, synced });
+  },
+  LeadershipStands(scene, { node, was, led_us, left, joined, synced_us }) {
+    const led = led_us < 0 ? null : { at_us: led_us, was };
+    const synced = synced_us < 0 ? null : { at_us: synced_us, left, joined };
+    alter(scene.logs, node, { led, synced });
   },
   RecordsAppended(scene, { node, base, messages, pid, transactional, marker, at_us }) {
     const log = scene.logs.get(node);
@@ -278,7 +186,16 @@ const groupOf = (scene, node) =>
   };
 
 const readerOf = (scene, node, group) =>
-  scene.readers.get(node) ?? { node, group, owned: {}, hand: [], failing: null, since_us: 0, glides: {} };
+  scene.readers.get(node) ?? {
+    node,
+    group,
+    owned: {},
+    hand: [],
+    failing: null,
+    since_us: 0,
+    glides: {},
+    sent: [],
+  };
 
 const NOWHERE = { position: -1, worked_to: -1, delivered_to: -1 };
 
@@ -311,6 +228,12 @@ const ON_GROUPS = {
     const glides = was === offset ? known.glides : glidesFrom(known.glides, node, was, at_us);
     scene.groups.set(group, { ...known, glides, committed: { ...known.committed, [node]: offset } });
   },
+  ReadingStands(scene, { group, partition, begun: offset, node, worked_to, at_us }) {
+    const known = groupOf(scene, group);
+    const begun = offset < 0 ? known.begun : { ...known.begun, [partition]: offset };
+    const free = node ? { ...known.free, [partition]: { node, worked_to, at_us } } : known.free;
+    scene.groups.set(group, { ...known, begun, free });
+  },
   TransactionChanged(scene, { transactional_id, state, pid, epoch, at_us }) {
     scene.transactions.set(transactional_id, { state, pid, epoch, at_us });
   },
@@ -329,13 +252,20 @@ function reader(scene, { node, group, at_us }, with_) {
 /** A share group: its members have no positions, and keep what they have acquired wherever they read. */
 export const isShared = (scene, group) => scene.groups.get(group)?.protocol === "simple";
 
-/** Nobody of the group reads these partitions from now on: who did, and how far it had worked. */
+/**
+ * Nobody of the group reads these partitions from now on: who did, and how far it had worked. One that the
+ * group had given up may let go of what another reads already.
+ */
 function release(scene, { group, node, partitions, at_us }) {
   const known = groupOf(scene, group);
   const owned = scene.readers.get(node)?.owned ?? {};
   const free = { ...known.free };
+  const others = [...scene.readers.values()].filter(
+    (reader) => reader.group === group && reader.node !== node,
+  );
   for (const partition of partitions)
-    free[partition] = { node, worked_to: owned[partition]?.worked_to ?? -1, at_us };
+    if (!others.some((reader) => reader.owned[partition]?.worked_to >= 0))
+      free[partition] = { node, worked_to: owned[partition]?.worked_to ?? -1, at_us };
   scene.groups.set(group, { ...known, free });
 }
 
@@ -380,10 +310,21 @@ const ON_MEMBERS = {
       failing: stillFailing(failing, [partition]),
     }));
   },
-  RecordsDelivered: (scene, e) => hold(scene, e, fetched(scene, e)),
+  RecordsDelivered(scene, e) {
+    const { sent } = readerOf(scene, e.node, e.group);
+    const isMine = ({ partition, first, next }) =>
+      partition === e.partition && first < e.next && e.first < next;
+    const mine = sent.find(isMine);
+    hold(scene, e, mine ? mine.records : fetched(scene, e));
+    if (mine) reader(scene, e, () => ({ sent: sent.filter((each) => !isMine(each)) }));
+  },
   RecordsHeld(scene, e) {
     const records = e.offsets.map((offset, i) => ({ offset, message: e.messages[i] }));
     hold(scene, e, records);
+  },
+  RecordsAwaited(scene, { node, group, partition, first, next, offsets, messages }) {
+    const records = offsets.map((offset, i) => ({ offset, message: messages[i] }));
+    awaits(scene, readerOf(scene, node, group), { partition, first, next, records });
   },
   RecordsWorked(scene, e) {
     const { partition, next } = e;
@@ -410,16 +351,27 @@ const ON_MEMBERS = {
   },
 };
 
+/** An answer to a fetch is on its way to `known`; what was on its way of the same records is not any more. */
+function awaits(scene, known, part) {
+  const others = known.sent.filter((each) => each.partition !== part.partition || each.next <= part.first);
+  scene.readers.set(known.node, { ...known, sent: [...others, part] });
+}
+
 /** Why a record may be gone that a consumer was given all the same. */
 const TAKEN_LATER = ["retention", "deleted"];
 
-/** What a fetch has brought: the records of its range, without the control records between them. */
-function fetched(scene, { partition, first, next }) {
+/** Whether a fetch of consumer `node` brings this record: no control record, nor what was taken back if it
+ * reads committed records only. */
+export const isFetched = (scene, node, record) =>
+  !record.marker && !(record.aborted && scene.nodes.get(node)?.settings?.isolation === "read_committed");
+
+/** What a fetch has brought: the records of its range. */
+function fetched(scene, { node, partition, first, next }) {
   const log = scene.logs.get(partition);
   const found = [];
   for (let offset = first; log && offset < next; offset++) {
     const record = everAt(log, offset);
-    if (record && !record.marker && (!record.gone || TAKEN_LATER.includes(record.gone)))
+    if (record && isFetched(scene, node, record) && (!record.gone || TAKEN_LATER.includes(record.gone)))
       found.push({ offset, message: record.message });
   }
   return found;
@@ -474,7 +426,14 @@ const lost = HANDLERS.SignalLost;
 const ON_LINKS = {
   BatchSent: travels,
   BatchAcknowledged: travels,
-  RecordsSent: travels,
+  RecordsSent(scene, e) {
+    travels(scene, e);
+    const known = scene.readers.get(e.target);
+    if (!known) return;
+    const { first, next, source: partition, target: node } = e;
+    const records = fetched(scene, { node, partition, first, next });
+    awaits(scene, known, { partition, first, next, records });
+  },
   SignalLost(scene, e) {
     lost(scene, e);
     scene.batches.delete(e.signal);

@@ -1,6 +1,6 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
-import { isShared, lagOf } from "mailroom/kafka/fold.js";
+import { groupsOf, isShared, lagOf } from "mailroom/kafka/fold.js";
 import { isLong, laneOf, readWay } from "mailroom/kafka/layout.js";
 import { parts } from "mailroom/kafka/parts.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
@@ -21,19 +21,21 @@ const BAR = 7;
 
 /** Draws `figure` (a layout) for `scene` into `svg`. */
 export function drawWires(svg, figure, scene) {
-  const all = (kept) => [
-    ...publishing(figure, scene, kept),
-    ...reading(figure, scene, kept),
-    ...outlines(figure, scene, kept),
-  ];
-  drawShapes(svg, figure, all);
+  drawShapes(svg, figure, (kept) => shapesIn(figure, scene, kept));
 }
+
+/** All shapes of wires and outlines, as `shapesOf` gives them. */
+export const shapesIn = (figure, scene, kept) => [
+  ...publishing(figure, scene, kept),
+  ...reading(figure, scene, kept),
+  ...outlines(figure, scene, kept),
+];
 
 /** Brings `list` (a ul) up to date with `scene` in `figure`. */
 export function drawNodes(list, figure, scene) {
   drawHeads(list.parentElement.querySelector(".heads"), figure, scene);
   drawItems(list, figure, scene, (node, box) => {
-    const words = WORDS[node.kind]?.(node, scene, box, figure) ?? {};
+    const words = wordsOf(node, scene, box, figure);
     const member =
       node.kind === "consumer" ? ` member${isLong(words.name, words.note, box.width) ? " long" : ""}` : "";
     const low = node.kind === "consumer" && box.height < 50 ? " low" : "";
@@ -247,6 +249,9 @@ const STATES = {
   Empty: "no members",
 };
 
+/** What is written at a node: { name, note, … }. */
+export const wordsOf = (node, scene, box, figure) => WORDS[node.kind]?.(node, scene, box, figure) ?? {};
+
 const WORDS = {
   producer: (node) => ({ name: node.name, note: NOTES[node.state] ?? LINKS[node.link] ?? node.about }),
   topic(node, scene) {
@@ -344,7 +349,7 @@ function partitionSays(scene, log) {
   const leader = scene.nodes.get(log.leader)?.name;
   const says = [leader ? `led by ${leader}` : "without a leader", `offsets ${log.start} to ${log.end}`];
   if (log.hw < log.end) says.push(`readable up to ${log.hw}`);
-  for (const { node } of scene.groups.values()) {
+  for (const { node } of groupsOf(scene)) {
     if (isShared(scene, node)) says.push(parts.shares?.shareSays(scene, node, log.node) ?? "");
     const { committed, lag } = lagOf(scene, node, log.node);
     if (committed !== undefined)

@@ -7,8 +7,9 @@
 // An item is {id, message, label, kind, look, node, zone, index, x, y, scale, …} as in view/positions.js;
 // a row (drawn.rows) is what paint.js needs of one partition.
 
-import { countRecords, everAt, glided, isShared, lagOf, recordAt } from "mailroom/kafka/fold.js";
+import { glided, isFetched, isShared, lagOf } from "mailroom/kafka/fold.js";
 import { readWay } from "mailroom/kafka/layout.js";
+import { everAt, recordAt } from "mailroom/kafka/logs.js";
 import { paintOver, paintUnder } from "mailroom/kafka/paint.js";
 import { need } from "mailroom/kafka/parts.js";
 import { rowWords, widthOf } from "mailroom/kafka/words.js";
@@ -47,7 +48,7 @@ export function positions(scene, t_us, figure, kinds, motion = "all") {
   const seen = { scene, t_us, figure, kinds, motion, groups: [], lacks: drawn.lacks };
   seen.groups = [...figure.groups.keys()].map((node) => scene.groups.get(node)).filter(Boolean);
   for (const [node, topic] of figure.topics) drawTopic(seen, drawn, node, topic);
-  for (const reader of scene.readers.values()) drawReader(seen, drawn, reader);
+  for (const node of scene.nodes.values()) if (node.kind === "consumer") drawReader(seen, drawn, node);
   drawTravellers(seen, drawn);
   if (scene.transactions.size) need(seen, "marks");
   if (seen.groups.some((group) => isUnsettled(scene, group))) need(seen, "phases")?.drawPhases(seen, drawn);
@@ -204,8 +205,7 @@ function drawRecord(seen, drawn, row, record, offset) {
   const x = row.xOf(offset) + box.cell / 2;
   const y = box.y + box.height / 2;
   if (x > box.x + box.width) return undefined;
-  if (record === null) return row.gaps.push(x);
-  if (record === undefined) return undefined;
+  if (!record) return row.gaps.push(x);
   if (record.transactional || record.marker || record.tombstone) {
     row.marks ??= need(seen, "marks");
     row.marks?.drawMark(row, record, x, y);
@@ -290,11 +290,13 @@ function drawFollowers({ scene, kinds }, drawn, row) {
 
 // -- groups' pointers ---------------------------------------------------------------------------
 
-/** The consumer that owns a partition for a group; null when nobody does. */
+/** Who owns a partition for a group, null for nobody: of two that think so the one that is a member. */
 export function ownerOf(scene, group, partition) {
-  for (const reader of scene.readers.values())
-    if (reader.group === group && reader.owned[partition]) return reader;
-  return null;
+  const owners = [...scene.readers.values()].filter((each) => each.group === group && each.owned[partition]);
+  if (owners.length < 2) return owners[0] ?? null;
+  const members = new Set([...scene.groups.get(group).members.values()].map(({ node }) => node));
+  owners.sort((a, b) => members.has(b.node) - members.has(a.node) || a.node - b.node);
+  return owners[0];
 }
 
 function drawPointers(seen, row, group, place) {
@@ -304,7 +306,9 @@ function drawPointers(seen, row, group, place) {
   if (from === undefined) return;
   const owner = ownerOf(scene, group.node, log.node);
   const at = owner?.owned[log.node];
-  const worked = Math.max(from, at?.worked_to >= 0 ? at.worked_to : doneBefore(scene, group, log, from));
+  // Also of a member that is gone: what it has done beyond what it had committed.
+  const done = at?.worked_to >= 0 ? at : group.free[log.node];
+  const worked = Math.max(from, done?.worked_to ?? from);
   const pointer = {
     group: group.node,
     name: scene.nodes.get(group.node)?.name ?? "",
@@ -314,7 +318,7 @@ function drawPointers(seen, row, group, place) {
     from,
     position: at && at.position > from ? at.position : undefined,
     hw,
-    lag: lag && hw - from < 4096 ? countRecords(log, from, hw) : lag,
+    lag,
     worked,
     owner,
   };
@@ -332,11 +336,6 @@ function shownOf({ motion, t_us }, group, { from, position, owner }, partition) 
   };
 }
 
-/** What a member that is gone has done beyond what it had committed. */
-function doneBefore(scene, group, log, from) {
-  return Math.max(from, group.free[log.node]?.worked_to ?? from);
-}
-
 /** "done by c2, not committed", where that matters: nobody goes on from there, or much of it is at stake. */
 function doneWords(scene, { owner, worked, from }, group, log) {
   const by = owner?.node ?? group.free[log.node]?.node;
@@ -349,11 +348,11 @@ function doneWords(scene, { owner, worked, from }, group, log) {
 // -- members ------------------------------------------------------------------------------------
 
 /** The record that is being worked on rightmost, what waits below the words, in the order of the work. */
-function drawReader(seen, drawn, reader) {
+function drawReader(seen, drawn, node) {
   const { scene, figure, t_us } = seen;
-  const box = figure.nodes.get(reader.node);
-  const node = scene.nodes.get(reader.node);
-  if (!box || !node || node.state === "crashed") return;
+  const box = figure.nodes.get(node.node);
+  const reader = scene.readers.get(node.node) ?? { node: node.node, hand: [], since_us: 0 };
+  if (!box || node.state === "crashed") return;
   const place = workPlace(box);
   const waits = waitPlace(box, place);
   let count = 0;
@@ -515,7 +514,7 @@ function drawCopies(seen, drawn, batch, part) {
   let i = 0;
   for (let offset = batch.first; offset < batch.next && i < COPIES_MAX; offset++) {
     const record = recordAt(log, offset);
-    if (!record || record.marker) continue;
+    if (!record || !isFetched(seen.scene, batch.target, record)) continue;
     const [x, y] = pointAt(way, Math.max(0, part - i * 0.05));
     drawn.tokens.push(
       recordItem(seen, record.message, {

@@ -72,7 +72,7 @@ class Inspector {
     const seen = this.life.filter((entry) => entry.at_us <= Math.max(stage.furthest_us, shown_us));
     const past = seen.filter((entry) => entry.at_us <= shown_us).length;
     const why = waitsOf(stage.shownScene, message).map((held) => `Waits in ${held.name}: ${held.why}`);
-    const now = [this.lives.whereNow(stage.shownScene, message), why.join("; ")];
+    const now = [this.lives.whereNow(stage.shownScene, message, stage.shown_us), why.join("; ")];
     const standings = this.lives.standings?.(stage.shownScene, message) ?? [];
     const drawn = `${known} ${seen.length} ${past} ${now} ${standings} ${this.missing} ${stage.atlas.theme}`;
     if (drawn !== this.drawn) {

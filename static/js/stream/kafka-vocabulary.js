@@ -76,6 +76,13 @@ import { DECODERS } from "mailroom/stream/vocabulary.js";
  * RecordsTransformed */
 /** @typedef {{type: "TombstonesAppended", number: number, at_us: number, cause: number, node: number,
  * offsets: number[]}} TombstonesAppended */
+/** @typedef {{type: "ReadingStands", number: number, at_us: number, cause: number, group: number,
+ * partition: number, begun: number, node: number, worked_to: number}} ReadingStands */
+/** @typedef {{type: "LeadershipStands", number: number, at_us: number, cause: number, node: number, was:
+ * number, led_us: number, left: number[], joined: number[], synced_us: number}} LeadershipStands */
+/** @typedef {{type: "RecordsAwaited", number: number, at_us: number, cause: number, group: number, node:
+ * number, partition: number, first: number, next: number, offsets: number[], messages: number[]}}
+ * RecordsAwaited */
 
 Object.assign(DECODERS, {
   100: (e, number) => ({ type: "PartitionDeclared", number, at_us: e[1], cause: e[2], node: e[3], topic: e[4], index: e[5], replicas: e[6] }),
@@ -111,4 +118,7 @@ Object.assign(DECODERS, {
   130: (e, number) => ({ type: "ShareMemberSettings", number, at_us: e[1], cause: e[2], node: e[3], group: e[4], acknowledge: e[5], acquire: e[6], max_poll_records: e[7], failed: e[8], work_us: e[9], keep: e[10] }),
   140: (e, number) => ({ type: "RecordsTransformed", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], offsets: e[6], topic: e[7], messages: e[8] }),
   141: (e, number) => ({ type: "TombstonesAppended", number, at_us: e[1], cause: e[2], node: e[3], offsets: e[4] }),
+  142: (e, number) => ({ type: "ReadingStands", number, at_us: e[1], cause: e[2], group: e[3], partition: e[4], begun: e[5], node: e[6], worked_to: e[7] }),
+  143: (e, number) => ({ type: "LeadershipStands", number, at_us: e[1], cause: e[2], node: e[3], was: e[4], led_us: e[5], left: e[6], joined: e[7], synced_us: e[8] }),
+  144: (e, number) => ({ type: "RecordsAwaited", number, at_us: e[1], cause: e[2], group: e[3], node: e[4], partition: e[5], first: e[6], next: e[7], offsets: e[8], messages: e[9] }),
 });

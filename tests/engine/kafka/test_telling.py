@@ -66,7 +66,7 @@ class Picture:
             case k.MemberGone() if e.why == "away":
                 self.members[e.group, e.member] = "away"
             case k.MemberGone():
-                del self.members[e.group, e.member]
+                self.members.pop((e.group, e.member), None)
             case k.OffsetCommitted():
                 self.offsets[e.group, e.node] = e.offset
             case k.TransactionChanged():

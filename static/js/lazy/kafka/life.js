@@ -1,7 +1,8 @@
 // The life of one record: what happened to it in its log and in each group that reads it, when and why. From
 // the events held and, for where it lies, from the presents that were stated. Pure.
 
-import { isShared, lagOf } from "mailroom/kafka/fold.js";
+import { groupsOf, isShared, lagOf } from "mailroom/kafka/fold.js";
+import { ownerOf } from "mailroom/kafka/positions.js";
 import { say } from "mailroom/lazy/sayings.js";
 
 const ENTRIES_MAX = 300;
@@ -202,15 +203,15 @@ const WORDS = {
   },
 };
 
-/** Where the record is at the moment of `scene`, in words; "" when nowhere. */
-export function whereNow(scene, message) {
+/** Where the record is at `t_us`, in words; "" when nowhere. */
+export function whereNow(scene, message, t_us) {
   const places = [];
   for (const log of scene.logs.values()) {
     for (const { offset } of lyingIn(log, message))
       places.push(`At offset ${offset} of ${scene.nodes.get(log.node)?.name}`);
   }
   for (const { type, messages, target, arrive_us } of scene.batches.values()) {
-    if (type === "BatchSent" && messages.includes(message) && arrive_us > scene.at_us)
+    if (type === "BatchSent" && messages.includes(message) && arrive_us > t_us)
       places.push(`On its way to ${scene.nodes.get(target)?.name}`);
   }
   return [...new Set(places)].join("; ");
@@ -221,14 +222,13 @@ export function standings(scene, message) {
   const said = [];
   for (const log of scene.logs.values()) {
     for (const { offset } of lyingIn(log, message)) {
-      for (const { node: group, committed } of scene.groups.values()) {
+      for (const { node: group, committed } of groupsOf(scene)) {
         if (isShared(scene, group)) {
           const stands = shareStanding(scene, group, log.node, offset);
           if (stands) said.push([scene.nodes.get(group)?.name, stands]);
           continue;
         }
-        const reader = [...scene.readers.values()].find((r) => r.group === group && r.owned[log.node]);
-        const own = reader?.owned[log.node];
+        const own = ownerOf(scene, group, log.node)?.owned[log.node];
         const name = scene.nodes.get(group)?.name;
         const from = lagOf(scene, group, log.node).from;
         if (from === undefined) continue;

@@ -1,7 +1,7 @@
 // What a partition's log or a consumer holds, as rows of a table: offset, record, key, how often it was
 // handed out.
 
-import { recordsFrom } from "mailroom/kafka/fold.js";
+import { recordsFrom } from "mailroom/kafka/logs.js";
 import { labelOf } from "mailroom/view/tokens.js";
 
 /** How often a share group has delivered the record, as far as it is in flight; "" for others. */

@@ -2,7 +2,8 @@
 // somebody, available, accepted or archived. What of it is drawn, written and painted. Pure but for painting.
 // A stage whose scenario has a share group fetches it before its first picture; others when there is one.
 
-import { countRecords, isShared } from "mailroom/kafka/fold.js";
+import { isShared } from "mailroom/kafka/fold.js";
+import { MOST, heldFrom, recordAt } from "mailroom/kafka/logs.js";
 
 const STRIP = 9;
 
@@ -25,6 +26,19 @@ export function shareLag(scene, group, partition) {
     finished += FINISHED.includes(state) && deliveries > 0;
   const span = Math.max(0, log.hw - share.start);
   return (span < 4096 ? countRecords(log, share.start, log.hw) : span) - finished;
+}
+
+/**
+ * How many records lie in [from, until): gaps and control records do not count where they are known, whatever
+ * way one has come to this moment.
+ */
+function countRecords(log, from, until) {
+  let count = Math.max(0, until - Math.max(from, log.start));
+  for (let offset = Math.max(from, heldFrom(log), log.end - MOST); offset < until; offset++) {
+    const record = recordAt(log, offset);
+    if (record === null || record?.marker) count -= 1;
+  }
+  return count;
 }
 
 /** One sentence's part about a share group at a partition, for who does not see the picture; "" for none. */
