@@ -183,12 +183,39 @@ function regrouped(t, e) {
   return [3, words`${g} forms anew, because ${n} ${why}.`, words`${g} forms anew: ${n} ${why}.`];
 }
 
+/** Whether an event is of the same transactional id. */
+const isOf = (b, { transactional_id }) =>
+  b.type === "TransactionChanged" && b.transactional_id === transactional_id;
+
+/** A member stood where nothing lies any more, and begins where auto.offset.reset says. */
+function resetBy(t, e, of) {
+  const gone = earlier(
+    t,
+    (b) => b.type === "RecordsGone" && b.node === e.partition && /retention|deleted/.test(b.why),
+  );
+  const stood = earlier(
+    t,
+    (b) => of(b) && ["PositionSet", "RecordsDelivered", "OffsetCommitted"].includes(b.type),
+  );
+  const edge = gone?.ranges.at(-1)[1];
+  const at = stood?.next ?? stood?.offset;
+  if (!(at < edge && e.offset >= edge)) return null;
+  const [g, p] = [t.name(e.group), t.name(e.partition)];
+  return [
+    3,
+    words`Offset ${at} of ${p}, where ${g} stood, is gone: auto.offset.reset puts it at ${e.offset}.`,
+    words`${p} has lost offset ${at}: auto.offset.reset puts ${g} at ${e.offset}.`,
+  ];
+}
+
 /** Where a member begins: behind what was committed, which may lie before what was read already. */
 function positioned(t, e) {
   const [n, p] = [t.name(e.node), t.name(e.partition)];
   const of = (b) => b.group === e.group && (b.partition ?? b.node) === e.partition;
   const read = earlier(t, (b) => b.type === "RecordsWorked" && of(b));
   const last = earlier(t, (b) => b.type === "OffsetCommitted" && of(b));
+  const reset = resetBy(t, e, of);
+  if (reset) return reset;
   if (!(read?.next > e.offset)) {
     const had = earlier(t, (b) => b.type === "RecordsDelivered" && of(b));
     if (!(had?.next > e.offset)) return [1, words`${n} reads ${p} from offset ${e.offset} on.`];
@@ -482,6 +509,17 @@ Object.assign(SENTENCES, {
           2,
           words`${t.name(anew.node)} begins anew as ${id}: what its former process left open is aborted.`,
           words`The transaction of ${id} is aborted: ${t.name(anew.node)} begins anew.`,
+        ];
+      const began = earlier(t, (b) => isOf(b, e) && b.state === "Ongoing");
+      const by = began && e.epoch > began.epoch + 1;
+      const next = t.timeline.event(e.number + 1);
+      if (by && next && isOf(next, e) && next.state === "Empty")
+        return [3, words`The transaction of ${id} is aborted: another process begins as ${id}.`];
+      if (by)
+        return [
+          3,
+          words`${id} outlives transaction.timeout.ms: it is aborted and its producer fenced.`,
+          words`The transaction of ${id} is aborted: transaction.timeout.ms is over.`,
         ];
       return [2, words`The transaction of ${id} is aborted: its records are skipped.`];
     }
