@@ -164,14 +164,26 @@ def bodies(simulation: Simulation, consumer: KafkaConsumer, now_us: int) -> Iter
     parts = [*consumer.hand, *consumer.buffer]
     for i, (part, (place, first, next_)) in enumerate(zip(parts, consumer.unworked(), strict=True)):
         since_us = now_us if i else consumer.since_us
-        offsets, messages = part.offsets[part.at :], part.messages[part.at :]
-        yield RecordsHeld(since_us, 0, group, node, place, first, next_, offsets, messages)
+        for some in _in_parts(first, next_, part.offsets[part.at :], part.messages[part.at :]):
+            yield RecordsHeld(since_us, 0, group, node, place, *some)
     for answer in awaited(simulation, consumer):
         place = topics[answer.topic].partitions[answer.partition].node
-        offsets, messages = answer.offsets, tuple(record.message for record in answer.records)
-        yield RecordsAwaited(now_us, 0, group, node, place, offsets[0], answer.next, offsets, messages)
+        messages = tuple(record.message for record in answer.records)
+        for some in _in_parts(answer.offsets[0], answer.next, answer.offsets, messages):
+            yield RecordsAwaited(now_us, 0, group, node, place, *some)
     if consumer.failed is not None:
         yield msgspec.structs.replace(consumer.failed, cause=0)
+
+
+def _in_parts(
+    first: int, next_: int, offsets: tuple[int, ...], messages: tuple[int, ...]
+) -> Iterator[tuple[int, int, tuple[int, ...], tuple[int, ...]]]:
+    """[first, next) with its records, in parts that one event may list."""
+    most = telling.RECORDS_MOST // 2
+    for at in range(0, max(1, len(offsets)), most):
+        end = offsets[at + most] if at + most < len(offsets) else next_
+        yield first, end, offsets[at : at + most], messages[at : at + most]
+        first = end
 
 
 def awaited(simulation: Simulation, consumer: KafkaConsumer) -> Iterator[ops.Fetched]:
@@ -191,8 +203,8 @@ def shared_bodies(simulation: Simulation, consumer: ShareConsumer, now_us: int) 
     yield PartitionsAssigned(now_us, 0, group, node, nodes)
     for i, (part, (place, first, next_)) in enumerate(zip(consumer.hand, consumer.unworked(), strict=True)):
         since_us = now_us if i else consumer.since_us
-        offsets, messages = part.offsets[part.at :], part.messages[part.at :]
-        yield RecordsHeld(since_us, 0, group, node, place, first, next_, offsets, messages)
+        for some in _in_parts(first, next_, part.offsets[part.at :], part.messages[part.at :]):
+            yield RecordsHeld(since_us, 0, group, node, place, *some)
     if consumer.failed is not None:
         yield msgspec.structs.replace(consumer.failed, cause=0)
 

@@ -122,9 +122,11 @@ class KafkaLink(msgspec.Struct):
         if type(request) is ops.Produce:
             target = cluster.topics[request.topic].partitions[request.partition].node
             messages = tuple(record.message for record in request.records)
-            item.drawn = (BatchSent(
-                kernel.now_us, kernel.cause, kernel.number + 1, self.node, target, messages, arrive_us
-            ),)  # fmt: skip
+            item.drawn = tuple(
+                BatchSent(kernel.now_us, kernel.cause, kernel.number + 1 + place, self.node, target, part,
+                          arrive_us)
+                for place, part in enumerate(telling.in_parts(messages))
+            )  # fmt: skip
         elif isinstance(request, ops.OffsetCommit | ops.TxnOffsetCommit) or acknowledges(request):
             group = cluster.group_nodes[request.group]  # type: ignore[union-attr]
             item.drawn = (Sent(
@@ -132,7 +134,10 @@ class KafkaLink(msgspec.Struct):
             ),)  # fmt: skip
         else:
             item.drawn = ()
-        cause = kernel.emit(item.drawn[0]) if item.drawn else kernel.cause
+        cause = kernel.cause
+        for place, event in enumerate(item.drawn):
+            number = kernel.emit(event)
+            cause = cause if place else number
         self.up[kernel.schedule(arrive_us, self.owner, "up", 0, self.generation, cause)] = item
 
     def _depart_down(self, kernel: Kernel, item: Down) -> None:

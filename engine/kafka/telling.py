@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from engine.events import Event, NodeAdded, NodeStateChanged
 from engine.kafka.classic import ClassicGroup
@@ -47,6 +47,10 @@ STATED_MOST = 256
 
 GONE_RANGES = 1_000
 """Ranges of offsets in one `RecordsGone`: with offsets of seven digits half of a frame (32 KiB)."""
+
+
+RECORDS_MOST = 3_000
+"""Records of one event that lists them: with numbers of six digits two thirds of a frame (32 KiB)."""
 
 
 def say(cluster: Kafka, event: Event) -> None:
@@ -155,9 +159,19 @@ def partition_changed(cluster: Kafka, partition: PartitionState) -> None:
         say(cluster, LogMarked(*_now(cluster), partition.node, *marks))
 
 
+Item = TypeVar("Item")
+
+
+def in_parts(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
+    """`items` as so many as one event may list, at least one part."""
+    for at in range(0, max(1, len(items)), RECORDS_MOST):
+        yield items[at : at + RECORDS_MOST]
+
+
 def appended(cluster: Kafka, partition: PartitionState, batch: Batch) -> None:
-    for event in _append(*_now(cluster), partition, batch, batch.offsets):
-        say(cluster, event)
+    for offsets in in_parts(batch.offsets):
+        for event in _append(*_now(cluster), partition, batch, offsets):
+            say(cluster, event)
 
 
 def _append(

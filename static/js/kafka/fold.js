@@ -314,9 +314,9 @@ const ON_MEMBERS = {
     const { sent } = readerOf(scene, e.node, e.group);
     const isMine = ({ partition, first, next }) =>
       partition === e.partition && first < e.next && e.first < next;
-    const mine = sent.find(isMine);
-    hold(scene, e, mine ? mine.records : fetched(scene, e));
-    if (mine) reader(scene, e, () => ({ sent: sent.filter((each) => !isMine(each)) }));
+    const mine = sent.filter(isMine);
+    hold(scene, e, mine.length ? mine.flatMap(({ records }) => records) : fetched(scene, e));
+    if (mine.length) reader(scene, e, () => ({ sent: sent.filter((each) => !isMine(each)) }));
   },
   RecordsHeld(scene, e) {
     const records = e.offsets.map((offset, i) => ({ offset, message: e.messages[i] }));

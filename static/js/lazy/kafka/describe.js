@@ -3,6 +3,7 @@
 // Of each log only what is known whatever way one has come to the moment (`knownFrom`); what was last seen to
 // leave or to glide is no part of it.
 
+import "mailroom/kafka/fold.js";
 import { MOST, recordsFrom } from "mailroom/kafka/logs.js";
 
 /** As the engine states of the present (STATED_TAIL in engine/kafka/telling.py). */
