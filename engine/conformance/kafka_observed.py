@@ -92,7 +92,8 @@ ASSIGNORS = {
 def check_words(action: str, given: Step) -> None:
     """Raises `Unknown` for a value that the format does not have, so that none is taken for another."""
     for name, value in given.items():
-        if name in WORDS and value not in WORDS[name]:
+        span = name == "reset" and str(value).startswith("by_duration:")
+        if name in WORDS and value not in WORDS[name] and not span:
             raise Unknown(f"{action}: {name} is one of {', '.join(map(str, WORDS[name]))}, not {value!r}")
     for _, _, answer in given.get("batches", ()):
         if answer not in ANSWERS:
