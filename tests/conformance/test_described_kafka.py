@@ -176,3 +176,12 @@ def test_a_second_process_of_a_static_member_takes_its_place_and_the_first_one_i
     joined = log.do("join", member="second", **who)
     assert joined["owned"] == {"second": ["t-0", "t-1"]}
     assert joined["rebalances"] == 0
+
+
+def test_beside_a_cooperative_member_one_with_the_default_list_gives_up_all_and_claims_nothing() -> None:
+    log = Played({**ONE_PARTITION, "partitions": 4})
+    log.do("join", group="g", member="m1", topics=["t"])
+    joined = log.do("join", group="g", member="m2", topics=["t"], assignor="cooperative-sticky")
+    assert joined["owned"] == {"m1": ["t-0", "t-2"], "m2": ["t-1", "t-3"]}, "as Kafka 4.4.0 dealt them"
+    left = log.do("leave", group="g", member="m1")
+    assert left["events"] == {"m2": [["assigned", ["t-0", "t-2"]]]}

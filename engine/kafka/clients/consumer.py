@@ -101,7 +101,7 @@ class Consumer(msgspec.Struct):
         self.state = "joining"
         self.rejoin = False
         owned, generation = tuple(self.owned), self.generation
-        if not self.cooperative:
+        if "sticky" in settings.assignors:  # the others hear only what it has still: after giving up, nothing
             owned, generation = self.remembered, self.remembered_generation
         self.outbox.append(
             ops.JoinGroup(
