@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from engine import commands as c
 from engine.events import Event, LedgerStands, NodeRemoved, Settled
 from engine.kafka import events as k
-from engine.kafka import telling
 from engine.places import PLACES, TALLIES
 from engine.scenario import Scenario
 from engine.wire import decode
@@ -90,11 +89,6 @@ class RoomPicture(Picture):
 
     def shown(self) -> dict[str, Any]:
         told = super().shown()
-        told["cells"] = {
-            node: {offset: row[offset] for offset in row if offset >= self.first_stated(node)}
-            for node, row in self.cells.items()
-            if row
-        }
         told["owned"] = {node: held for node, held in self.owned.items() if held}
         told["counts"] = {
             node: some
@@ -106,13 +100,6 @@ class RoomPicture(Picture):
     def shares(self, group: int) -> bool:
         """Whether it is a share group: its members have no positions, and keep what they have acquired."""
         return any(of == group for of, _ in self.windows)
-
-    def first_stated(self, node: int) -> int:
-        """Where a statement of the present begins to tell of a log's records."""
-        end = max(self.cells[node]) + 1
-        needed = [offset for (_, partition), offset in self.offsets.items() if partition == node]
-        needed += [start for (_, partition), (start, _) in self.windows.items() if partition == node]
-        return max(end - telling.STATED_MOST, min([*needed, end - telling.STATED_TAIL]))
 
 
 def test_the_command_line_plays_a_crash_and_a_killed_broker_and_its_ledger_adds_up() -> None:

@@ -12,6 +12,7 @@ from engine.conformance import kafka
 from engine.conformance.case import Observed, Step, System, run
 from engine.events import Event, NodeAdded, NodeStateChanged
 from engine.kafka import events as k
+from engine.kafka import telling
 
 CASES = sorted((Path(__file__).parents[2] / "conformance" / "kafka").glob("*.json"))
 
@@ -97,11 +98,22 @@ class Picture:
     def shown(self) -> dict[str, Any]:
         """Without what says nothing: empty rows, groups that never were in a state."""
         told = dict(vars(self))
-        told["cells"] = {node: row for node, row in self.cells.items() if row}
+        told["cells"] = {
+            node: {offset: row[offset] for offset in row if offset >= self.first_stated(node)}
+            for node, row in self.cells.items()
+            if row
+        }
         told["ends"] = {place: end for place, end in self.ends.items() if end}
         told["marks"] = {node: marks for node, marks in self.marks.items() if any(marks)}
         told["groups"] = {g: said for g, said in self.groups.items() if said != ("Empty", 0, "")}
         return told
+
+    def first_stated(self, node: int) -> int:
+        """Where a statement of the present begins to tell of a log's records."""
+        end = max(self.cells[node]) + 1
+        needed = [offset for (_, partition), offset in self.offsets.items() if partition == node]
+        needed += [start for (_, partition), (start, _) in self.windows.items() if partition == node]
+        return max(end - telling.STATED_MOST, min([*needed, end - telling.STATED_TAIL]))
 
 
 class Watched(kafka.KafkaPlayer):
