@@ -511,8 +511,8 @@ const ON_NODES = {
 };
 
 /**
- * What the stage is laid out by: partitions, which group a consumer is of, and which groups are share
- * groups. Returns whether that is news.
+ * What the stage is laid out by: partitions, which group a consumer is of, which topics it has `reads` from,
+ * and which groups are share groups. Returns whether that is news.
  */
 function learn(plan, event) {
   if (event.type === "PartitionDeclared") {
@@ -525,8 +525,12 @@ function learn(plan, event) {
     return true;
   }
   if (event.type !== "MemberJoined" && event.type !== "PartitionsAssigned") return false;
-  if (!event.node || plan.readers.get(event.node)?.group === event.group) return false;
-  plan.readers.set(event.node, { ...readerOf(plan, event.node, event.group), group: event.group });
+  if (!event.node) return false;
+  const { group, reads = new Set() } = plan.readers.get(event.node) ?? {};
+  const topics = (event.partitions ?? []).map((row) => plan.logs.get(row)?.topic).filter(Boolean);
+  if (group === event.group && topics.every((topic) => reads.has(topic))) return false;
+  const known = readerOf(plan, event.node, event.group);
+  plan.readers.set(event.node, { ...known, group: event.group, reads: new Set([...reads, ...topics]) });
   return true;
 }
 

@@ -10,11 +10,14 @@ import { path } from "mailroom/scene/tween.js";
 const NARROW = 720;
 const LETTER = { name: 8.2, note: 7.3, word: 6.9 };
 
-/** Where four rows would not fit on the screen. */
-const CLOSER = { cell: 36, above: 24, below: 20, scale: 0.76, follower: 10, labelled: true };
+/** Rows of at least this height (px) leave room for words of the usual size. */
+export const ROOMY = 32;
+/** Where four rows would not fit on the screen, and where eight would not. */
+const CLOSER = { cell: 34, above: 21, below: 20, scale: 0.74, follower: 10, labelled: true };
+const CLOSEST = { cell: 34, tall: 30, above: 18, below: 19, scale: 0.66, follower: 0, labelled: true };
 /**
- * Up to so many rows: cell (px), room above and below a row's rails, scale of a record, height of a
- * follower.
+ * Up to so many rows: cell (px; `tall` where it is lower than wide), room above and below a row's rails,
+ * scale of a record, height of a follower.
  */
 const SIZES = [
   { most: 4, cell: 42, above: 30, below: 22, scale: 0.84, follower: 13, labelled: true },
@@ -39,15 +42,18 @@ const MEMBERS = [
   { most: Infinity, height: 34, above: 19, gap: 5, scale: 0.6 },
 ];
 const MEMBER_WIDTH = { min: 156, max: 290 };
-const PRODUCER = { min: 76, max: 220, height: 50, gap: 22, nose: 16 };
+const PRODUCER = { min: 76, max: 220, height: 50, gap: 22, many: 4, less: 10 };
 /** From a figure of so many px on brokers may stand below the producers, so far apart from them. */
-const BROKER = { width: 118, height: 42, gap: 10, leftFrom: 1000, apart: 30 };
+const BROKER = { width: 118, height: 42, gap: 10, stacked: 6, leftFrom: 1000, apart: 20 };
 const HEAD = 20;
 const OFFSETS = 20;
-const PHASES = 58;
-const PHASES_NARROW = 96;
-/** Over the rows where they are many, so that it is in sight while they scroll: in one line, or in two. */
-const PHASES_OVER = { from: 5, one: 28, two: 48, oneLine: 840 };
+/** Below what stands in the figure. */
+const FOOT = 2;
+/**
+ * A rebalance's phases: beside the first topic's name from so many px on, which costs no room; else over many
+ * rows, so that they are in sight while those scroll, in one line or two, or below a few.
+ */
+const PHASES = { beside: 420, under: 58, narrow: 56, overFrom: 5, one: 28, two: 48, oneLine: 840 };
 const WIRES = 104;
 /** Right of the members: commits go up there, beside the words. */
 const RIM = 12;
@@ -61,15 +67,15 @@ const GUTTER = { left: 46, right: 18, head: 20 };
 export function layout(plan, width, { top = 0, room = Infinity } = {}) {
   const parts = sort(plan);
   const narrow = width < NARROW;
-  const [size, closer = size] = sizesFor(parts);
+  const [size, closer] = sizesFor(parts);
   const placed = (size) => {
     const places = { nodes: new Map(), wires: new Map(), topics: new Map(), groups: new Map() };
-    const figure = { width, narrow, close: false, heads: [], ...places, size };
+    const figure = { width, narrow, close: false, heads: [], ...places, size, room };
     return Object.assign(figure, narrow ? placeNarrow(parts, figure, top) : placeWide(parts, figure, top));
   };
   let figure = placed(size);
   // Not by its height: a member that comes later would make all rows smaller.
-  if (!narrow && closer !== size && figure.rowsHeight > room) {
+  if (!narrow && closer && figure.rowsHeight > room) {
     const lower = placed(closer);
     if (lower.rowsHeight < figure.rowsHeight) figure = lower;
   }
@@ -88,7 +94,7 @@ function sort(plan) {
     const all = logs.filter((log) => log.topic === node.node).sort((a, b) => a.number - b.number);
     const rows = all.slice(0, Math.max(1, free));
     free -= rows.length;
-    return { node, rows, more: all.slice(rows.length) };
+    return { node, rows, more: all.slice(rows.length), groups: [] };
   });
   const heirs = new Map();
   const groups = of("group").map((node) => ({ node, members: [], shared: isShared(plan, node.node) }));
@@ -96,7 +102,11 @@ function sort(plan) {
     const group = plan.readers.get(node.node)?.group ?? node.settings?.group;
     (groups.find((each) => each.node.node === group) ?? groups[0])?.members.push(node);
   }
-  for (const group of groups) group.members = inPlaces(group.members, heirs);
+  for (const group of groups) {
+    const read = new Set(group.members.flatMap(({ node }) => [...(plan.readers.get(node)?.reads ?? [])]));
+    for (const topic of topics) if (!read.size || read.has(topic.node.node)) topic.groups.push(group);
+    group.members = inPlaces(group.members, heirs);
+  }
   return {
     topics,
     groups,
@@ -124,19 +134,25 @@ function inPlaces(nodes, heirs) {
 function sizesFor(parts) {
   const rows = parts.topics.reduce((sum, topic) => sum + topic.rows.length, 0);
   const size = SIZES.find(({ most }) => rows <= most);
-  return (size === SIZES[0] ? [size, CLOSER] : [size]).map((each) => sizeOf(parts, each, rows));
+  return [size, [CLOSER, CLOSEST][SIZES.indexOf(size)]].map((each) => each && sizeOf(parts, each, rows));
 }
 
-function sizeOf({ topics, groups }, size, rows) {
+function sizeOf({ topics }, size, rows) {
   const replicas = Math.max(1, ...topics.flatMap((topic) => topic.rows.map((log) => log.replicas.length)));
   const followers = size.follower && rows * (replicas - 1) <= FOLLOWERS_MAX ? replicas - 1 : 0;
-  const above = size.above + (groups.length > 1 && size.labelled ? SECOND_ABOVE : 0);
-  const band = size.labelled ? BAND : BAND_MINI;
-  const ride = size.labelled ? RIDE + (groups.length > 1 ? BAND : 0) : 0;
+  return { ...size, rows, followers, band: size.labelled ? BAND : BAND_MINI };
+}
+
+/** What the groups that read a topic add to each of its rows, px. */
+function linesOf({ groups }, { above, band, labelled }) {
+  const second = labelled && groups.length > 1;
   // Who has acquired which records is written in a line of its own.
-  const bands =
-    Math.max(0, groups.length - 2) + (size.labelled && groups.some(({ shared }) => shared) ? 1 : 0);
-  return { ...size, above, rows, followers, band, ride, bands: bands * band };
+  const bands = Math.max(0, groups.length - 2) + (labelled && groups.some(({ shared }) => shared) ? 1 : 0);
+  return {
+    above: above + (second ? SECOND_ABOVE : 0),
+    ride: labelled ? RIDE + (second ? BAND : 0) : 0,
+    bands: bands * band,
+  };
 }
 
 const between = (low, high, value) => Math.round(Math.max(low, Math.min(high, value)));
@@ -192,8 +208,9 @@ function placeWide(parts, figure, top) {
   const { width, size } = figure;
   const working = memberWidth(parts, size);
   const labels = Math.ceil(labelWidth(parts));
-  const over = phasesOver(parts, size, width - RIM - working - 40);
-  const begin = top + 4 + (over?.height ?? 0);
+  const alone = parts.groups.some(({ shared }) => !shared);
+  const over = alone ? phasesOver(parts, size, width, width - RIM - working) : null;
+  const begin = top + 2 + (over?.beside ? 0 : (over?.height ?? 0));
   const place = (making) => {
     const cellsX = making + 46 + labels + 12;
     const room = width - RIM - working - WIRES - cellsX;
@@ -210,38 +227,64 @@ function placeWide(parts, figure, top) {
   const free = brokersLeft ? rowsEnd - brokersLeft.height - BROKER.apart : rowsEnd;
   placeProducers(parts, figure, making, (rowsTop + free) / 2, top);
   const producersEnd = longest(
-    parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + PRODUCER.gap / 2),
+    parts.producers.map(({ node }) => figure.nodes.get(node).y + PRODUCER.height + 4),
   );
   let foot = Math.max(rowsEnd, producersEnd);
   if (brokersLeft) placeBrokers(parts, figure, 0, rowsEnd - brokersLeft.height, 0);
-  const phases = over ?? phasesUnder(parts, foot + 6, memberX - 40);
-  if (phases && !over) foot += PHASES;
+  const phases = over ?? (alone ? phasesUnder(foot + 6, memberX - 40) : null);
+  if (phases && !over) foot += PHASES.under;
+  if (over?.beside) Object.assign(over, besideTopic(parts, figure, memberX));
   if (!brokersLeft) foot = placeBrokers(parts, figure, 0, foot + 6, memberX - 60);
   const groupsEnd = placeGroups(parts, figure, memberX, working, begin, rowsEnd);
-  const height = Math.max(220, foot, groupsEnd) + 12;
+  const height = Math.max(220, foot, groupsEnd) + FOOT;
   wireProducers(parts, figure, (box, row) => publishWay(box, row));
-  const rowsHeight = foot + 12;
+  const rowsHeight = foot + FOOT;
   return { width: memberX + working + RIM, height, rowsHeight, phases, columns, cellsX, memberX };
 }
 
-/** Where the phases of a rebalance are written, over or below the rows; null where there is no group. */
-function phasesOver({ groups }, { rows }, width) {
-  if (!groups.length || rows < PHASES_OVER.from) return null;
-  const lines = width >= PHASES_OVER.oneLine ? 1 : 2;
-  return { x: 0, y: 0, width, height: lines === 1 ? PHASES_OVER.one : PHASES_OVER.two, lines };
+/** Where the phases of a rebalance are written at the rows' head, which ends at `right`; null: below them. */
+function phasesOver(parts, { rows, cell }, width, right) {
+  const making = Math.max(producerWidth(parts), width < BROKER.leftFrom ? 0 : brokerWidth(parts.brokers));
+  const cellsX = making + 46 + Math.ceil(labelWidth(parts)) + 12;
+  const memberX = Math.max(right, cellsX + 6 * cell + WIRES);
+  const { x, width: free } = besideName(parts.topics[0], cellsX, memberX);
+  if (free >= PHASES.beside) return { x, width: free, height: HEAD, lines: 1, beside: true };
+  if (rows < PHASES.overFrom) return null;
+  const lines = right - 40 >= PHASES.oneLine ? 1 : 2;
+  return { x: 0, y: 0, width: right - 40, height: lines === 1 ? PHASES.one : PHASES.two, lines };
 }
 
-const phasesUnder = ({ groups }, y, width) =>
-  groups.length ? { x: 0, y, width, height: PHASES - 8, lines: 0 } : null;
+/** {x, width} of the room between a topic's name, which begins at `x`, and its groups. */
+function besideName(topic, x, right) {
+  if (!topic) return { x, width: 0 };
+  const begin = x + nameWidth(topic) + 16;
+  return { x: begin, width: right - 24 - begin };
+}
+
+const nameWidth = ({ node, rows, more }) =>
+  Math.ceil(
+    wide(`topic ${node.name}`, LETTER.name) +
+      18 +
+      wide(`${rows.length + more.length} partitions`, LETTER.note),
+  );
+
+function besideTopic({ topics }, figure, right) {
+  const { x, y } = figure.nodes.get(topics[0].node.node);
+  return { y, ...besideName(topics[0], x, right) };
+}
+
+const phasesUnder = (y, width) => ({ x: 0, y, width, height: PHASES.under - 8, lines: 0, under: true });
 
 /** {width, height} of the brokers where they find room below the producers, so that the figure is lower. */
 function leftOfRows({ brokers, producers }, width, rowsHeight) {
   if (width < BROKER.leftFrom || !brokers.length) return null;
-  const height = brokers.length * (BROKER.height + BROKER.gap) - BROKER.gap;
-  const making = producers.length * (PRODUCER.height + PRODUCER.gap);
+  const height = brokers.length * (BROKER.height + BROKER.stacked) - BROKER.stacked;
+  const making = producers.length * (PRODUCER.height + gapOf(producers)) - gapOf(producers);
   const fits = HEAD + OFFSETS + making + BROKER.apart + height <= rowsHeight;
   return fits ? { width: brokerWidth(brokers), height } : null;
 }
+
+const gapOf = (producers) => (producers.length < PRODUCER.many ? PRODUCER.gap : PRODUCER.less);
 
 const brokerWidth = (brokers) =>
   between(BROKER.width, 210, longest(brokers.map(({ name }) => wide(name, LETTER.name) + 26)));
@@ -251,13 +294,16 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
   const { size, narrow } = figure;
   const leaderWidth = longest(parts.brokers.map(({ name }) => wide(name, LETTER.note)));
   let y = top;
-  for (const { node, rows, more } of parts.topics) {
+  for (const each of parts.topics) {
+    const { node, rows, more, groups } = each;
+    const { above, ride, bands } = linesOf(each, size);
+    const { tall = size.cell } = size;
     const width = columns * size.cell;
     const topic = {
       kind: "topic",
       x: narrow ? GUTTER.head : cellsX,
       y,
-      width: narrow ? figure.width - GUTTER.head - 2 : width + WIRES - 20,
+      width: narrow ? figure.width - GUTTER.head - 2 : nameWidth(each),
       height: HEAD,
       columns,
       cellsX,
@@ -265,12 +311,13 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
       offsetsY: y + HEAD + OFFSETS / 2 + 3,
       rows: rows.map((log) => log.node),
       more: more.map((log) => log.node),
+      groups: groups.map((group) => group.node.node),
     };
     figure.nodes.set(node.node, topic);
     figure.topics.set(node.node, topic);
     y += HEAD + OFFSETS;
     for (const log of rows) {
-      y += size.above + (narrow ? NARROW_ABOVE : 0);
+      y += above + (narrow ? NARROW_ABOVE : 0);
       const box = {
         kind: "partition",
         topic: node.node,
@@ -278,20 +325,20 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
         x: cellsX,
         y,
         width,
-        height: size.cell,
+        height: tall,
         cell: size.cell,
         columns,
         labels,
         band: size.band,
-        ride: size.ride,
+        ride,
         leaderWidth,
         scale: size.scale,
         labelled: size.labelled,
-        followers: followersOf(log, size, y + size.cell + size.below - 2 + size.bands),
+        followers: followersOf(log, size, y + tall + size.below - 2 + bands),
       };
       figure.nodes.set(log.node, box);
       const followers = box.followers.length * (size.follower + 3);
-      y += size.cell + size.below + size.bands + followers;
+      y += tall + size.below + bands + followers;
     }
     if (more.length) {
       topic.moreY = y + 14;
@@ -299,7 +346,7 @@ function placeTopics(parts, figure, { cellsX, columns, labels }, top) {
     }
     y += 12;
   }
-  return y - 8;
+  return y - 12;
 }
 
 function followersOf(log, size, top) {
@@ -310,8 +357,9 @@ function followersOf(log, size, top) {
 }
 
 function placeProducers({ producers }, figure, width, middle, top) {
-  const each = PRODUCER.height + PRODUCER.gap;
-  let y = Math.max(top + 40, Math.round(middle - (producers.length * each - PRODUCER.gap) / 2));
+  const gap = gapOf(producers);
+  const each = PRODUCER.height + gap;
+  let y = Math.max(top + 40, Math.round(middle - (producers.length * each - gap) / 2));
   for (const node of producers) {
     figure.nodes.set(node.node, { kind: "producer", x: 1, y, width, height: PRODUCER.height });
     y += each;
@@ -324,7 +372,7 @@ function placeBrokers({ brokers }, figure, left, top, right) {
   const each = brokerWidth(brokers);
   let [x, y] = [left, top];
   for (const node of brokers) {
-    if (x + each > right && x > left) [x, y] = [left, y + BROKER.height + BROKER.gap];
+    if (x + each > right && x > left) [x, y] = [left, y + BROKER.height + BROKER.stacked];
     figure.nodes.set(node.node, { kind: "broker", x: x + 1, y, width: each, height: BROKER.height });
     x += each + BROKER.gap;
   }
@@ -337,13 +385,15 @@ function placeBrokers({ brokers }, figure, left, top, right) {
  */
 function placeGroups({ groups }, figure, x, width, top, rowsEnd) {
   const count = groups.reduce((sum, { members }) => sum + members.length, 0);
-  const size = MEMBERS.find(({ most }) => count <= most);
   const long = groups.some(({ members }) =>
     members.some((node) => isLong(node.name, node.about ?? "", width)),
   );
-  const gap = long ? Math.max(size.gap, 24) : size.gap;
-  const each = size.above + size.height + gap;
-  const tall = groups.length * (HEAD + 6) + count * each + (groups.length - 1) * 14;
+  const sizes = MEMBERS.filter(({ most }) => count <= most).map((size) => {
+    const each = size.above + size.height + (long ? Math.max(size.gap, 24) : size.gap);
+    return { ...size, each, tall: groups.length * (HEAD + 6) + count * each + (groups.length - 1) * 14 };
+  });
+  const size = sizes.find(({ tall }) => top + tall <= figure.room) ?? sizes.at(-1);
+  const { each, tall } = size;
   const spare = Math.max(0, rowsEnd - top - tall - 20);
   // One group's members spread over the height of the rows that they read; more groups stay together.
   const spread = groups.length === 1 && count ? Math.min(40, spare / (count + 1)) : 0;
@@ -356,7 +406,7 @@ function placeGroups({ groups }, figure, x, width, top, rowsEnd) {
     for (const each_ of members) {
       y += size.above;
       figure.nodes.set(each_.node, consumer(x, Math.round(y), width, size));
-      y += size.height + gap + spread;
+      y += each - size.above + spread;
     }
     y += 14;
   }
@@ -385,10 +435,10 @@ function placeNarrow(parts, figure, top) {
   const cellsX = GUTTER.left;
   const columns = Math.max(4, Math.floor((width - cellsX - GUTTER.right) / size.cell));
   y = placeTopics(parts, figure, { cellsX, columns, labels: 24 }, y + 6);
-  const phases = parts.groups.length
-    ? { x: 0, y: y + 4, width: width - 2, height: PHASES_NARROW, lines: 3 }
+  const phases = parts.groups.some(({ shared }) => !shared)
+    ? { x: 0, y: y + 4, width: width - 2, height: PHASES.narrow, lines: 2, under: true }
     : null;
-  if (phases) y += PHASES_NARROW + 8;
+  if (phases) y += PHASES.narrow + 8;
   y = placeGroups(parts, figure, 0, width - GUTTER.right - 6, y + 4, 0) + 16;
   y = placeBrokers(parts, figure, 0, y, width - 2);
   wireProducers(parts, figure, (box, row) => narrowWay(box, row));

@@ -1,7 +1,7 @@
 // A cluster's nodes and wires: what is drawn of them behind the records, and what they say over them.
 
 import { groupsOf, isShared, lagOf } from "mailroom/kafka/fold.js";
-import { isLong, laneOf, readWay } from "mailroom/kafka/layout.js";
+import { isLong, laneOf, readWay, ROOMY } from "mailroom/kafka/layout.js";
 import { parts } from "mailroom/kafka/parts.js";
 import { LOW, MORE_WIDTH, ownerOf, windowsOf } from "mailroom/kafka/positions.js";
 import {
@@ -39,7 +39,10 @@ export function drawNodes(list, figure, scene) {
     const member =
       node.kind === "consumer" ? ` member${isLong(words.name, words.note, box.width) ? " long" : ""}` : "";
     const low = node.kind === "consumer" && box.height < 50 ? " low" : "";
-    return { words, fitting: `${member}${low}${box.labelled === false ? " mini" : ""}` };
+    return {
+      words,
+      fitting: `${member}${low}${box.labelled === false ? " mini" : box.height < ROOMY ? " tight" : ""}`,
+    };
   });
 }
 

@@ -145,7 +145,7 @@ function plumb(c, x, y, height) {
 /** From what is committed to the high watermark; the first group below the row, the second above it. */
 function lagBar(c, row, pointer, colours) {
   const { box, xOf, base } = row;
-  const { place, hw, committed } = pointer;
+  const { place, texture, hw, committed } = pointer;
   const { from, position } = pointer.shown;
   const above = place === 1;
   const mini = !box.labelled;
@@ -156,7 +156,7 @@ function lagBar(c, row, pointer, colours) {
   if (right > left) {
     c.fillStyle = colours.sheet;
     c.fillRect(left, y, right - left, height);
-    hatch(c, left, y, right - left, height, place, place === 0 ? colours.hatch : colours["rule-strong"]);
+    hatch(c, left, y, right - left, height, texture, texture ? colours["rule-strong"] : colours.hatch);
     c.lineWidth = 1.5;
     c.strokeStyle = colours.ink;
     c.beginPath();

@@ -1,5 +1,4 @@
-// What is drawn of a cluster at a moment, and where: a pure function of (scene, t, layout). No canvas, no
-// page.
+// What is drawn of a cluster at a moment, and where: pure, of (scene, t, layout), without canvas or page.
 //
 // Records stand in the cell of their offset and never leave it; the window of columns moves, by whole
 // cells. A group's pointers are offsets too. What a consumer has been sent travels as a pale copy.
@@ -191,8 +190,11 @@ function drawRow(seen, drawn, log, { base, slide, shared }) {
   for (let offset = from; offset < row.next; offset++)
     drawRecord(seen, drawn, row, recordAt(log, offset), offset);
   row.marks?.drawGone(seen, drawn, row);
-  seen.groups.forEach((group, place) => drawPointers(seen, row, group, place));
-  seen.groups.forEach((group, place) => {
+  // Each group has its own texture; its place at a row is among those that read from this topic.
+  const order = figure.topics.get(log.topic).groups;
+  seen.groups.forEach((group, texture) => {
+    const place = order.includes(group.node) ? order.indexOf(group.node) : order.length;
+    drawPointers(seen, row, group, { place, texture });
     if (isShared(scene, group.node)) need(seen, "shares")?.drawShare(seen, row, group, place);
   });
   drawFollowers(seen, drawn, row);
@@ -299,7 +301,7 @@ export function ownerOf(scene, group, partition) {
   return owners[0];
 }
 
-function drawPointers(seen, row, group, place) {
+function drawPointers(seen, row, group, { place, texture }) {
   const { scene } = seen;
   const { log } = row;
   const { committed, from, hw, lag } = lagOf(scene, group.node, log.node);
@@ -314,6 +316,7 @@ function drawPointers(seen, row, group, place) {
     name: scene.nodes.get(group.node)?.name ?? "",
     alone: seen.groups.length === 1,
     place,
+    texture,
     committed,
     from,
     position: at && at.position > from ? at.position : undefined,

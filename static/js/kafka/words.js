@@ -1,7 +1,7 @@
 // What is written into the picture of a cluster at the rows: what is committed, the lag, what is done and
 // not committed. Pure, as positions.js is.
 
-import { BAND } from "mailroom/kafka/layout.js";
+import { BAND, ROOMY } from "mailroom/kafka/layout.js";
 import { parts } from "mailroom/kafka/parts.js";
 
 // -- lines of words ------------------------------------------------------------------------------
@@ -82,16 +82,21 @@ function linesOf({ figure, scene }, row) {
   const isShort = log.isr.length < log.replicas.length;
   const at = (y, from = left) => new Line(y, from, right);
   const foot = box.y + box.height;
-  const below = Array.from({ length: Math.max(1, row.pointers.length - 1) }, (_, i) =>
-    at(foot + BELOW + i * BAND, !narrow && (!box.labelled || (!i && isShort)) ? box.x - 6 : left),
+  const lanes = Math.max(
+    figure.topics.get(log.topic).groups.length,
+    1 + Math.max(-1, ...row.pointers.map(({ place }) => place)),
+  );
+  const under = box.height < ROOMY ? BELOW - 1 : BELOW;
+  const below = Array.from({ length: Math.max(1, lanes - 1) }, (_, i) =>
+    at(foot + under + i * BAND, !narrow && (!box.labelled || (!i && isShort)) ? box.x - 6 : left),
   );
   if (!box.labelled)
     return { below: below.slice(0, 1), middle: at(box.y + box.height / 2, row.xOf(row.next)) };
-  row.bracketY = box.y - (row.pointers.length > 1 ? 15 : box.cell > 38 ? 8 : 5);
+  row.bracketY = box.y - (lanes > 1 ? 15 : box.cell > 38 ? 8 : box.height < ROOMY ? 4 : 5);
   const top = at(row.bracketY - (box.cell > 38 ? 11 : 9));
   if (narrow) top.block(end - box.leaderWidth, width);
   const held = row.shares.length ? at(foot + BELOW + below.length * BAND - 1) : null;
-  return { top, above: row.pointers.length > 1 ? at(box.y - ABOVE) : top, below, held };
+  return { top, above: lanes > 1 ? at(box.y - ABOVE) : top, below, held };
 }
 
 /** Where the picture of a row begins that has a window of its own. */
@@ -111,9 +116,10 @@ function sayPointer(lines, words, row, pointer) {
   if (!line) return;
   const [from, hw] = [row.xOf(shown.from), Math.max(row.xOf(pointer.hw), row.xOf(shown.position ?? 0))];
   const isMini = !box.labelled;
+  const isSmall = box.height < ROOMY;
   line.block(from - 5, hw + 4);
   if (place !== 1 || lag) {
-    const word = { text: "lag", count: lag, size: isMini ? 12 : 14, what: "lag" };
+    const word = { text: "lag", count: lag, size: isSmall ? 12 : 14, what: "lag" };
     const sides = [
       [hw + 10, "left"],
       [from - 11, "right"],
@@ -133,7 +139,7 @@ function sayDone({ top }, words, row, done) {
   const [left, end] = [row.xOf(done.from), row.xOf(done.to)];
   if (!top) return;
   done.bracket = { left: left + 2, right: Math.max(left + 6, end - 2), y: row.bracketY };
-  top.say(words, { text: done.words, bold: true, what: "done" }, [
+  top.say(words, { text: done.words, bold: true, size: row.box.height < ROOMY ? 12 : 13, what: "done" }, [
     [(left + end) / 2, "center"],
     [Math.max(left, row.box.x), "left"],
     [Math.min(end, row.box.x + row.box.width), "right"],

@@ -3,6 +3,7 @@
 // drawn, written and painted. Pure but for painting. Fetched where it is first met, on a stage with
 // transactions before the first picture.
 
+import { ROOMY } from "mailroom/kafka/layout.js";
 import { line } from "mailroom/kafka/paint.js";
 import { FRESH_US, recordItem } from "mailroom/kafka/positions.js";
 
@@ -74,7 +75,7 @@ function eventsOf({ scene, t_us }, { log }) {
 
 function sayEvent(lines, words, { box }, text) {
   const end = box.x + box.width;
-  const word = { text, bold: true, size: box.labelled ? 13 : 12, what: "event" };
+  const word = { text, bold: true, size: box.height < ROOMY ? 12 : 13, what: "event" };
   const places = [
     [box.x, "left"],
     [end, "right"],

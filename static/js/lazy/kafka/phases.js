@@ -99,18 +99,18 @@ const LINK = { least: 8, most: 34 };
  * alone, the present one's word, and the rest in as many `lines` as there are.
  */
 export function phaseLine(c, phases, figure, colours) {
-  const { x, y, width } = figure.phases;
+  const { x, y, width, beside, under } = figure.phases;
   const lines = figure.phases.lines || (fits(c, phases.words, width, colours) ? 0 : 2);
-  const isUnder = y > 0;
-  if (isUnder)
+  if (under)
     line(c, colours.rule, 1, [], () => {
       c.moveTo(x, y + 0.5);
       c.lineTo(x + width, y + 0.5);
     });
-  const middle = y + (isUnder ? 22 : 14);
+  const middle = y + (under ? 22 : beside ? 10 : 14);
   c.textBaseline = "middle";
   c.textAlign = "left";
-  const left = dots(c, phases, { x: x + 10, middle, width, named: !lines }, colours);
+  const pitch = figure.narrow ? 22 : 34;
+  const left = dots(c, phases, { x: x + 10, middle, width, named: !lines, pitch }, colours);
   const { words, at, name, protocol, silent, briefly } = phases;
   const write = (text, at_x, at_y, bold) => {
     c.font = bold ? `700 14px ${colours.sans}` : `400 13px ${colours.sans}`;
@@ -121,11 +121,6 @@ export function phaseLine(c, phases, figure, colours) {
   const group = [`group ${name}`, protocol].filter(Boolean).join(", ");
   const all = [group, silent].filter(Boolean).join(", ");
   if (!lines) return void write(all, x + 2, y + 44);
-  if (lines === 3) {
-    write(words[at], x + 2, y + 46, true);
-    write(group, x + 2, y + 66);
-    return void write(briefly, x + 2, y + 84);
-  }
   const end = write(words[at], left, middle, true) + 16;
   const from = lines === 1 ? end : x + 2;
   c.font = `400 13px ${colours.sans}`;
@@ -135,7 +130,7 @@ export function phaseLine(c, phases, figure, colours) {
 }
 
 /** The dots with the lines between them, each `named` or none. Returns where they end. */
-function dots(c, { words, at }, { x, middle, width, named }, colours) {
+function dots(c, { words, at }, { x, middle, width, named, pitch }, colours) {
   const gap = named ? spread(c, words, width, colours) : 0;
   let left = x;
   words.forEach((word, i) => {
@@ -148,12 +143,12 @@ function dots(c, { words, at }, { x, middle, width, named }, colours) {
     if (i < words.length - 1)
       line(c, i < at ? colours.ink : colours["rule-strong"], 2, i < at ? [] : [3, 4], () => {
         c.moveTo(end, middle);
-        c.lineTo(named ? end + gap : left + 25, middle);
+        c.lineTo(named ? end + gap : left + pitch - 9, middle);
       });
     phaseDot(c, left, middle, i, at, colours);
-    left = named ? end + gap + 10 : left + 34;
+    left = named ? end + gap + 10 : left + pitch;
   });
-  return named ? left : left - 16;
+  return named ? left : left - pitch + 18;
 }
 
 /** How wide the words of the phases are with their dots. */
