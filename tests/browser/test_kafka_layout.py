@@ -160,6 +160,7 @@ def show(page: Page, events: list[Any]) -> dict[str, Any]:
           s.layoutKey = ''; s.seek(1_000_000); s.draw(); }}""",
         frame,
     )
+    wait(page, f"{STAGE}.drawn.lacks.size === 0", 60)
     return dict(page.evaluate(LOOK))
 
 

@@ -16,7 +16,7 @@ from engine.kafka import events as k
 from engine.scenario import from_data
 from engine.simulation import Simulation
 from engine.wire import decode
-from tests.browser.conftest import House
+from tests.browser.conftest import House, wait
 
 STAGE = "document.querySelector('queue-stage')"
 FOLDER = Path(__file__).parents[2] / "lessons/scenarios"
@@ -50,7 +50,9 @@ def show(open_page: Callable[..., Page], house: House) -> Callable[..., tuple[Pa
 
 
 def at(page: Page, t_us: int) -> dict[str, Any]:
+    """The picture of a moment, with all that it may have to fetch first."""
     page.evaluate(f"{STAGE}.seek({t_us})")
+    wait(page, f"{STAGE}.scene() && {STAGE}.drawn.lacks.size === 0", 60)
     return dict(page.evaluate(f"{STAGE}.scene()"))
 
 

@@ -473,11 +473,11 @@ function narrowWay(box, row) {
   const y = middleOf(row);
   return path([
     [box.x, middleOf(box)],
-    [12, middleOf(box)],
-    [6, middleOf(box) + 6],
-    [6, y - 6],
-    [10, y],
-    [16, y],
+    [17, middleOf(box)],
+    [12, middleOf(box) + 5],
+    [12, y - 5],
+    [15, y],
+    [18, y],
   ]);
 }
 
