@@ -67,19 +67,22 @@ export function ledgerRows(scene, { reached, destinations }, t_us = scene.at_us)
   const stands = [...scene.nodes.values()]
     .filter((n) => destinations.has(n.node))
     .sort((a, b) => HOMES.includes(b.kind) - HOMES.includes(a.kind) || a.node - b.node);
+  // What no group reads stands below the groups, in their columns.
+  const group = stands.find(({ kind }) => kind === "group");
   return stands.map((node) => {
     const stand = scene.ledger.get(node.node) ?? {};
-    const isShared = node.kind === "group" && scene.groups.get(node.node)?.protocol === "simple";
+    const like = (node.kind === "topic" && group) || node;
+    const isShared = like.kind === "group" && scene.groups.get(like.node)?.protocol === "simple";
     const terms = isShared
       ? ofQueue(places, stand, SHARE_WORDS)
-      : node.kind === "group"
+      : like.kind === "group"
         ? ofGroup(places, stand)
         : ofQueue(places, stand);
     const owed = { place: "owed", word: "owed", count: terms.reduce((sum, term) => sum + term.count, 0) };
     const beside = Object.entries(BESIDE)
       .filter(([place]) => place !== "duplicated_effects" || reached.has(place))
       .map(([place, word]) => ({ place, word, count: stand[place] ?? 0, beside: true }));
-    if (node.kind === "group" && !isShared)
+    if (like.kind === "group" && !isShared)
       beside.unshift({
         place: "unacked",
         word: "read, not committed",
