@@ -29,6 +29,7 @@ from playground.rooms.journal import (
     Branch,
     Entry,
     Facts,
+    First,
     Head,
     JournalGone,
     Mark,
@@ -100,10 +101,10 @@ class DatabaseJournal:
 
     # -- transactions -----------------------------------------------------------------------------
 
-    async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
+    async def open(self, new: NewRoom, asked: Asked, command: First | None) -> tuple[Facts, bool]:
         return await self._run(self.writing, lambda: self._open(new, asked, command))
 
-    def _open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
+    def _open(self, new: NewRoom, asked: Asked, command: First | None) -> tuple[Facts, bool]:
         for _ in range(3):
             known = self._opened(asked)
             if known is not None:
@@ -119,12 +120,13 @@ class DatabaseJournal:
         row = models.Room.objects.filter(owner=asked.seat, opened_id=asked.id).values_list(*FACTS).first()
         return None if row is None else Facts(*row)
 
-    def _insert(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> Facts:
+    def _insert(self, new: NewRoom, asked: Asked, first: First | None) -> Facts:
         wall_us = self._wall()
         self._make_place(wall_us)
         room = opened(new_code(), new, wall_us)
-        if command is not None:
-            room.command(wall_us, asked, command)
+        if first is not None:
+            seated = msgspec.structs.replace(asked, seat=first.seat_in(room.facts.code))
+            room.command(wall_us, seated, first.command)
         facts = msgspec.structs.asdict(room.facts)
         models.Room.objects.create(opened_id=asked.id, **{**facts, **_row(room)})
         _write(room)

@@ -14,7 +14,7 @@ Here are the words, and `Journal`, what the rest of the site sees. `room.py` has
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -143,6 +143,14 @@ class NewRoom(msgspec.Struct, frozen=True):
     past: Sequence[tuple[int, AnyCommand]] = ()
 
 
+class First(msgspec.Struct, frozen=True):
+    """The first command of a new room, noted under the seat `seat_in(code)`: who says it again from there, by
+    the same id, is answered like anybody, also when the engine refuses it at its moment."""
+
+    command: AnyCommand
+    seat_in: Callable[[str], str]
+
+
 def check_turn(name: str, args: dict[str, Any]) -> Turn:
     """A clock command's arguments, checked; Step's moment is found elsewhere. Raises `Refused`."""
     match name:
@@ -228,7 +236,7 @@ class Journal(Protocol):
         """Up to which moment a reading that begins at `wall_us` knows all that was done: earlier than that
         where a transaction is stamped and not yet stored."""
 
-    async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
+    async def open(self, new: NewRoom, asked: Asked, command: First | None) -> tuple[Facts, bool]:
         """A new room with its first command, and True; or the room that this very asking has opened
         before, and False. `asked.seat` is the owner's hash."""
 

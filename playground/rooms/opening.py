@@ -17,11 +17,11 @@ from lessons.scenarios import library
 from playground.rooms import limits
 from playground.rooms.clock import RATES
 from playground.rooms.hub import Hub
-from playground.rooms.journal import Asked, Facts, NewRoom, Refused
+from playground.rooms.journal import Asked, Facts, First, NewRoom, Refused
 from playground.rooms.live import sentence
 from playground.rooms.throttle import Bucket
 from playground.rooms.wire import Arguments, Id, Whole, Word
-from playground.seats import owner_hash
+from playground.seats import owner_hash, seat_in
 
 
 def made_up_id() -> str:
@@ -79,7 +79,8 @@ async def open_room(
     command = None
     if opening.cmd is not None:
         try:
-            command = decode_command(opening.cmd, dict(opening.args))
+            said = decode_command(opening.cmd, dict(opening.args))
+            command = First(said, lambda code: seat_in(token, code))
         except CommandError as problem:
             raise Refused("bad_arguments", sentence(str(problem))) from None
     if opening.now_us >= scenario.length_us and command is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import Page
+import pytest
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import wait
 
@@ -56,6 +59,33 @@ def test_the_first_break_opens_a_room_where_it_happens(visit: Callable[..., Page
     page.get_by_role("button", name="Restart", exact=True).click()
     page.get_by_role("button", name="Play", exact=True).click()
     wait(page, f"[...{STAGE}.shownScene.nodes.values()].every((n) => n.state !== 'crashed')")
+
+
+@pytest.mark.parametrize(
+    ("slug", "cmd", "args", "refusal"),
+    [
+        (
+            "work-queue",
+            "RestartConsumer",
+            {"consumer": "worker A"},
+            "Worker A is up: this needs it crashed or stopped.",
+        ),
+        (
+            "kafka-user-events",
+            "StartBroker",
+            {"system": "cluster", "broker": 1},
+            "Broker 1 of cluster is up already.",
+        ),
+    ],
+)
+def test_whoever_opens_a_room_with_what_is_refused_is_told_why(
+    visit: Callable[..., Page], slug: str, cmd: str, args: dict[str, Any], refusal: str
+) -> None:
+    page = visit(f"/play/{slug}/")
+    wait(page, f"{STAGE}.session && {STAGE}.now > 1000000")
+    page.evaluate(f"{STAGE}.session.command({json.dumps(cmd)}, {json.dumps(args)})")
+    wait(page, "location.pathname.startsWith('/room/')")
+    expect(page.get_by_text(refusal)).to_be_visible(timeout=60_000)
 
 
 def test_looking_back_in_a_room_is_private(visit: Callable[..., Page]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+import msgspec
+
 from engine.commands import AnyCommand
 from playground.rooms.journal import (
     Asked,
     Branch,
     Entry,
     Facts,
+    First,
     Head,
     Mark,
     NewRoom,
@@ -39,13 +42,14 @@ class MemoryJournal:
     def known_us(self, wall_us: int) -> int:
         return wall_us
 
-    async def open(self, new: NewRoom, asked: Asked, command: AnyCommand | None) -> tuple[Facts, bool]:
+    async def open(self, new: NewRoom, asked: Asked, command: First | None) -> tuple[Facts, bool]:
         known = self.asked.get((asked.seat, asked.id))
         if known is not None:
             return self.rooms[known].facts, False
         room = opened(new_code(), new, self.wall())
         if command is not None:
-            room.command(self.wall(), asked, command)
+            seated = msgspec.structs.replace(asked, seat=command.seat_in(room.facts.code))
+            room.command(self.wall(), seated, command.command)
         self.rooms[room.facts.code] = room
         self.asked[asked.seat, asked.id] = room.facts.code
         return room.facts, True

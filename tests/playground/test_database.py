@@ -11,7 +11,7 @@ from engine.commands import CrashConsumer, PauseProducer
 from playground import models
 from playground.rooms import limits
 from playground.rooms.database import DatabaseJournal
-from playground.rooms.journal import Asked, Facts, NewRoom, Refused, Turn
+from playground.rooms.journal import Asked, Facts, First, NewRoom, Refused, Turn
 from playground.rooms.room import Room
 from tests.playground.fakes import Wall
 
@@ -37,12 +37,17 @@ async def opened(journal: DatabaseJournal, id: str = "open") -> Facts:
 
 
 async def test_the_same_asking_opens_one_room_with_its_command_in_it_once(journal: DatabaseJournal) -> None:
-    first, is_new = await journal.open(NEW, Asked("owner", "x"), CRASH)
-    again, is_new_again = await journal.open(NEW, Asked("owner", "x"), CRASH)
-    other, _ = await journal.open(NEW, Asked("owner", "y"), CRASH)
+    crash = First(CRASH, lambda code: f"seat in {code}")
+    first, is_new = await journal.open(NEW, Asked("owner", "x"), crash)
+    again, is_new_again = await journal.open(NEW, Asked("owner", "x"), crash)
+    other, _ = await journal.open(NEW, Asked("owner", "y"), crash)
     assert (first, is_new, is_new_again) == (again, True, False)
     assert other.code != first.code
     assert [entry.command for entry in await journal.entries(first.code, 0, 0)] == [CRASH]
+    # Whoever says it again in the room is answered, and nothing more is done
+    said_again = await journal.command(first.code, Asked(f"seat in {first.code}", "x"), CRASH)
+    assert (said_again.seq, said_again.n) == (1, 1)
+    assert len(await journal.entries(first.code, 0, 0)) == 1
 
 
 async def test_what_is_stamped_and_not_yet_stored_is_not_known(journal: DatabaseJournal, wall: Wall) -> None:

@@ -13,7 +13,9 @@ from playground.rooms import permissions
 from playground.rooms.history import recording_of
 from playground.rooms.hub import Hub
 from playground.rooms.limits import FRAME_BYTES_MAX, FRAME_EVENTS_MAX, TICK_US, WINDOW_FRAMES
+from playground.rooms.opening import Opening, open_room
 from playground.rooms.wire import BadFrame, Said
+from playground.seats import seat_in
 from tests.playground.conftest import CONSUMER, SLUG, new_room, sit
 from tests.playground.fakes import Browser, Wall
 
@@ -270,6 +272,23 @@ async def test_a_command_that_the_engine_refuses_is_answered_with_its_reason(hub
     await command(hub, browser, "RestartConsumer", "no", consumer=CONSUMER)
     await go(hub, wall, 1, browser)
     assert [(e["id"], e["code"]) for e in browser.errors] == [("no", "refused")]
+
+
+async def test_the_command_that_opened_a_room_is_answered_when_it_is_said_again(hub: Hub, wall: Wall) -> None:
+    """A browser cannot know what the engine says of the command that it opened a room with; it asks."""
+    at_work = {"slug": SLUG, "id": "first", "cmd": "RestartConsumer", "args": {"consumer": CONSUMER}}
+    facts, _ = await open_room(hub, Opening(now_us=2_000_000, **at_work), "token")  # type: ignore[arg-type]
+    browser = await sit(hub, facts.code)
+    browser.viewer.seat = seat_in("token", facts.code)
+    said = Said(v=1, id="first", cmd="RestartConsumer", args={"consumer": CONSUMER})
+    await hub.command(browser.room, browser.viewer, said)  # type: ignore[attr-defined]
+    await go(hub, wall, 1, browser)
+    assert len(await hub.journal.entries(facts.code, 0, 0)) == 1
+    (refused,) = [frame for frame in browser.frames if frame["t"] == "error"]
+    assert (refused["id"], refused["text"]) == (
+        "first",
+        "Email worker is up: this needs it crashed or stopped.",
+    )
 
 
 async def test_past_the_end_a_command_is_answered_that_the_run_is_over(hub: Hub, wall: Wall) -> None:

@@ -181,17 +181,29 @@ class Session {
   /** A command of the clock's, or one that makes a branch: it means no moment looked at. */
   send(cmd, args, place, more = {}) {
     const id = randomId();
+    if ("from_us" in more || BRANCHING.has(cmd)) this.branching = id;
+    this.say(id, cmd, args, place, more);
+  }
+
+  say(id, cmd, args, place, more) {
     if (this.places.size > 50) this.places.clear();
     this.places.set(id, place);
-    if ("from_us" in more || BRANCHING.has(cmd)) this.branching = id;
     this.socket.command({ t: "command", v: 1, id, cmd, args, epoch: this.stage.timeline.epoch, ...more });
   }
 
-  /** Opens a room of this browser's own at the moment shown, unless `more` says another. */
+  /**
+   * Opens a room of this browser's own at the moment shown, unless `more` says another. Its command is said
+   * again in there, by the same id: that does nothing, and whether the engine refuses it is the answer.
+   */
   open(more, place) {
+    const id = randomId();
     this.opening ??= import("mailroom/lazy/opening.js")
-      .then(({ openRoom }) => openRoom(this.stage, { id: randomId(), ...more }))
-      .then((told) => (told.url ? this.enter(told, more.seed) : sayNear(place, told.text)))
+      .then(({ openRoom }) => openRoom(this.stage, { id, ...more }))
+      .then((told) => {
+        if (!told.url) return sayNear(place, told.text);
+        this.enter(told, more.seed);
+        return more.cmd && this.say(id, more.cmd, more.args, place);
+      })
       .finally(() => {
         this.opening = null;
       });
