@@ -46,8 +46,16 @@ NODES = (
     "isr",
     "partitions",
 )
-SILENT = {"PartitionDeclared", "MemberSettings", "ProducerSettings", "RecordsHeld"}
-"""What only sets the stage."""
+SILENT = {
+    "PartitionDeclared",
+    "MemberSettings",
+    "ProducerSettings",
+    "RecordsHeld",
+    "RecordsAwaited",
+    "ReadingStands",
+    "LeadershipStands",
+}
+"""What only sets the stage, and what only a stated present says."""
 NOT_HERE = {
     "TransactionChanged",
     "RecordsTransformed",
